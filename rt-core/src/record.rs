@@ -1,0 +1,233 @@
+//! What the loop leaves behind: `Copy` records into a ring, never text. Names and units are added outside.
+
+use crate::bus::Exchange;
+use crate::plan::{AxisId, GroupId, InterlockId, Reaction};
+use crate::program::{AxisState, AxisView};
+use crate::signal::{Sample, SignalId};
+use crate::vision::StreamId;
+use twin_lite::Nano;
+
+/// One record. Sequence numbers are given by the stream it goes through.
+#[derive(Clone, Copy, Debug)]
+pub struct Record {
+    /// Cycle it belongs to, from 0.
+    pub cycle: u64,
+    /// Time of that cycle, ns of CLOCK_MONOTONIC.
+    pub now: u64,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a record says.
+#[derive(Clone, Copy, Debug)]
+pub enum Body {
+    /// Every cycle.
+    Cycle(CycleRecord),
+    /// Every cycle, each axis.
+    Axis(AxisRecord),
+    /// A signal whose sample changed, and every signal once a second.
+    Signal {
+        /// Which.
+        signal: SignalId,
+        /// What it is now.
+        sample: Sample,
+    },
+    /// Something happened.
+    Event(Event),
+}
+
+/// How one cycle went. Durations are 0 in virtual time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CycleRecord {
+    /// Actual − scheduled wake, ns.
+    pub latency_ns: u32,
+    /// Wake to publish of the *previous* cycle, ns (this one's is not over yet).
+    pub execution_ns: u32,
+    /// Whole periods skipped before this cycle.
+    pub skipped: u32,
+    /// What the bus did.
+    pub exchange: Exchange,
+    /// Machine state.
+    pub machine: MachineState,
+}
+
+/// How one axis went.
+#[derive(Clone, Copy, Debug)]
+pub struct AxisRecord {
+    /// Which.
+    pub axis: AxisId,
+    /// As everyone saw it in this cycle.
+    pub view: AxisView,
+    /// Stopping distance the twin predicts from here, axis units.
+    pub stopping_distance: f64,
+    /// Disturbance torque the twin sees, N m.
+    pub disturbance_nm: f64,
+}
+
+/// The machine's state, without its data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum MachineState {
+    /// Nothing has been checked yet.
+    #[default]
+    Boot = 0,
+    /// No permit; a reset is needed.
+    Safe,
+    /// Reset; a fresh start is needed.
+    AwaitStart,
+    /// Running.
+    Run,
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    /// The machine's state changed.
+    Machine {
+        /// Before.
+        from: MachineState,
+        /// Now.
+        to: MachineState,
+    },
+    /// An interlock began to demand.
+    Demand {
+        /// Which.
+        interlock: InterlockId,
+    },
+    /// An interlock stopped demanding (its latch may hold on).
+    Clear {
+        /// Which.
+        interlock: InterlockId,
+    },
+    /// Permit → safe for a group.
+    Trip {
+        /// What caused it.
+        interlock: InterlockId,
+        /// Which group.
+        group: GroupId,
+        /// How it reacts.
+        reaction: Reaction,
+        /// When the input that caused it came back from the bus or the camera captured it, ns.
+        input_at: u64,
+        /// Stopping distance along the group's path that the twin predicted at that moment.
+        predicted: Nano,
+    },
+    /// A group that tripped has come to rest.
+    Stopped {
+        /// Which group.
+        group: GroupId,
+        /// The trip's interlock.
+        interlock: InterlockId,
+        /// Cycle of the trip.
+        tripped_at_cycle: u64,
+        /// Travelled along its path since the trip.
+        distance: Nano,
+        /// What the twin had predicted.
+        predicted: Nano,
+    },
+    /// A speed limit of a group changed (`Nano::MAX`: none).
+    SpeedLimit {
+        /// Which group.
+        group: GroupId,
+        /// Axis units / s.
+        limit: Nano,
+    },
+    /// The gate did not pass what motion asked.
+    GateViolation {
+        /// Which axis.
+        axis: AxisId,
+        /// What was violated.
+        limit: GateLimit,
+        /// What was asked.
+        asked: Nano,
+        /// What was allowed.
+        allowed: Nano,
+    },
+    /// An axis' PLCopen state changed.
+    Axis {
+        /// Which.
+        axis: AxisId,
+        /// Before.
+        from: AxisState,
+        /// Now.
+        to: AxisState,
+    },
+    /// An axis found its reference; keep the offset with the drive's serial number.
+    Referenced {
+        /// Which.
+        axis: AxisId,
+        /// position = counts ÷ counts_per_unit + offset.
+        offset: Nano,
+    },
+    /// A drive reported a fault (0x603F).
+    DriveFault {
+        /// Which.
+        axis: AxisId,
+        /// Error code, 0 when it is not mapped.
+        code: u16,
+    },
+    /// A reset was accepted.
+    Reset,
+    /// A reset was refused.
+    ResetRefused {
+        /// Why.
+        reason: ButtonFault,
+    },
+    /// A start was accepted.
+    Start,
+    /// The program is in another step (over all strands).
+    Step {
+        /// Which strand.
+        strand: u8,
+        /// Number over all strands.
+        step: u16,
+    },
+    /// The program failed: a step timed out, or more requests than there is room for.
+    ProgramFault {
+        /// Number over all strands.
+        step: u16,
+    },
+    /// A vision stream's zones changed, or it became (not) usable.
+    Vision {
+        /// Which.
+        stream: StreamId,
+        /// Zones not clear, bit by bit; all ones when the stream does not count.
+        not_clear: u32,
+        /// The newest result counts.
+        valid: bool,
+    },
+    /// The controlled end was asked for (Ctrl-C, end of `--for`).
+    ShutdownRequested,
+    /// Every axis stands and is without power; the loop may end.
+    ShutdownDone,
+}
+
+/// A limit of the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateLimit {
+    /// Soft limit.
+    Position,
+    /// Velocity.
+    Velocity,
+    /// Acceleration.
+    Acceleration,
+    /// Jerk.
+    Jerk,
+    /// Not finite, or no set-point at all.
+    NotANumber,
+    /// The drive's mode is not CSP.
+    Mode,
+}
+
+/// What was wrong with a button.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ButtonFault {
+    /// Pressed for too short a time.
+    TooShort,
+    /// Pressed for too long, or stuck.
+    TooLong,
+    /// Pressed when the machine started.
+    HeldAtBoot,
+    /// A cause is still demanding.
+    CauseNotClear,
+}

@@ -1,0 +1,12 @@
+//! *twin-lite*: what the machine is now, and what it will do next.
+//!
+//! Small models of each axis, updated once a cycle inside the real-time loop: no allocation, no lock, no dependency, and no
+//! floating point but `+ − × ÷ sqrt`, so that the same inputs give the same bits everywhere.
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![deny(clippy::as_conversions)]
+
+pub mod units;
+
+pub use units::Nano;
