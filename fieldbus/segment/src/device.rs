@@ -36,6 +36,8 @@ pub struct Device {
     rx_layout: Vec<Mapped>,
     tx_layout: Vec<Mapped>,
     mailbox: Option<(usize, usize)>,
+    /// Something was written, read, or waits to be sent.
+    mailbox_busy: bool,
     output_mask: u16,
     input_mask: u16,
     /// Outputs came since SafeOp.
@@ -90,6 +92,7 @@ impl Device {
             rx_layout: Vec::with_capacity(MAPPED_MAX),
             tx_layout: Vec::with_capacity(MAPPED_MAX),
             mailbox,
+            mailbox_busy: true,
             output_mask,
             input_mask,
             outputs_seen: false,
@@ -166,6 +169,7 @@ impl Device {
     pub(crate) fn inject_emergency(&mut self, emergency: Emergency) {
         if let (Some(coe), true) = (&mut self.coe, self.state >= AlState::PreOp) {
             coe.emergency(emergency);
+            self.mailbox_busy = true;
         }
     }
 
@@ -234,6 +238,8 @@ impl Device {
             let control = u16_at(self.esc.memory(), 0x0120);
             self.al_control(control, position, now, process);
         }
+        self.mailbox_busy |=
+            (events.written | events.read) & !(self.output_mask | self.input_mask) != 0;
         if events.written & self.output_mask != 0 {
             self.outputs_seen = true;
             self.watchdog_expired = false;
@@ -314,7 +320,7 @@ impl Device {
         }
         self.inputs_stale = true;
         self.watch(position, now, process);
-        if self.mailbox.is_some() && self.state >= AlState::PreOp {
+        if self.mailbox_busy && self.state >= AlState::PreOp {
             self.exchange_mailbox(now);
         }
         let synchronous = self.esc.clock.sync0_active();
@@ -323,13 +329,17 @@ impl Device {
         if let Some(deadline) = self.op_deadline {
             self.wait_for_op(deadline, now);
         }
-        if let (Some(servo), Some(coe)) = (&mut self.servo, &self.coe) {
+        if let (Some(servo), Some(coe)) = (&mut self.servo, &mut self.coe) {
             let cycle = self.outputs_fresh && (sync0 || !synchronous);
             self.outputs_fresh &= !cycle;
             let operational = self.state == AlState::Op && self.outputs_taken > 0;
             let feedback = process.servo_feedback(position);
             let command = servo.tick(&coe.dictionary, operational, cycle, now, feedback);
             process.servo_command(position, &command);
+            if let Some(emergency) = servo.take_emergency() {
+                coe.emergency(emergency);
+                self.mailbox_busy = true;
+            }
         }
     }
 
@@ -382,6 +392,7 @@ impl Device {
             }
             self.esc.set_mailbox_full(number_in, true);
         }
+        self.mailbox_busy = coe.has_message() || self.esc.sync_manager(number_out).full;
     }
 
     fn show_state(&mut self) {

@@ -212,21 +212,22 @@ impl<P: Process> Segment<P> {
 
     /// Finds out who is reached, and tells every device which of its ports have a link.
     fn connect(&mut self) {
-        let whole = |position: usize| {
-            self.broken.get(position) == Some(&false)
-                && self.devices.get(position).is_some_and(|device| device.powered)
-        };
-        self.reachable = (0..self.devices.len()).take_while(|position| whole(*position)).count();
-        let linked: Vec<(bool, bool)> = (0..self.devices.len())
-            .map(|position| {
-                let up = position == 0
-                    || self.devices.get(position - 1).is_some_and(|device| device.powered);
-                (self.broken.get(position) == Some(&false) && up, whole(position + 1))
-            })
-            .collect();
-        for (device, (port0, port1)) in self.devices.iter_mut().zip(linked) {
-            show_links(device, port0, port1);
+        self.reachable = (0..self.devices.len()).take_while(|place| self.is_joined(*place)).count();
+        for position in 0..self.devices.len() {
+            let before = position.checked_sub(1).and_then(|before| self.devices.get(before));
+            let port0 = self.broken.get(position) == Some(&false)
+                && before.is_none_or(|before| before.powered);
+            let port1 = self.is_joined(position + 1);
+            if let Some(device) = self.devices.get_mut(position) {
+                show_links(device, port0, port1);
+            }
         }
+    }
+
+    /// The device has supply and a whole cable to the one before it.
+    fn is_joined(&self, position: usize) -> bool {
+        self.broken.get(position) == Some(&false)
+            && self.devices.get(position).is_some_and(|device| device.powered)
     }
 }
 

@@ -118,6 +118,11 @@ pub(crate) struct Esc {
     fmmus: [Fmmu; FMMU_MAX],
     sync_managers: [SyncManager; SYNC_MANAGER_MAX],
     counts: (usize, usize),
+    /// Bit n: FMMU n maps.
+    fmmus_active: u16,
+    /// Bit n: SyncManager n is enabled.
+    sync_managers_enabled: u16,
+    watchdog_ns: Option<u64>,
     pub(crate) clock: Clock,
     pub(crate) eeprom: Eeprom,
     pub(crate) events: Events,
@@ -137,6 +142,9 @@ impl Esc {
             fmmus: [Fmmu::default(); FMMU_MAX],
             sync_managers: [SyncManager::default(); SYNC_MANAGER_MAX],
             counts: (fmmus, sync_managers),
+            fmmus_active: 0,
+            sync_managers_enabled: 0,
+            watchdog_ns: None,
             clock,
             eeprom,
             events: Events::default(),
@@ -151,6 +159,7 @@ impl Esc {
         self.memory.fill(0);
         self.fmmus = [Fmmu::default(); FMMU_MAX];
         self.sync_managers = [SyncManager::default(); SYNC_MANAGER_MAX];
+        (self.fmmus_active, self.sync_managers_enabled) = (0, 0);
         self.events = Events::default();
         self.watchdog_triggered = None;
         let dc_features = match description.dc {
@@ -176,6 +185,7 @@ impl Esc {
         self.set(0x0400, &2_498_u16.to_le_bytes());
         self.set(0x0410, &1_000_u16.to_le_bytes());
         self.set(0x0420, &1_000_u16.to_le_bytes());
+        self.set_watchdog();
         self.set(0x0440, &[1]);
         self.set(0x0930, &0x1000_u16.to_le_bytes());
         self.set(0x0934, &[0, 4]);
@@ -211,9 +221,13 @@ impl Esc {
 
     /// Process data watchdog, ns: divider (0x0400) and time (0x0420); `None`: switched off.
     pub(crate) fn watchdog_ns(&self) -> Option<u64> {
+        self.watchdog_ns
+    }
+
+    fn set_watchdog(&mut self) {
         let divider = u64::from(u16_at(&self.memory, 0x0400)) + 2;
         let time = u64::from(u16_at(&self.memory, 0x0420));
-        (time != 0).then_some(divider * 40 * time)
+        self.watchdog_ns = (time != 0).then_some(divider * 40 * time);
     }
 
     /// The MainDevice reads `out.len()` bytes; `or`: into what is there (broadcast). False: nothing was read.
@@ -272,16 +286,18 @@ impl Esc {
         times: FrameTimes,
     ) -> (bool, bool) {
         let mut done = (false, false);
-        for number in 0..self.counts.0 {
-            let Some(fmmu) = self.fmmus.get(number).copied() else { break };
-            if fmmu.active && write && fmmu.write {
-                done.1 |= self.map(&fmmu, true, start, data, times);
+        if write {
+            for number in bits(self.fmmus_active) {
+                if let Some(fmmu) = self.fmmus.get(number).filter(|fmmu| fmmu.write).copied() {
+                    done.1 |= self.map(&fmmu, true, start, data, times);
+                }
             }
         }
-        for number in 0..self.counts.0 {
-            let Some(fmmu) = self.fmmus.get(number).copied() else { break };
-            if fmmu.active && read && fmmu.read {
-                done.0 |= self.map(&fmmu, false, start, data, times);
+        if read {
+            for number in bits(self.fmmus_active) {
+                if let Some(fmmu) = self.fmmus.get(number).filter(|fmmu| fmmu.read).copied() {
+                    done.0 |= self.map(&fmmu, false, start, data, times);
+                }
             }
         }
         done
@@ -345,15 +361,16 @@ impl Esc {
     }
 
     fn admitted(&self, start: usize, length: usize, write: bool) -> bool {
-        self.sync_managers
-            .iter()
-            .take(self.counts.1)
-            .all(|sm| !sm.touches(start, length) || sm.admits(start, write))
+        bits(self.sync_managers_enabled).all(|number| {
+            let sm = self.sync_managers.get(number);
+            sm.is_none_or(|sm| !sm.touches(start, length) || sm.admits(start, write))
+        })
     }
 
     /// Buffers whose last byte was reached change hands.
     fn completed(&mut self, start: usize, length: usize, write: bool, now: u64) {
-        for (number, sm) in self.sync_managers.iter_mut().take(self.counts.1).enumerate() {
+        for number in bits(self.sync_managers_enabled) {
+            let Some(sm) = self.sync_managers.get_mut(number) else { break };
             if !sm.touches(start, length) || !sm.completes(start, length) {
                 continue;
             }
@@ -436,6 +453,9 @@ impl Esc {
                 }
             }
         }
+        if touches(0x0400, 0x0422) {
+            self.set_watchdog();
+        }
         if touches(0x0442, 0x0444) {
             self.set(0x0442, &[0, 0]);
         }
@@ -460,16 +480,20 @@ impl Esc {
     }
 
     fn parse_fmmus(&mut self) {
+        self.fmmus_active = 0;
         for (number, fmmu) in self.fmmus.iter_mut().take(self.counts.0).enumerate() {
             *fmmu = Fmmu::parse(self.memory.get(0x0600 + number * 16..).unwrap_or(&[]));
+            self.fmmus_active |= u16::from(fmmu.active) << number;
         }
     }
 
     fn parse_sync_managers(&mut self) {
+        self.sync_managers_enabled = 0;
         for (number, sm) in self.sync_managers.iter_mut().take(self.counts.1).enumerate() {
             let at = 0x0800 + number * 8;
             let was = *sm;
             *sm = SyncManager::parse(self.memory.get(at..).unwrap_or(&[]), was.full);
+            self.sync_managers_enabled |= u16::from(sm.enabled) << number;
             if !sm.enabled || !was.enabled {
                 sm.full = false;
                 put(&mut self.memory, at + 5, &[0]);
@@ -485,6 +509,18 @@ impl Esc {
             }
         }
     }
+}
+
+/// Numbers of the bits that are set.
+fn bits(mut mask: u16) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let number = usize::try_from(mask.trailing_zeros()).ok()?;
+        if mask == 0 {
+            return None;
+        }
+        mask &= mask - 1;
+        Some(number)
+    })
 }
 
 fn copy_bit(from: u8, from_bit: usize, to: &mut u8, to_bit: usize, allowed: bool) {

@@ -227,12 +227,20 @@ impl Servo {
         if found != 0 && !self.state.is_faulted() {
             self.fault(dictionary, found, now);
         }
+        if !self.state.has_power() {
+            self.following_error_ns = 0;
+            return;
+        }
         let window = dictionary.value(self.slots.error_window);
         let error = (self.motion.demand - float(self.feedback.position_counts)).abs();
-        let beyond = self.state.has_power() && window != u32::MAX && error > f64::from(window);
-        self.following_error_ns = if beyond { self.following_error_ns + TICK_NS } else { 0 };
+        let beyond = window != u32::MAX && error > f64::from(window);
+        if !beyond {
+            self.following_error_ns = 0;
+            return;
+        }
+        self.following_error_ns += TICK_NS;
         let limit = u64::from(self.read16(dictionary, self.slots.error_time)) * 1_000_000;
-        if beyond && self.following_error_ns > limit && !self.state.is_faulted() {
+        if self.following_error_ns > limit && !self.state.is_faulted() {
             self.following_error = true;
             self.fault(dictionary, ERROR_FOLLOWING, now);
         }
@@ -396,13 +404,14 @@ impl Servo {
         if !self.follows(now, 0) {
             return;
         }
-        let ticks = self.period_ticks(dictionary);
         if cycle {
-            let wire = dictionary.value(self.slots.target_position);
-            let wire = i32::from_ne_bytes(wire.to_ne_bytes());
-            self.motion.approach(wire, self.position_offset, ticks);
+            let wire =
+                i32::from_ne_bytes(dictionary.value(self.slots.target_position).to_ne_bytes());
+            let ticks = self.period_ticks(dictionary);
+            let bridge = ticks.saturating_mul(u32::from(self.options.missed_targets_max));
+            self.motion.approach(wire, self.position_offset, ticks, bridge);
         }
-        self.motion.follow(ticks.saturating_mul(u32::from(self.options.missed_targets_max)));
+        self.motion.follow();
     }
 
     /// The drive does what the target says (statusword bit 12 in CSP).
