@@ -7,10 +7,11 @@
 //!                           Device (AL state machine, CoE mailbox, watchdog) ─► terminal or servo firmware ─► Process (the world)
 //! ```
 //!
-//! Time is passed in; nothing is read from the system. From SafeOp on, cyclic frames, drives and AL transitions do not allocate.
+//! Time is passed in; nothing is read from the system. From SafeOp on, cyclic frames, drives and AL
+//! transitions do not allocate.
 //!
-//! Not modelled: bootstrap, FoE, EoE, redundancy (port 1 as entrance), SYNC1, latch units, MII management, ECAT interrupts, topologies
-//! other than a line.
+//! Not modelled: bootstrap, FoE, EoE, redundancy (port 1 as entrance), SYNC1, latch units, MII
+//! management, ECAT interrupts, topologies other than a line.
 #![forbid(unsafe_code)]
 
 mod al;

@@ -87,7 +87,8 @@ impl<P: Process> Segment<P> {
         Some(device.status(position < self.reachable, self.now))
     }
 
-    /// From the first bit sent until the last bit is back, ns: (bytes + 24) × 80 ns, and through every device and back.
+    /// From the first bit sent until the last bit is back, ns: (bytes + 24) × 80 ns, and through
+    /// every device and back.
     #[must_use]
     pub fn round_trip_ns(&self, frame_len: usize) -> u64 {
         let bytes = u64::try_from(frame_len).unwrap_or(u64::MAX / 1024).max(FRAME_MIN);
@@ -115,8 +116,8 @@ impl<P: Process> Segment<P> {
         self.next_tick = Some(next);
     }
 
-    /// Processes a whole Ethernet frame in place, at `now`, ns. `false`: it does not come back: not EtherCAT, no room for the headers, or
-    /// nobody is connected.
+    /// Processes a whole Ethernet frame in place, at `now`, ns. `false`: it does not come back: not
+    /// EtherCAT, no room for the headers, or nobody is connected.
     pub fn pass(&mut self, frame: &mut [u8], now: u64) -> bool {
         self.advance(now);
         let Some(mut walk) = datagrams(frame) else { return false };
@@ -231,7 +232,8 @@ impl<P: Process> Segment<P> {
     }
 }
 
-/// DL status (0x0110): link, open or closed, and signal of the four ports; lost links are counted (0x0310).
+/// DL status (0x0110): link, open or closed, and signal of the four ports; lost links are counted
+/// (0x0310).
 fn show_links(device: &mut Device, port0: bool, port1: bool) {
     let before = u16_at(device.esc.memory(), 0x0110);
     let mut status = 0x0001_u16;

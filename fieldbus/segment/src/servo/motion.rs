@@ -26,8 +26,9 @@ impl Motion {
         self.step * float(1_000_000_000) / float(signed64(TICK_NS))
     }
 
-    /// A cyclic target, as it stands on the wire in the drive's frame (raw − `offset`): the way to it takes `ticks`. Should no
-    /// other target come, it goes on at the same speed for `bridge` ticks more.
+    /// A cyclic target, as it stands on the wire in the drive's frame (raw − `offset`): the way to
+    /// it takes `ticks`. Should no other target come, it goes on at the same speed for `bridge`
+    /// ticks more.
     pub(super) fn approach(&mut self, wire: i32, offset: i64, ticks: u32, bridge: u32) {
         let known = low_i32(self.target.wrapping_sub(offset));
         self.target = self.target.wrapping_add(i64::from(wire.wrapping_sub(known)));
