@@ -1,10 +1,12 @@
 //! *segment*: the virtual EtherCAT segment: a model of devices, a pure function over frames.
 //!
 //! ```text
-//! frame ─► Segment::pass ─► every device in order: Esc (registers, FMMUs, SyncManagers, clock, EEPROM)
-//!                                 │ events
-//!                                 ▼
-//!                           Device (AL state machine, CoE mailbox, watchdog) ─► terminal or servo firmware ─► Process (the world)
+//! frame ─► Segment::pass ─► every device in order
+//!                             Esc: registers, FMMUs, SyncManagers, clock, EEPROM interface
+//!                              │ events
+//!                             Device: AL state machine, CoE mailbox, watchdog, process data
+//!                              │
+//!                             terminal or servo firmware ─► Process (the world behind it)
 //! ```
 //!
 //! Time is passed in; nothing is read from the system. From SafeOp on, cyclic frames, drives and AL
