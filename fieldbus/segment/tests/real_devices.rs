@@ -23,7 +23,7 @@ const DIFFERENCES: &[Difference] = &[
         first: 0x0110,
         end: 0x0111,
         mask: 0xFD,
-        reason: "DL status bit 1: PDI watchdog of the device's own processor interface, not modelled",
+        reason: "DL status bit 1: PDI watchdog of the processor interface, not modelled",
     },
     Difference {
         first: 0x0502,
@@ -35,7 +35,7 @@ const DIFFERENCES: &[Difference] = &[
         first: 0x0900,
         end: 0x0910,
         mask: 0,
-        reason: "receive times: ns since those devices were switched on; absent ports hold leftovers",
+        reason: "receive times: ns since switched on; absent ports hold leftovers",
     },
     Difference {
         first: 0x0910,
