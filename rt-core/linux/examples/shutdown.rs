@@ -16,8 +16,10 @@ fn main() -> std::io::Result<()> {
     }
     println!("asked");
     std::io::stdout().flush()?;
-    while stubborn {
-        pause();
+    if stubborn {
+        loop {
+            pause();
+        }
     }
     Ok(())
 }
