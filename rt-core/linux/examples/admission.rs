@@ -1,6 +1,7 @@
 //! Asks for real time, says what became of it, and runs a few cycles.
 //!
-//! `cargo run -p rt-linux --example admission -- [--strict] [--cpu N] [--priority N]`; exit status 3 for a refusal.
+//! `cargo run -p rt-linux --example admission -- [--strict] [--cpu N] [--priority N] [--runaway]`; exit status 3
+//! for a refusal. `--runaway` then spins without a sleep, as a broken loop would.
 
 use std::fs;
 use std::process::ExitCode;
@@ -15,17 +16,19 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 const CYCLES: u64 = 200;
 const PERIOD_NS: u64 = 1_000_000;
+/// Longer than any real-time thread may run without a sleep.
+const SPIN_NS: u64 = 4_000_000_000;
 const STACK_BYTES: usize = 256 * 1024;
 
 fn main() -> ExitCode {
-    let request = match read_request() {
-        Ok(request) => request,
+    let (request, runaway) = match read_request() {
+        Ok(asked) => asked,
         Err(message) => {
             eprintln!("{message}");
             return ExitCode::from(2);
         }
     };
-    match run(request) {
+    match run(request, runaway) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -34,12 +37,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn read_request() -> Result<Request, String> {
+fn read_request() -> Result<(Request, bool), String> {
+    let mut runaway = false;
     let mut request = Request::default();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().ok_or(format!("{argument} needs a number"));
         match argument.as_str() {
+            "--runaway" => runaway = true,
             "--strict" => request.strict = true,
             "--cpu" => request.cpu = Some(number()?.parse().map_err(|e| format!("--cpu: {e}"))?),
             "--priority" => {
@@ -48,22 +53,26 @@ fn read_request() -> Result<Request, String> {
             other => return Err(format!("unknown argument {other}")),
         }
     }
-    Ok(request)
+    Ok((request, runaway))
 }
 
-fn run(request: Request) -> Result<(), Refused> {
+fn run(request: Request, runaway: bool) -> Result<(), Refused> {
     let locked = admission::lock(&request)?;
     // A low limit on locked memory must not show only now, by a thread that cannot be spawned.
     let helper = thread::spawn_helper("helper", policy).expect("a helper can be spawned");
     println!("helper: policy {}", helper.join().expect("the helper ends"));
-    let cycle = thread::spawn_realtime("cycle", STACK_BYTES, move || cycle(locked))
+    let cycle = thread::spawn_realtime("cycle", STACK_BYTES, move || cycle(locked, runaway))
         .expect("the real-time thread can be spawned");
     cycle.join().expect("the cycle ends")
 }
 
-fn cycle(locked: Locked) -> Result<(), Refused> {
+fn cycle(locked: Locked, runaway: bool) -> Result<(), Refused> {
     let armed = locked.arm()?;
     let mut clock = Monotonic::new(0);
+    let spin_end = clock.now() + SPIN_NS;
+    while runaway && clock.now() < spin_end {
+        std::hint::spin_loop();
+    }
     let (mut next, mut early, mut latency_max) = (clock.now(), 0, 0);
     let (counts, faulted) = (thread_counts(), faults());
     for _ in 0..CYCLES {

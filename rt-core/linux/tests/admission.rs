@@ -45,7 +45,7 @@ impl Ran {
 
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| common::example("admission"))
+    PROGRAM.get_or_init(|| common::example_for_all("admission"))
 }
 
 /// True root: capabilities in the machine's own user namespace.
@@ -237,4 +237,17 @@ fn a_cpu_or_priority_that_does_not_exist_is_refused() {
     let (scheduling, granted) = ran.step("scheduling");
     assert!(!granted && scheduling.contains("priority 100 is not within 1..=99"), "{scheduling}");
     assert_ne!(ran.line("cpus:"), "4000");
+}
+
+#[test]
+fn a_loop_that_runs_away_in_real_time_ends_the_process() {
+    // given rights, the loop is promoted, spins, and the kernel ends it; without them it hurts nobody and runs on
+    let (status, out, err) =
+        common::run(Command::new(program()).args(["--priority", "1", "--runaway"]));
+    if has(CAP_SYS_NICE) {
+        assert_eq!((status, out.contains("realtime:")), (128 + libc::SIGXCPU, false), "{err}");
+    } else {
+        let ran = Ran { status, out, err };
+        assert_eq!((ran.status, ran.step("scheduling").1), (0, false), "{}", ran.out);
+    }
 }
