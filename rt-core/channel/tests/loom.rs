@@ -11,7 +11,8 @@ use rt_channel::latest::{Protocol, Reader, Sound, channel_with};
 /// Two halves that always agree, so that a torn value shows.
 type Value = (u64, u64);
 
-const WRITES: u64 = 2;
+/// As many as it takes for the writer to come back to a slot that the reader has read.
+const WRITES: u64 = 4;
 
 /// Reads; the value must be whole and never older than before.
 fn read_checked<P: Protocol>(reader: &mut Reader<Value, P>, seen: u64) -> u64 {

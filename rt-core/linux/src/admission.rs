@@ -132,7 +132,17 @@ pub struct Locked {
     power: Option<File>,
 }
 
-/// The thread is prepared, and the cycle may start. Bound to that thread.
+/// The thread is prepared, and the cycle may start. Bound to that thread, and made by [`Locked::arm`] alone.
+///
+/// ```compile_fail,E0277
+/// fn must_be_send<T: Send>() {}
+/// must_be_send::<rt_linux::Armed>();
+/// ```
+///
+/// ```
+/// fn must_be_send<T: Send>() {}
+/// must_be_send::<rt_linux::Locked>();
+/// ```
 #[derive(Debug)]
 pub struct Armed {
     outcome: Outcome,

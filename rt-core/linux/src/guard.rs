@@ -143,7 +143,7 @@ pub fn faults() -> Faults {
 /// # Errors
 /// /proc is not there.
 pub fn resident_bytes() -> io::Result<u64> {
-    status_bytes("VmRSS:")
+    Ok(memory()?.resident)
 }
 
 /// Bytes of the process that cannot be paged out (VmLck). Allocates; not for the cycle.
@@ -151,12 +151,41 @@ pub fn resident_bytes() -> io::Result<u64> {
 /// # Errors
 /// /proc is not there.
 pub fn locked_bytes() -> io::Result<u64> {
-    status_bytes("VmLck:")
+    Ok(memory()?.locked)
+}
+
+/// The memory of the process at one moment, bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// In memory (VmRSS).
+    pub resident: u64,
+    /// Mapped and kept in memory (VmLck).
+    pub locked: u64,
+}
+
+/// Pages that are resident and never locked: those that the kernel maps itself (vDSO and its data), and what its counters, kept
+/// per CPU, may be off. More than that is memory of ours.
+const NEVER_LOCKED_BYTES: u64 = 64 * 1024;
+
+impl Memory {
+    /// All memory that is ours to lock is locked.
+    #[must_use]
+    pub fn is_all_locked(&self) -> bool {
+        self.locked > 0 && self.locked.saturating_add(NEVER_LOCKED_BYTES) >= self.resident
+    }
+}
+
+/// The memory of the process, both figures of one moment. Allocates; not for the cycle.
+///
+/// # Errors
+/// /proc is not there.
+pub fn memory() -> io::Result<Memory> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    Ok(Memory { resident: bytes(&status, "VmRSS:")?, locked: bytes(&status, "VmLck:")? })
 }
 
 /// A field of /proc/self/status that is given in kB.
-fn status_bytes(field: &str) -> io::Result<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
+fn bytes(status: &str, field: &str) -> io::Result<u64> {
     status
         .lines()
         .find_map(|line| line.strip_prefix(field))

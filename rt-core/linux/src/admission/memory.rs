@@ -79,11 +79,11 @@ fn all() -> MlockAllFlags {
 }
 
 fn read_back() -> Result<String, Cause> {
-    let (Ok(locked), Ok(resident)) = (guard::locked_bytes(), guard::resident_bytes()) else {
-        return Err(Cause::MemoryNotLocked { locked: 0, resident: 0 });
-    };
-    if locked == 0 || locked < resident {
-        return Err(Cause::MemoryNotLocked { locked, resident });
+    let memory = guard::memory().unwrap_or_default();
+    let guard::Memory { resident, locked } = memory;
+    if memory.is_all_locked() {
+        Ok(format!("{locked} bytes locked, {resident} resident"))
+    } else {
+        Err(Cause::MemoryNotLocked { locked, resident })
     }
-    Ok(format!("{locked} bytes locked, {resident} resident"))
 }
