@@ -10,6 +10,7 @@ pub mod events;
 pub mod exit;
 pub mod histogram;
 pub mod labels;
+pub mod receiver;
 pub mod record;
 pub mod report;
 pub mod stats;
