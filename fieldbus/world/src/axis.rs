@@ -12,12 +12,13 @@ const STOP_RAD_PER_S: f64 = 800.0;
 /// No axis turns faster, rad / s: keeps a hopeless parameter finite.
 const VELOCITY_MOST: f64 = 1e5;
 /// How far a coupling may swing in a step, rad of phase.
-const PHASE_A_STEP: f64 = 0.06;
+const PHASE_A_STEP: f64 = 0.08;
 
 /// What is the same in every step.
 #[derive(Clone, Copy, Debug)]
 struct Fixed {
     step: f64,
+    half_step: f64,
     current: f64,
     constant: f64,
     half_play: f64,
@@ -42,19 +43,22 @@ impl Fixed {
         let motor = axis.motor_inertia_kgm2;
         let load = axis.load_inertia_kgm2 * payload_scale;
         let viscous = |nms: f64, inertia: f64| 1.0 / (1.0 + nms * friction_scale * step / inertia);
+        let motor_viscous = viscous(axis.motor_friction.viscous_nms, motor);
+        let load_viscous = viscous(axis.load_friction.viscous_nms, load);
         let (low, high) = axis.hard_stops.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
         Self {
             step,
+            half_step: step * 0.5,
             current: step / (step + axis.drive.current_s),
             constant: axis.torque_constant_nm_per_a,
             half_play: axis.backlash_rad * 0.5,
             stiffness: axis.stiffness_nm_per_rad,
             damping: axis.damping_nms,
             gravity: axis.gravity_nm * payload_scale,
-            motor_rate: step / motor,
-            load_rate: step / load,
-            motor_viscous: viscous(axis.motor_friction.viscous_nms, motor),
-            load_viscous: viscous(axis.load_friction.viscous_nms, load),
+            motor_rate: step / motor * motor_viscous,
+            load_rate: step / load * load_viscous,
+            motor_viscous,
+            load_viscous,
             brake_stiffness: motor * BRAKE_RAD_PER_S * BRAKE_RAD_PER_S,
             brake_damping: motor * BRAKE_RAD_PER_S,
             stop_low: low / axis.units_per_radian,
@@ -117,6 +121,11 @@ pub(crate) struct Axis {
     load_angle: f64,
     load_velocity: f64,
     current: f64,
+    current_asked: f64,
+    load_before: f64,
+    counts: i64,
+    amperes_a_nm: f64,
+    permille_an_ampere: f64,
     motor_bristles: Bristles,
     load_bristles: Bristles,
     brake: Option<BrakeState>,
@@ -165,10 +174,16 @@ impl Axis {
             load_angle: angle,
             load_velocity: 0.0,
             current: 0.0,
+            current_asked: 0.0,
+            load_before: angle,
+            counts: encoder(&physics, counts_per_radian, angle),
+            amperes_a_nm: 1.0 / physics.torque_constant_nominal_nm_per_a,
+            permille_an_ampere: physics.torque_constant_nominal_nm_per_a / physics.rated_torque_nm
+                * 1e3,
             command: ServoDrive::default(),
             brake_output: None,
             counts_per_radian,
-            turn: floor((angle - physics.index_rad) / TAU),
+            turn: floor((angle - physics.index_rad) * (1.0 / TAU)),
             index_counts: None,
             index_pulses: 0,
             limit_negative: false,
@@ -192,29 +207,39 @@ impl Axis {
         self.brake_output = Some(released);
     }
 
-    /// One tick of drive and mechanics.
-    pub(crate) fn tick(&mut self) {
-        let counts = encoder(&self.physics, self.counts_per_radian, self.motor_angle);
-        self.sense_index();
-        let asked = self.loops.torque(&self.command, counts);
-        let current = asked / self.physics.torque_constant_nominal_nm_per_a;
+    /// Starts a tick: brake and drive do as commanded. [`Axis::steps`] steps follow, then [`Axis::finish`].
+    pub(crate) fn begin(&mut self) {
+        let asked = self.loops.torque(&self.command, self.counts);
+        self.current_asked = asked * self.amperes_a_nm;
         let released = self.brake_output.unwrap_or(self.command.brake_released);
         if let Some(brake) = self.brake.as_mut() {
             brake.tick(released);
         }
-        let before = self.load_angle;
-        for _ in 0..self.steps {
-            self.step(current);
-        }
-        self.travel += (self.load_angle - before).abs();
+        self.load_before = self.load_angle;
+    }
+
+    /// Steps of mechanics a tick.
+    pub(crate) fn steps(&self) -> u32 {
+        self.steps
+    }
+
+    /// Ends a tick: sensors.
+    pub(crate) fn finish(&mut self) {
+        self.motor_velocity = limit(self.motor_velocity, VELOCITY_MOST);
+        self.load_velocity = limit(self.load_velocity, VELOCITY_MOST);
+        self.travel += (self.load_angle - self.load_before).abs();
+        self.counts = encoder(&self.physics, self.counts_per_radian, self.motor_angle);
+        self.sense_index();
         self.sense_switches();
     }
 
-    fn step(&mut self, current: f64) {
+    /// One step of mechanics.
+    #[inline]
+    pub(crate) fn step(&mut self) {
         let f = &self.fixed;
-        self.current += (current - self.current) * f.current;
+        self.current += (self.current_asked - self.current) * f.current;
         let motor = self.current * f.constant;
-        self.work += motor * self.motor_velocity * f.step;
+        let before = self.motor_velocity;
         let twist = self.motor_angle - self.load_angle;
         let pressed = twist - limit(twist, f.half_play);
         let mut coupling = 0.0;
@@ -237,17 +262,16 @@ impl Axis {
         } else if self.load_angle > f.stop_high {
             on_load -= stop(self.load_angle - f.stop_high, self.load_velocity, f);
         }
-        let motor_velocity = (self.motor_velocity + on_motor * f.motor_rate) * f.motor_viscous;
-        let load_velocity = (self.load_velocity + on_load * f.load_rate) * f.load_viscous;
-        self.motor_velocity = limit(motor_velocity, VELOCITY_MOST);
-        self.load_velocity = limit(load_velocity, VELOCITY_MOST);
+        self.motor_velocity = self.motor_velocity * f.motor_viscous + on_motor * f.motor_rate;
+        self.load_velocity = self.load_velocity * f.load_viscous + on_load * f.load_rate;
+        self.work += motor * (before + self.motor_velocity) * f.half_step;
         self.motor_angle += self.motor_velocity * f.step;
         self.load_angle += self.load_velocity * f.step;
     }
 
     /// The drive latches the place of the pulse itself, not of the tick that saw it.
     fn sense_index(&mut self) {
-        let turn = floor((self.motor_angle - self.physics.index_rad) / TAU);
+        let turn = floor((self.motor_angle - self.physics.index_rad) * (1.0 / TAU));
         if turn != self.turn {
             // A pulse lies at the start of a turn: upwards the new one's, downwards the old one's.
             let pulse = turn.max(self.turn);
@@ -277,11 +301,10 @@ impl Axis {
 
     /// What the drive tells its firmware.
     pub(crate) fn sense(&self) -> ServoSense {
-        let torque = self.current * self.physics.torque_constant_nominal_nm_per_a;
         ServoSense {
-            position_counts: encoder(&self.physics, self.counts_per_radian, self.motor_angle),
+            position_counts: self.counts,
             velocity_counts_per_s: self.loops.velocity() * self.counts_per_radian,
-            torque_permille: nearest_i16(torque / self.physics.rated_torque_nm * 1e3),
+            torque_permille: nearest_i16(self.current * self.permille_an_ampere),
             index_counts: self.index_counts,
             index_pulses: self.index_pulses,
             limit_negative: self.limit_negative,

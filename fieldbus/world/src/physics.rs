@@ -145,8 +145,8 @@ impl Default for Nominal {
 
 /// Share of the inertia that is the motor's.
 const MOTOR_SHARE: f64 = 0.55;
-/// The load on the coupling, the motor held still: 75 Hz, rad / s.
-const ANTIRESONANCE_RAD_PER_S: f64 = 75.0 * crate::num::TAU;
+/// The load on the coupling, the motor held still: 120 Hz, rad / s.
+const ANTIRESONANCE_RAD_PER_S: f64 = 120.0 * crate::num::TAU;
 /// Damping of that swing.
 const COUPLING_DAMPING: f64 = 0.06;
 /// Share of the sliding and viscous friction that is the motor's.
@@ -160,7 +160,7 @@ const QUANTUM_SHARE: f64 = 0.05;
 
 impl AxisPhysics {
     /// Derives an axis with stable, well-damped loops: a 30 Hz velocity loop (slower for a coarse encoder), a position loop a
-    /// quarter of it, 250 µs of dead time, a coupling that swings at 75 Hz, and breakaway a third above sliding friction.
+    /// quarter of it, 250 µs of dead time, a coupling that swings at 120 Hz, and breakaway a third above sliding friction.
     #[must_use]
     pub fn from_nominal(nominal: &Nominal) -> Self {
         let motor_inertia = nominal.inertia_kgm2 * MOTOR_SHARE;

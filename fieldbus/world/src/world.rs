@@ -23,6 +23,7 @@ pub struct World {
     pub(crate) now: u64,
     pub(crate) skipped: u64,
     pub(crate) axes: Vec<Axis>,
+    steps: u32,
     pub(crate) histories: Vec<History>,
     pub(crate) brake_outputs: Vec<BrakeOutput>,
     pub(crate) sources: Vec<Source>,
@@ -78,6 +79,7 @@ impl World {
             conveyors: conveyors.collect(),
             cameras: cameras.collect(),
             histories: axes.iter().map(|_| History::new(start_ns)).collect(),
+            steps: axes.iter().map(Axis::steps).max().unwrap_or_default(),
             axes,
             brake_outputs: plan.brake_outputs,
             sources: plan.sources.into_iter().map(source).collect(),
@@ -117,9 +119,7 @@ impl World {
     }
 
     fn tick(&mut self, now: u64) {
-        for axis in &mut self.axes {
-            axis.tick();
-        }
+        self.move_axes();
         if now >= self.next_due {
             self.scripted(now);
         }
@@ -130,6 +130,23 @@ impl World {
         }
         if now >= self.next_capture {
             self.look(now);
+        }
+    }
+
+    /// Step by step over all axes: they do not depend on each other, so the processor calculates them side by side.
+    fn move_axes(&mut self) {
+        for axis in &mut self.axes {
+            axis.begin();
+        }
+        for step in 0..self.steps {
+            for axis in &mut self.axes {
+                if step < axis.steps() {
+                    axis.step();
+                }
+            }
+        }
+        for axis in &mut self.axes {
+            axis.finish();
         }
     }
 
