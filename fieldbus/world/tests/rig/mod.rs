@@ -7,6 +7,8 @@
     reason = "each test binary uses its part; small known numbers"
 )]
 
+pub(crate) mod cell;
+
 use world::{AxisPhysics, ServoDrive, TICK_NS, World, WorldPlan};
 
 pub(crate) const MS: u64 = 1_000_000;
