@@ -1,6 +1,6 @@
 //! Names for people. The loop knows numbers only; what it leaves behind gets its names here.
 
-use rt_core::plan::{AxisId, GroupId, InterlockId};
+use rt_core::plan::{AxisId, AxisSignals, GroupId, InterlockId};
 use rt_core::signal::SignalId;
 use rt_core::vision::StreamId;
 
@@ -27,7 +27,7 @@ pub struct StreamLabel {
 }
 
 /// Every name of the machine, by the ids that the loop uses.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Labels {
     /// The machine.
     pub machine: String,
@@ -41,6 +41,8 @@ pub struct Labels {
     pub interlocks: Vec<String>,
     /// By `SignalId`.
     pub signals: Vec<String>,
+    /// Which signals are objects of a drive, by `AxisId`.
+    pub drives: Vec<AxisSignals>,
     /// By `StreamId`.
     pub streams: Vec<StreamLabel>,
     /// Step names, numbered over all strands.
@@ -141,7 +143,22 @@ pub(crate) fn example() -> Labels {
         groups: vec!["gantry".into(), "conveyor".into()],
         group_units: vec!["mm".into(), "mm".into()],
         interlocks: vec!["emergency_stop".into(), "zone_inner".into()],
-        signals: vec!["estop_a".into(), "lamp".into()],
+        signals: ["estop_a", "lamp", "x.controlword", "x.target", "x.statusword", "x.actual"]
+            .map(String::from)
+            .to_vec(),
+        drives: vec![AxisSignals {
+            controlword: SignalId(2),
+            target_position: SignalId(3),
+            mode: None,
+            statusword: SignalId(4),
+            actual_position: SignalId(5),
+            mode_display: None,
+            actual_torque: None,
+            following_error: None,
+            error_code: None,
+            digital_inputs: None,
+            touch_probe_position: None,
+        }],
         streams: vec![StreamLabel {
             name: "ceiling".into(),
             zones: vec!["outer".into(), "inner".into()],

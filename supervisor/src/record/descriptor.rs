@@ -15,6 +15,8 @@ pub(super) mod name {
     pub(in crate::record) const AXIS: &str = "tactus.Axis";
     /// A signal.
     pub(in crate::record) const SIGNAL: &str = "tactus.Signal";
+    /// A drive.
+    pub(in crate::record) const DRIVE: &str = "tactus.Drive";
     /// An event.
     pub(in crate::record) const EVENT: &str = "tactus.Event";
     /// A camera's result.
@@ -85,7 +87,7 @@ pub(super) fn tactus_file() -> FileDescriptorProto {
         name: Some("tactus.proto".into()),
         package: Some("tactus".into()),
         syntax: Some("proto3".into()),
-        message_type: vec![cycle(), axis(), signal(), event(), vision(), object()],
+        message_type: vec![cycle(), axis(), signal(), drive(), event(), vision(), object()],
         enum_type: vec![
             enumeration(
                 "MachineState",
@@ -170,6 +172,27 @@ fn signal() -> DescriptorProto {
             field("value", 1, Type::Sint64),
             typed("quality", 2, Type::Enum, ".tactus.Quality"),
             field("at", 3, Type::Fixed64),
+        ],
+    )
+}
+
+fn drive() -> DescriptorProto {
+    message(
+        "Drive",
+        vec![
+            field("controlword", 1, Type::Uint32),
+            field("target_position", 2, Type::Sint64),
+            field("mode", 3, Type::Sint32),
+            field("statusword", 4, Type::Uint32),
+            field("actual_position", 5, Type::Sint64),
+            field("mode_display", 6, Type::Sint32),
+            field("actual_torque_permille", 7, Type::Sint32),
+            field("following_error", 8, Type::Sint64),
+            field("error_code", 9, Type::Uint32),
+            field("digital_inputs", 10, Type::Uint32),
+            field("touch_probe_position", 11, Type::Sint64),
+            typed("quality", 12, Type::Enum, ".tactus.Quality"),
+            field("at", 13, Type::Fixed64),
         ],
     )
 }

@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use mcap::McapResult;
 use mcap::write::NoSeek;
-use rt_core::record::Record;
+use rt_core::record::{Body, Record};
 
 use super::{Recorder, RunInfo, Stored};
 use crate::exit::Error;
@@ -16,16 +18,16 @@ use crate::vision::Datagram;
 /// A file that has grown beyond this is finished, and the next one (`name-1.mcap`, …) begins.
 pub const FILE_BYTES_MAX: u64 = 1 << 30;
 
-/// Counts what goes into the file.
+/// Counts what goes into the file; the count is shared, as the recorder owns the writing end.
 struct Counted {
     file: File,
-    bytes: u64,
+    bytes: Arc<AtomicU64>,
 }
 
 impl Write for Counted {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let written = self.file.write(bytes)?;
-        self.bytes = self.bytes.saturating_add(u64::try_from(written).unwrap_or(0));
+        self.bytes.fetch_add(u64::try_from(written).unwrap_or(0), Ordering::Relaxed);
         Ok(written)
     }
 
@@ -39,35 +41,15 @@ pub struct FileRecorder {
     path: PathBuf,
     labels: Labels,
     info: RunInfo,
-    recorder: Option<Recorder<NoSeek<Shared>>>,
-    counted: Shared,
+    recorder: Option<Recorder<NoSeek<Counted>>>,
+    /// Bytes in the present file.
+    bytes: Arc<AtomicU64>,
     index: u32,
     bytes_before: u64,
     file_bytes_max: u64,
     stored: Stored,
     /// Records handed to the file that its present chunk still holds in memory.
     unconfirmed: u64,
-}
-
-/// The file, reachable for its count while the recorder owns its writing end.
-#[derive(Clone)]
-struct Shared(std::sync::Arc<std::sync::Mutex<Counted>>);
-
-impl Shared {
-    fn bytes(&self) -> u64 {
-        self.0.lock().map_or(0, |counted| counted.bytes)
-    }
-}
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let poisoned = |_| std::io::Error::other("the writer panicked");
-        self.0.lock().map_err(poisoned)?.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 impl FileRecorder {
@@ -99,15 +81,13 @@ impl FileRecorder {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|source| wrong(&source))?;
         }
-        let counted = open(path).map_err(|source| wrong(&source))?;
-        let recorder = Recorder::begin(NoSeek::new(counted.clone()), labels, info)
-            .map_err(|source| wrong(&source))?;
+        let (recorder, bytes) = begin(path, labels, info).map_err(|source| wrong(&source))?;
         Ok(Self {
             path: path.to_owned(),
             labels: labels.clone(),
             info: info.clone(),
             recorder: Some(recorder),
-            counted,
+            bytes,
             index: 0,
             bytes_before: 0,
             file_bytes_max,
@@ -118,7 +98,7 @@ impl FileRecorder {
 
     /// Takes one record of the loop; after a failure it is counted as dropped.
     pub fn record(&mut self, sequence: u64, record: &Record) {
-        let bytes = self.counted.bytes();
+        let bytes = self.bytes_now();
         let result = match self.recorder.as_mut() {
             Some(recorder) => recorder.record(sequence, record),
             None => {
@@ -128,11 +108,16 @@ impl FileRecorder {
         };
         self.unconfirmed += 1;
         self.settle(result, bytes);
+        // Between cycles only: within one, objects of drives wait for its end.
+        let cycle_over = matches!(record.body, Body::Cycle(_));
+        if cycle_over && self.bytes_now() > self.file_bytes_max {
+            self.next_file();
+        }
     }
 
     /// Takes a camera's datagram.
     pub fn vision(&mut self, datagram: &Datagram) {
-        let bytes = self.counted.bytes();
+        let bytes = self.bytes_now();
         let Some(recorder) = self.recorder.as_mut() else { return };
         let result = recorder.vision(datagram);
         self.stored.vision += u64::from(result.is_ok());
@@ -147,7 +132,7 @@ impl FileRecorder {
                 Err(source) => self.fail(&source),
             }
         }
-        self.stored.bytes = self.bytes_before + self.counted.bytes();
+        self.stored.bytes = self.bytes_before + self.bytes_now();
         &self.stored
     }
 
@@ -156,7 +141,7 @@ impl FileRecorder {
     pub fn stored(&self) -> Stored {
         let mut stored = self.stored.clone();
         stored.stored += self.unconfirmed;
-        stored.bytes = self.bytes_before + self.counted.bytes();
+        stored.bytes = self.bytes_before + self.bytes_now();
         stored
     }
 
@@ -171,15 +156,16 @@ impl FileRecorder {
             self.fail(&source);
             return;
         }
-        if self.counted.bytes() == bytes_before {
+        if self.bytes_now() == bytes_before {
             return;
         }
         // A chunk went to the file: everything before the present record is in it.
         self.stored.stored += self.unconfirmed.saturating_sub(1);
         self.unconfirmed = self.unconfirmed.min(1);
-        if self.counted.bytes() > self.file_bytes_max {
-            self.next_file();
-        }
+    }
+
+    fn bytes_now(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     fn confirm(&mut self) {
@@ -202,15 +188,11 @@ impl FileRecorder {
         }
         self.index += 1;
         let path = numbered(&self.path, self.index);
-        let begun = open(&path).map_err(mcap::McapError::from).and_then(|counted| {
-            let sink = NoSeek::new(counted.clone());
-            Recorder::begin(sink, &self.labels, &self.info).map(|recorder| (recorder, counted))
-        });
-        match begun {
-            Ok((recorder, counted)) => {
-                self.bytes_before += self.counted.bytes();
+        match begin(&path, &self.labels, &self.info) {
+            Ok((recorder, bytes)) => {
+                self.bytes_before += self.bytes_now();
                 self.recorder = Some(recorder);
-                self.counted = counted;
+                self.bytes = bytes;
             }
             Err(source) => self.fail(&source),
         }
@@ -223,9 +205,14 @@ impl Drop for FileRecorder {
     }
 }
 
-fn open(path: &Path) -> std::io::Result<Shared> {
-    let file = File::create(path)?;
-    Ok(Shared(std::sync::Arc::new(std::sync::Mutex::new(Counted { file, bytes: 0 }))))
+fn begin(
+    path: &Path,
+    labels: &Labels,
+    info: &RunInfo,
+) -> McapResult<(Recorder<NoSeek<Counted>>, Arc<AtomicU64>)> {
+    let bytes = Arc::new(AtomicU64::new(0));
+    let file = Counted { file: File::create(path)?, bytes: Arc::clone(&bytes) };
+    Recorder::begin(NoSeek::new(file), labels, info).map(|recorder| (recorder, bytes))
 }
 
 /// `folder/name.mcap` → `folder/name-3.mcap`.

@@ -120,6 +120,50 @@ pub struct Signal {
     pub at: u64,
 }
 
+/// What goes over the bus for a drive: topic `/drives/<axis>`. Objects that are not mapped are 0.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Drive {
+    /// 0x6040.
+    #[prost(uint32, tag = "1")]
+    pub controlword: u32,
+    /// 0x607A, counts.
+    #[prost(sint64, tag = "2")]
+    pub target_position: i64,
+    /// 0x6060.
+    #[prost(sint32, tag = "3")]
+    pub mode: i32,
+    /// 0x6041.
+    #[prost(uint32, tag = "4")]
+    pub statusword: u32,
+    /// 0x6064, counts.
+    #[prost(sint64, tag = "5")]
+    pub actual_position: i64,
+    /// 0x6061.
+    #[prost(sint32, tag = "6")]
+    pub mode_display: i32,
+    /// 0x6077.
+    #[prost(sint32, tag = "7")]
+    pub actual_torque_permille: i32,
+    /// 0x60F4, counts.
+    #[prost(sint64, tag = "8")]
+    pub following_error: i64,
+    /// 0x603F.
+    #[prost(uint32, tag = "9")]
+    pub error_code: u32,
+    /// 0x60FD.
+    #[prost(uint32, tag = "10")]
+    pub digital_inputs: u32,
+    /// 0x60BA, counts.
+    #[prost(sint64, tag = "11")]
+    pub touch_probe_position: i64,
+    /// `Quality`: the worst of the drive's inputs.
+    #[prost(int32, tag = "12")]
+    pub quality: i32,
+    /// When the frame that brought the oldest of the drive's inputs came back, ns.
+    #[prost(fixed64, tag = "13")]
+    pub at: u64,
+}
+
 /// Something that happened: topic `/events`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Event {

@@ -5,7 +5,8 @@
 //! | --- | --- | --- |
 //! | `/cycle` | `tactus.Cycle` | every cycle |
 //! | `/axes/<name>` | `tactus.Axis` | every cycle |
-//! | `/signals/<name>` | `tactus.Signal` | when it changed, and once a second |
+//! | `/drives/<axis>` | `tactus.Drive` | when one of the drive's objects changed, and once a second |
+//! | `/signals/<name>` | `tactus.Signal` | every other signal, when it changed, and once a second |
 //! | `/events` | `tactus.Event` | when something happened |
 //! | `/log` | `foxglove.Log` | the same, in words |
 //! | `/vision/<name>` | `tactus.Vision` | each datagram of a camera |
@@ -14,6 +15,7 @@
 //! and version alone.
 
 mod descriptor;
+mod drives;
 mod file;
 pub mod messages;
 mod thread;
@@ -26,10 +28,12 @@ use mcap::{Attachment, McapResult, WriteOptions, Writer};
 use prost::Message as _;
 use rt_core::bus::BusState;
 use rt_core::record::{AxisRecord, Body, CycleRecord, Record};
-use rt_core::signal::{Quality, Sample};
+use rt_core::signal::{Quality, Sample, SignalId};
 
 pub use file::{FILE_BYTES_MAX, FileRecorder};
 pub use thread::RecorderThread;
+
+use drives::Drives;
 
 use crate::events::describe;
 use crate::labels::Labels;
@@ -73,7 +77,9 @@ pub struct Stored {
 struct Channels {
     cycle: u16,
     axes: Vec<u16>,
-    signals: Vec<u16>,
+    drives: Vec<u16>,
+    /// `None`: the signal is an object of a drive.
+    signals: Vec<Option<u16>>,
     events: u16,
     log: u16,
     vision: Vec<u16>,
@@ -84,6 +90,9 @@ pub struct Recorder<W: Write + Seek> {
     writer: Writer<W>,
     channels: Channels,
     labels: Labels,
+    drives: Drives,
+    /// Sequence and time of the last record.
+    last: (u64, u64),
     buffer: Vec<u8>,
 }
 
@@ -108,8 +117,10 @@ impl<W: Write + Seek> Recorder<W> {
             data: info.file.as_slice().into(),
         })?;
         writer.write_metadata(&metadata(labels, info))?;
-        let channels = Channels::add(&mut writer, labels)?;
-        Ok(Self { writer, channels, labels: labels.clone(), buffer: Vec::with_capacity(1024) })
+        let drives = Drives::new(labels.signals.len(), &labels.drives);
+        let channels = Channels::add(&mut writer, labels, &drives)?;
+        let buffer = Vec::with_capacity(1024);
+        Ok(Self { writer, channels, labels: labels.clone(), drives, last: (0, 0), buffer })
     }
 
     /// Takes one record of the loop. `sequence` is the one its stream gave it.
@@ -118,8 +129,10 @@ impl<W: Write + Seek> Recorder<W> {
     /// What the file said; the record is not stored.
     pub fn record(&mut self, sequence: u64, record: &Record) -> McapResult<()> {
         self.buffer.clear();
+        self.last = (sequence, record.now);
         let channel = match &record.body {
             Body::Cycle(cycle) => {
+                self.drive_messages(sequence, record.now)?;
                 cycle_message(record, cycle).encode_raw(&mut self.buffer);
                 Some(self.channels.cycle)
             }
@@ -128,8 +141,11 @@ impl<W: Write + Seek> Recorder<W> {
                 self.channels.axes.get(usize::from(axis.axis.0)).copied()
             }
             Body::Signal { signal, sample } => {
+                if self.drives.take(*signal, *sample) {
+                    return Ok(());
+                }
                 signal_message(sample).encode_raw(&mut self.buffer);
-                self.channels.signals.get(usize::from(signal.0)).copied()
+                self.channels.signals.get(usize::from(signal.0)).copied().flatten()
             }
             Body::Event(_) => {
                 self.event_messages(sequence, record)?;
@@ -163,7 +179,22 @@ impl<W: Write + Seek> Recorder<W> {
     /// # Errors
     /// What the file said.
     pub fn finish(&mut self) -> McapResult<()> {
+        let (sequence, time) = self.last;
+        self.buffer.clear();
+        self.drive_messages(sequence, time)?;
         self.writer.finish().map(drop)
+    }
+
+    /// The drives of which something changed in this cycle, whose last record is the cycle itself.
+    fn drive_messages(&mut self, sequence: u64, time: u64) -> McapResult<()> {
+        for drive in 0..self.drives.len() {
+            let Some(message) = self.drives.changed(drive) else { continue };
+            let Some(channel) = self.channels.drives.get(drive).copied() else { continue };
+            message.encode_raw(&mut self.buffer);
+            self.write(channel, sequence, time)?;
+            self.buffer.clear();
+        }
+        Ok(())
     }
 
     /// Puts the log line of an event into the file, and leaves its `/events` message in the buffer.
@@ -206,13 +237,18 @@ impl<W: Write + Seek> Recorder<W> {
 }
 
 impl Channels {
-    fn add<W: Write + Seek>(writer: &mut Writer<W>, labels: &Labels) -> McapResult<Self> {
+    fn add<W: Write + Seek>(
+        writer: &mut Writer<W>,
+        labels: &Labels,
+        of_drives: &Drives,
+    ) -> McapResult<Self> {
         let tactus = descriptor::tactus();
         let log = descriptor::foxglove_log();
         let none = BTreeMap::new();
         let cycle = writer.add_schema(descriptor::name::CYCLE, "protobuf", &tactus)?;
         let axis = writer.add_schema(descriptor::name::AXIS, "protobuf", &tactus)?;
         let signal = writer.add_schema(descriptor::name::SIGNAL, "protobuf", &tactus)?;
+        let drive = writer.add_schema(descriptor::name::DRIVE, "protobuf", &tactus)?;
         let event = writer.add_schema(descriptor::name::EVENT, "protobuf", &tactus)?;
         let vision = writer.add_schema(descriptor::name::VISION, "protobuf", &tactus)?;
         let log = writer.add_schema(descriptor::name::LOG, "protobuf", &log)?;
@@ -224,9 +260,16 @@ impl Channels {
             let unit = BTreeMap::from([("unit".to_owned(), label.unit.clone())]);
             axes.push(channel(axis, &format!("/axes/{}", label.name), &unit)?);
         }
+        let mut drives = Vec::with_capacity(labels.drives.len());
+        for label in labels.axes.iter().take(labels.drives.len()) {
+            drives.push(channel(drive, &format!("/drives/{}", label.name), &none)?);
+        }
         let mut signals = Vec::with_capacity(labels.signals.len());
-        for name in &labels.signals {
-            signals.push(channel(signal, &format!("/signals/{name}"), &none)?);
+        for (id, name) in (0_u16..).zip(&labels.signals) {
+            signals.push(match of_drives.contains(SignalId(id)) {
+                true => None,
+                false => Some(channel(signal, &format!("/signals/{name}"), &none)?),
+            });
         }
         let mut streams = Vec::with_capacity(labels.streams.len());
         for stream in &labels.streams {
@@ -236,6 +279,7 @@ impl Channels {
         Ok(Self {
             cycle: channel(cycle, "/cycle", &none)?,
             axes,
+            drives,
             signals,
             events: channel(event, "/events", &none)?,
             log: channel(log, "/log", &none)?,
@@ -333,14 +377,14 @@ fn axis_message(axis: &AxisRecord) -> messages::Axis {
 }
 
 fn signal_message(sample: &Sample) -> messages::Signal {
-    messages::Signal {
-        value: sample.value,
-        quality: match sample.quality {
-            Quality::Missing => 0,
-            Quality::Good => 1,
-            Quality::Stale => 2,
-        },
-        at: sample.at,
+    messages::Signal { value: sample.value, quality: quality_number(sample.quality), at: sample.at }
+}
+
+fn quality_number(quality: Quality) -> i32 {
+    match quality {
+        Quality::Missing => 0,
+        Quality::Good => 1,
+        Quality::Stale => 2,
     }
 }
 
