@@ -175,10 +175,10 @@ mod tests {
             let expected = if signed {
                 value << unused >> unused
             } else {
-                ((value as u64) << unused >> unused) as i64
+                (value.cast_unsigned() << unused >> unused).cast_signed()
             };
             prop_assert_eq!(place.read(&frame), Some(expected));
-            let first = 40 + bit_offset as usize;
+            let first = 40 + usize::try_from(bit_offset).unwrap();
             for bit in 0..frame.len() * 8 {
                 if !(first..first + usize::from(bits)).contains(&bit) {
                     let of = |bytes: &[u8]| bytes[bit / 8] >> (bit % 8) & 1;

@@ -6,6 +6,8 @@ mod flight;
 mod image;
 mod ladder;
 mod lock;
+#[cfg(test)]
+mod tests;
 
 use rt_core::Bus;
 use rt_core::SignalId;

@@ -84,7 +84,7 @@ impl<L: Link> Fault<L> {
 
     /// A number below `range`.
     fn below(&mut self, range: u32) -> u32 {
-        u32::try_from((self.next() >> 32) * u64::from(range) >> 32).unwrap_or(0)
+        u32::try_from(((self.next() >> 32) * u64::from(range)) >> 32).unwrap_or(0)
     }
 
     fn happens(&mut self, ppm: u32) -> bool {
