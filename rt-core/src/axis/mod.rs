@@ -74,7 +74,7 @@ impl Axis {
     /// An axis of which nothing was received yet: `Disabled`, at 0; referenced only if its offset was kept.
     #[must_use]
     pub fn new(plan: &AxisPlan, period_ns: u64) -> Self {
-        let twin = AxisTwin::new(&plan.model, period_ns).with_jerk(plan.limits.jerk.units());
+        let twin = AxisTwin::new(&plan.model, period_ns);
         let twin = if plan.signals.actual_torque.is_some() { twin } else { twin.without_torque() };
         let (offset, referenced) = match plan.homing {
             HomingPlan::Kept { offset } => (offset, true),
