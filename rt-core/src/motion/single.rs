@@ -170,9 +170,9 @@ impl Single {
                 self.rest(axis, true);
             }
             Ask::Failed(_) => {
-                let turn = *turn;
+                self.position = turn.advance(cycle.period_ns, Nano::ZERO);
                 axis.apply(AxisEvent::Fault);
-                self.mode = Mode::Turning { turn, target: Nano::ZERO };
+                self.halt();
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Motion over ideal drives: what is commanded is where the axis is one cycle later.
 
 extern crate std;
+mod homing;
+
 use super::*;
 use crate::plan::*;
 use crate::program::Request;
@@ -98,6 +100,33 @@ fn machine(axes: Vec<AxisPlan>) -> MachinePlan {
     }
 }
 
+/// What the drive's inputs see, all in counts of the drive.
+#[derive(Clone, Copy)]
+struct Hardware {
+    reference: (i32, i32),
+    limits: (i32, i32),
+    /// Counts from one index pulse to the next, and where one is.
+    index: (i32, i32),
+}
+
+impl Hardware {
+    fn turn(&self, counts: i32) -> i32 {
+        (counts - self.index.1).div_euclid(self.index.0)
+    }
+
+    /// 0x60FD, and 0x60BA if a pulse was passed on the way.
+    fn sense(&self, before: i32, now: i32) -> (i64, Option<i64>) {
+        let between = |range: (i32, i32)| (range.0..=range.1).contains(&now);
+        let pulse = self.turn(before).max(self.turn(now)) * self.index.0 + self.index.1;
+        let passed = self.turn(before) != self.turn(now);
+        let bits = i64::from(now <= self.limits.0)
+            | i64::from(now >= self.limits.1) << 1
+            | i64::from(between(self.reference)) << 2
+            | i64::from(passed) << 16;
+        (bits, passed.then_some(i64::from(pulse)))
+    }
+}
+
 /// A machine of ideal drives: `trace` has each axis' commanded positions, unwrapped.
 struct Cell {
     axes: Vec<Axis>,
@@ -106,7 +135,8 @@ struct Cell {
     permit: GroupPermit,
     enabled: Vec<bool>,
     counts: Vec<i32>,
-    switches: Vec<i64>,
+    sensed: Vec<i32>,
+    hardware: Option<Hardware>,
     trace: Vec<Vec<f64>>,
     turned: Vec<i64>,
     now: u64,
@@ -123,7 +153,8 @@ impl Cell {
             permit: FREE,
             enabled: vec![true; count],
             counts: vec![0; count],
-            switches: vec![0; count],
+            sensed: vec![0; count],
+            hardware: None,
             trace: vec![Vec::new(); count],
             turned: vec![0; count],
             now: PERIOD,
@@ -139,10 +170,15 @@ impl Cell {
             let statusword = if self.enabled[index] { ENABLED } else { 0x1240 };
             self.signals.set(ids.statusword, statusword, self.now);
             self.signals.set(ids.actual_position, i64::from(self.counts[index]), self.now);
-            self.signals.set(ids.digital_inputs.expect("mapped"), self.switches[index], self.now);
-            let probe = ids.touch_probe_position.expect("mapped");
-            if self.signals.get(probe).quality == crate::signal::Quality::Missing {
-                self.signals.set(probe, 0, self.now);
+            let counts = self.counts[index];
+            let hardware = self.hardware.map(|all| all.sense(self.sensed[index], counts));
+            self.sensed[index] = counts;
+            let (switches, probe) = hardware.unwrap_or((0, Some(0)));
+            if let Some(id) = ids.digital_inputs {
+                self.signals.set(id, switches, self.now);
+            }
+            if let (Some(id), Some(probe)) = (ids.touch_probe_position, probe) {
+                self.signals.set(id, probe, self.now);
             }
             axis.sense(&self.signals, self.now);
             self.turned[index] -= axis.rebased().0;
