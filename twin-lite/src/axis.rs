@@ -63,7 +63,6 @@ pub struct AxisTwin {
     /// Below this speed Coulomb friction is taken as proportional, axis units / s.
     creep: f64,
     gains: Gains,
-    jerk: Option<f64>,
     torque_known: bool,
     position: f64,
     velocity: f64,
@@ -75,8 +74,23 @@ pub struct AxisTwin {
     refused: u64,
 }
 
+/// Whether every number is one that the equations can bear.
+fn sound(model: &AxisModel) -> bool {
+    let above = [model.units_per_radian, model.inertia_kgm2, model.peak_torque_nm];
+    let not_below = [model.viscous_nms, model.coulomb_nm, model.margin];
+    let finite = [model.rated_torque_nm, model.gravity_nm];
+    let rate = model.units_per_radian / model.inertia_kgm2;
+    above.iter().all(|value| value.is_finite() && *value > 0.0)
+        && not_below.iter().all(|value| value.is_finite() && *value >= 0.0)
+        && finite.iter().all(|value| value.is_finite())
+        && rate.is_finite()
+        && rate > 0.0
+}
+
 /// Positions beyond this are refused, axis units: more than a `Nano` can hold.
 const POSITION_MAX: f64 = 1e10;
+/// Part of peak torque that is counted on: inertia, torque constant and payload are never quite those of the model.
+const BRAKING_SURE: f64 = 0.75;
 /// What is left to brake with, as part of peak torque, however hard the axis is pushed: keeps distances finite.
 const BRAKING_MIN: f64 = 0.01;
 
@@ -93,8 +107,7 @@ impl AxisTwin {
             period,
             acceleration_per_nm,
             creep: 0.5 * model.units_per_radian,
-            gains: riccati::gains(period, damping, riccati::noise(model)),
-            jerk: None,
+            gains: riccati::gains(period, damping, riccati::noise(model)).only_if(sound(model)),
             torque_known: true,
             position: 0.0,
             velocity: 0.0,
@@ -104,13 +117,6 @@ impl AxisTwin {
             started: false,
             refused: 0,
         }
-    }
-
-    /// The stop's deceleration is built up with this jerk, axis units / s³; without it, at once.
-    #[must_use]
-    pub fn with_jerk(mut self, jerk: f64) -> Self {
-        self.jerk = if jerk.is_finite() && jerk > 0.0 { Some(jerk) } else { None };
-        self
     }
 
     /// The drive does not report its torque: all acceleration is a surprise, and the disturbance says nothing about the load.
@@ -217,29 +223,29 @@ impl AxisTwin {
     /// (axis units / s, signed; pass the worse of estimated and commanded).
     ///
     /// Latency travel, with the velocity that a running acceleration still adds; `v²/2a` with what torque, load and
-    /// disturbance leave of the deceleration; the onset `v·a/2j`; the margin of the model.
+    /// disturbance leave of the deceleration; the onset, `a·response²`: while the deceleration builds up, the axis is faster than
+    /// the set-point by at most a·response, for about the response; the margin of the model.
     #[must_use]
     pub fn stopping(&self, deceleration: f64, velocity_now: f64) -> Stopping {
+        if !self.gains.usable {
+            return Stopping { distance: POSITION_MAX, time_ns: u64::MAX };
+        }
         let latency = self.latency();
+        let response = math::seconds(self.model.response_ns);
         let given = if velocity_now.is_finite() { velocity_now } else { self.velocity };
         let direction = if given < 0.0 { -1.0 } else { 1.0 };
-        let still_gained = (self.acceleration * direction).max(0.0) * latency;
-        let speed = given.abs() + still_gained;
+        // What is commanded is ahead of the axis already; what is only estimated still grows until the axis answers.
+        let growing = (self.acceleration * direction).max(0.0) * latency;
+        let speed = given.abs().max(self.velocity * direction + growing).min(POSITION_MAX);
         let possible = self.braking(direction);
-        let ramp = if deceleration.is_finite() && deceleration > 0.0 {
-            deceleration.min(possible)
-        } else {
-            possible
-        };
-        let (onset_time, onset_distance) = match self.jerk {
-            // Below v = a²/j the deceleration never reaches a: v·√(v/j), with √ bounded by a/j.
-            Some(jerk) => onset(speed, ramp, jerk),
-            None => (0.0, 0.0),
-        };
-        let distance = speed * latency + speed * speed / (2.0 * ramp) + onset_distance;
+        let asked_for = deceleration.is_finite() && deceleration > 0.0;
+        let ramp = if asked_for { deceleration.min(possible) } else { possible };
+        // An axis that hardly moves has no deceleration to build up.
+        let onset = (ramp * response).min(speed) * response;
+        let distance = speed * latency + speed * speed / (2.0 * ramp) + onset;
         Stopping {
             distance: (distance + self.model.margin).min(POSITION_MAX),
-            time_ns: math::nanoseconds_up(latency + speed / ramp + onset_time),
+            time_ns: math::nanoseconds_up(latency + speed / ramp + response),
         }
     }
 
@@ -249,19 +255,216 @@ impl AxisTwin {
         // A disturbance that helps may be gone in the next moment; one that pushes on stays.
         let pushing = (seen * direction).min(0.0);
         let load = self.model.gravity_nm * direction;
-        let torque = self.model.peak_torque_nm + load.min(0.0) + pushing;
-        torque.max(BRAKING_MIN * self.model.peak_torque_nm) * self.acceleration_per_nm
+        let peak = self.model.peak_torque_nm;
+        let torque = BRAKING_SURE * peak + load.min(0.0) + pushing;
+        torque.max(BRAKING_MIN * peak) * self.acceleration_per_nm
     }
 }
 
-/// Time and distance that a jerk-limited ramp needs more than a ramp of constant deceleration.
-fn onset(speed: f64, deceleration: f64, jerk: f64) -> (f64, f64) {
-    if speed * jerk >= deceleration * deceleration {
-        let time = deceleration / jerk;
-        return (time, 0.5 * speed * time);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Nano;
+
+    const MODEL: AxisModel = AxisModel {
+        units_per_radian: 1.5,
+        inertia_kgm2: 1e-4,
+        rated_torque_nm: 1.0,
+        peak_torque_nm: 3.0,
+        viscous_nms: 1e-4,
+        coulomb_nm: 0.1,
+        gravity_nm: 0.2,
+        response_ns: 4_000_000,
+        margin: 0.5,
+    };
+
+    /// An axis that is what the model says, but for `load` (N m): integrated finely, torque held over a cycle.
+    struct Truth {
+        position: f64,
+        velocity: f64,
+        load: f64,
     }
-    // The triangle of jerk: 2·√(v/j) long, v·√(v/j) far.
-    let half = math::sqrt(speed / jerk);
-    let short = speed / deceleration;
-    (2.0 * half - short, speed * (half - 0.5 * short))
+
+    impl Truth {
+        fn cycle(&mut self, torque: f64) {
+            for _ in 0..100 {
+                let speed = self.velocity / MODEL.units_per_radian;
+                let slide = (speed / 0.5).clamp(-1.0, 1.0);
+                let friction = MODEL.viscous_nms * speed + MODEL.coulomb_nm * slide;
+                let net = torque - friction - MODEL.gravity_nm - self.load;
+                self.velocity += net * MODEL.units_per_radian / MODEL.inertia_kgm2 * 1e-5;
+                self.position += self.velocity * 1e-5;
+            }
+        }
+    }
+
+    /// `cycles` at the torque of the motor that `torque` gives for a velocity, ‰.
+    fn run(truth: &mut Truth, twin: &mut AxisTwin, cycles: u32, torque: impl Fn(f64) -> i16) {
+        for _ in 0..cycles {
+            let permille = torque(truth.velocity);
+            truth.cycle(f64::from(permille) * 1e-3 * MODEL.rated_torque_nm);
+            // A 16-bit encoder.
+            let count = 1.5 * core::f64::consts::TAU / 65_536.0;
+            let counts = Nano::from_units(truth.position / count * 1e-9).unwrap_or_default().0;
+            twin.update(math::from_i64(counts) * count, permille, true);
+        }
+    }
+
+    /// Holds 300 units / s as a drive would, roughly.
+    fn hold(velocity: f64) -> i16 {
+        let wanted = (300.0 - velocity) * 10.0 + 330.0;
+        i16::try_from(Nano::from_units(wanted * 1e-9).unwrap_or_default().0.clamp(-3000, 3000))
+            .unwrap_or(0)
+    }
+
+    #[test]
+    fn position_velocity_and_an_unknown_load_are_found() {
+        let mut truth = Truth { position: 40.0, velocity: 0.0, load: 0.25 };
+        let mut twin = AxisTwin::new(&MODEL, 1_000_000);
+        run(&mut truth, &mut twin, 1000, hold);
+        let estimate = twin.estimate();
+        assert!((estimate.position - truth.position).abs() < 0.01, "{estimate:?}");
+        assert!((estimate.velocity - truth.velocity).abs() < 1.0, "{estimate:?}");
+        assert!((estimate.disturbance_nm - 0.25).abs() < 0.05, "{estimate:?}");
+        assert!(estimate.innovation.abs() < 0.01);
+    }
+
+    #[test]
+    fn acceleration_is_followed_without_lag_because_torque_is_known() {
+        let mut truth = Truth { position: 0.0, velocity: 0.0, load: 0.0 };
+        let mut twin = AxisTwin::new(&MODEL, 1_000_000);
+        run(&mut truth, &mut twin, 1, |_| 1000);
+        for _ in 0..80 {
+            run(&mut truth, &mut twin, 1, |_| 1000);
+            let off = twin.estimate().velocity - truth.velocity;
+            // 10 000 units / s²: half a cycle of it is 5.
+            assert!(off.abs() < 5.0, "{off} at {}", truth.velocity);
+        }
+    }
+
+    #[test]
+    fn without_torque_the_velocity_is_still_found_and_no_disturbance_is_claimed() {
+        let mut truth = Truth { position: 0.0, velocity: 0.0, load: 0.1 };
+        let mut twin = AxisTwin::new(&MODEL, 1_000_000).without_torque();
+        run(&mut truth, &mut twin, 1000, hold);
+        assert!((twin.estimate().velocity - truth.velocity).abs() < 2.0);
+        assert_eq!(twin.estimate().disturbance_nm, 0.0);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_refused_and_counted_and_changes_nothing() {
+        let mut twin = AxisTwin::new(&MODEL, 1_000_000);
+        twin.update(1.0, 0, true);
+        twin.update(1.5, 10, true);
+        let before = twin.estimate();
+        for (count, bad) in [f64::NAN, f64::INFINITY, -f64::INFINITY, 1e11].iter().enumerate() {
+            twin.update(*bad, i16::MAX, true);
+            assert_eq!(twin.estimate(), before);
+            assert_eq!(twin.refused(), u64::try_from(count).unwrap() + 1);
+        }
+        twin.shift(f64::NAN);
+        assert_eq!(twin.estimate(), before);
+        assert_eq!(twin.refused(), 5);
+        twin.update(f64::NAN, 0, false);
+        assert_eq!(twin.refused(), 5, "a position that is not good is not looked at");
+    }
+
+    #[test]
+    fn no_input_makes_it_infinite() {
+        for period in [62_500, 1_000_000, 100_000_000] {
+            let mut twin = AxisTwin::new(&MODEL, period);
+            let mut sign = 1.0;
+            for n in 0..10_000 {
+                sign = -sign;
+                twin.update(sign * 1e10, if n % 3 == 0 { i16::MIN } else { i16::MAX }, n % 7 != 0);
+                twin.shift(sign * 1e9);
+                let Estimate { position, velocity, disturbance_nm, innovation } = twin.estimate();
+                let all = [position, velocity, disturbance_nm, innovation];
+                assert!(all.iter().all(|value| value.is_finite()));
+                assert!(twin.stopping(1000.0, velocity).distance.is_finite());
+                assert!(twin.stopping(f64::NAN, f64::NAN).distance.is_finite());
+            }
+        }
+    }
+
+    #[test]
+    fn a_model_that_cannot_be_calculated_with_predicts_that_nothing_stops() {
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let mut twin = AxisTwin::new(&AxisModel { inertia_kgm2: bad, ..MODEL }, 1_000_000);
+            twin.update(1.0, 0, true);
+            assert_eq!(twin.refused(), 1, "{bad}");
+            assert_eq!(twin.estimate(), Estimate::default());
+            assert_eq!(twin.stopping(1000.0, 1.0).distance, POSITION_MAX);
+        }
+    }
+
+    #[test]
+    fn a_rebase_moves_the_position_and_nothing_else() {
+        let mut truth = Truth { position: 0.0, velocity: 0.0, load: 0.0 };
+        let mut twin = AxisTwin::new(&MODEL, 1_000_000);
+        run(&mut truth, &mut twin, 300, hold);
+        let before = twin.estimate();
+        twin.shift(-360.0);
+        let after = twin.estimate();
+        assert_eq!(after, Estimate { position: before.position - 360.0, ..before });
+        truth.position -= 360.0;
+        run(&mut truth, &mut twin, 1, hold);
+        assert!(twin.estimate().innovation.abs() < 0.01);
+    }
+
+    #[test]
+    fn while_positions_are_missing_it_goes_on_at_its_velocity() {
+        let mut truth = Truth { position: 0.0, velocity: 0.0, load: 0.0 };
+        let mut twin = AxisTwin::new(&MODEL, 1_000_000);
+        run(&mut truth, &mut twin, 300, hold);
+        let before = twin.estimate();
+        for _ in 0..10 {
+            twin.update(0.0, 0, false);
+        }
+        let moved = twin.estimate().position - before.position;
+        assert!((moved - before.velocity * 0.01).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_distance_is_the_sum_that_it_says_it_is() {
+        let twin = AxisTwin::new(&MODEL, 1_000_000);
+        // Latency 6 ms, v²/2a, onset a·(4 ms)², margin.
+        let expected = 200.0 * 0.006 + 200.0 * 200.0 / 2e4 + 1e4 * 0.004 * 0.004 + 0.5;
+        let stopping = twin.stopping(1e4, -200.0);
+        assert!((stopping.distance - expected).abs() < 1e-9, "{stopping:?}");
+        assert!(stopping.time_ns >= 30_000_000 && stopping.time_ns < 30_000_100);
+        assert_eq!(twin.stopping(1e4, 0.0).distance, 0.5);
+    }
+
+    #[test]
+    fn a_load_that_pushes_lengthens_the_stop_and_one_that_brakes_does_not_shorten_it() {
+        let mut pushed = AxisTwin::new(&MODEL, 1_000_000);
+        let mut held = pushed;
+        let free = pushed.stopping(1e6, 300.0).distance;
+        let push = |velocity: f64| hold(velocity).saturating_sub(600);
+        run(&mut Truth { position: 0.0, velocity: 300.0, load: -0.6 }, &mut pushed, 500, push);
+        let brake = |velocity: f64| hold(velocity).saturating_add(600);
+        run(&mut Truth { position: 0.0, velocity: 300.0, load: 0.6 }, &mut held, 500, brake);
+        assert!(pushed.stopping(1e6, 300.0).distance > free + 0.2);
+        assert!(held.stopping(1e6, 300.0).distance >= free * 0.99);
+        // Falling, gravity takes from what the motor can give.
+        assert!(held.stopping(1e6, -300.0).distance > free);
+    }
+
+    #[test]
+    fn faster_or_softer_never_stops_shorter() {
+        let twin = AxisTwin::new(&MODEL, 1_000_000);
+        let mut before = 0.0;
+        for n in 0..1000 {
+            let distance = twin.stopping(5000.0, f64::from(n)).distance;
+            assert!(distance >= before);
+            before = distance;
+        }
+        let mut before = f64::INFINITY;
+        for n in 1..1000 {
+            let distance = twin.stopping(f64::from(n) * 10.0, 500.0).distance;
+            assert!(distance <= before);
+            before = distance;
+        }
+    }
 }

@@ -15,6 +15,13 @@ pub(crate) struct Gains {
     pub(crate) usable: bool,
 }
 
+impl Gains {
+    /// Not usable unless `sound`.
+    pub(crate) fn only_if(self, sound: bool) -> Self {
+        Self { usable: self.usable && sound, ..self }
+    }
+}
+
 /// What the observer may expect to be wrong.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Noise {
