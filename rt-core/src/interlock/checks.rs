@@ -114,18 +114,16 @@ impl Memory {
                 since.is_some_and(|since| now.saturating_sub(since) > TARGET_IGNORED_DEBOUNCE_NS)
             }),
             (Cause::WorkingCounter { unit, cycles }, Self::Cycles(wrong)) => {
-                let good = 1_u64
-                    .checked_shl(u32::from(*unit))
-                    .is_some_and(|bit| facts.exchange.units_all & facts.exchange.units_good & bit != 0);
+                let good = 1_u64.checked_shl(u32::from(*unit)).is_some_and(|bit| {
+                    facts.exchange.units_all & facts.exchange.units_good & bit != 0
+                });
                 *wrong = if good { 0 } else { wrong.saturating_add(1) };
                 Verdict::demand_if(*wrong >= (*cycles).max(1), now)
             }
             (Cause::Bus, Self::None) => {
                 Verdict::demand_if(facts.exchange.state != BusState::Operational, now)
             }
-            (Cause::DcUnlocked, Self::None) => {
-                Verdict::demand_if(facts.exchange.dc_unlocked, now)
-            }
+            (Cause::DcUnlocked, Self::None) => Verdict::demand_if(facts.exchange.dc_unlocked, now),
             (Cause::Overrun, Self::None) => Verdict::demand_if(facts.overruns_exceeded, now),
             (Cause::Supervisor { age_max_ns }, Self::None) => {
                 let silent = facts.supervisor_at == 0
@@ -163,11 +161,7 @@ fn predict(twin: &TwinCheck, facts: &Facts<'_>, axis: AxisId, input_at: u64) -> 
 }
 
 /// A demand if `bad`, or if the axis' inputs do not say.
-fn of_axis(
-    facts: &Facts<'_>,
-    axis: AxisId,
-    mut bad: impl FnMut(&AxisFacts) -> bool,
-) -> Verdict {
+fn of_axis(facts: &Facts<'_>, axis: AxisId, mut bad: impl FnMut(&AxisFacts) -> bool) -> Verdict {
     let known = facts.axes.get(usize::from(axis.0));
     let demand = known.is_none_or(|axis| bad(axis) || !axis.view.inputs_good);
     Verdict::demand_if(demand, facts.now)

@@ -76,10 +76,12 @@ mod tests {
         Sample { value, at, quality: Quality::Good }
     }
 
+    type Case = (bool, Option<u64>, Option<bool>, Option<bool>, bool, bool);
+
     /// The oracle, written as a table and not as the code: (fault before, age of the difference) × channels → (permit, fault after).
     /// Channels: `None` unknown, `Some` open or closed. `limit` is 3.
     #[rustfmt::skip]
-    const TABLE: [(bool, Option<u64>, Option<bool>, Option<bool>, bool, bool); 27] = [
+    const TABLE: [Case; 27] = [
         // fault, differed for,  a,           b,           permit, fault
         (false, None,    Some(true),  Some(true),  true,  false),
         (false, None,    Some(true),  Some(false), false, false),
@@ -151,7 +153,10 @@ mod tests {
         for now in 0..10 {
             pair.update(good(1, now), good(0, now), 3, now);
         }
-        assert!(pair.update(good(1, 10), good(1, 10), 3, 10).is_some(), "closing again is not enough");
+        assert!(
+            pair.update(good(1, 10), good(1, 10), 3, 10).is_some(),
+            "closing again is not enough"
+        );
         assert!(pair.update(good(0, 11), good(0, 11), 3, 11).is_some());
         assert!(pair.update(good(1, 12), good(1, 12), 3, 12).is_none());
     }

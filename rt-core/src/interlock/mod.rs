@@ -18,7 +18,7 @@ pub use overruns::Overruns;
 pub use twin::{Boundary, Prediction, TwinCheck, still};
 
 use crate::bus::Exchange;
-use crate::plan::{Cause, Effect, InterlockId, InterlockPlan, MachinePlan, Reaction};
+use crate::plan::{Cause, Effect, GroupId, InterlockId, InterlockPlan, MachinePlan, Reaction};
 use crate::program::AxisView;
 use crate::record::Event;
 use crate::signal::{Quality, Sample, SignalId, Signals};
@@ -33,6 +33,8 @@ use twin_lite::Nano;
 pub struct AxisFacts {
     /// As everyone sees it.
     pub view: AxisView,
+    /// The drive's mode is CSP, or it does not say which it is in.
+    pub in_position_mode: bool,
     /// Actual position.
     pub position: Nano,
     /// Actual velocity as the twin estimates it, per s.
@@ -111,13 +113,15 @@ pub struct Stop {
 pub struct GroupDemand {
     /// The strongest stop; `None`: no stop.
     pub stop: Option<Stop>,
-    /// The lowest speed limit, per s; `Nano::MAX`: none.
+    /// The lowest speed limit, per s; `Nano::MAX`: none. The gate holds motion to it.
     pub speed_limit: Nano,
+    /// The lowest speed that the twin advises, per s; `Nano::MAX`: none. Motion is told; what it does not heed ends in the twin's stop.
+    pub speed_advised: Nano,
 }
 
 impl GroupDemand {
     /// Nothing is asked.
-    pub const NONE: Self = Self { stop: None, speed_limit: Nano::MAX };
+    pub const NONE: Self = Self { stop: None, speed_limit: Nano::MAX, speed_advised: Nano::MAX };
 
     /// Takes one effect in: stops by strength, the first of equals stays; speed limits by value.
     fn add(&mut self, reaction: Reaction, interlock: InterlockId, input_at: u64) {
@@ -164,7 +168,7 @@ pub struct Interlocks {
     rows: Box<[Row]>,
     groups: Box<[GroupDemand]>,
     /// By `AxisId`: the group it slows with.
-    axis_groups: Box<[usize]>,
+    axis_groups: Box<[GroupId]>,
 }
 
 impl Interlocks {
@@ -185,7 +189,7 @@ impl Interlocks {
         Self {
             rows,
             groups: plan.groups.iter().map(|_| GroupDemand::NONE).collect(),
-            axis_groups: plan.axes.iter().map(|axis| usize::from(axis.group.0)).collect(),
+            axis_groups: plan.axes.iter().map(|axis| axis.group).collect(),
         }
     }
 
@@ -215,9 +219,10 @@ impl Interlocks {
             }
             if let Some(cap) = verdict.cap
                 && let Some(group) = self.axis_groups.get(usize::from(cap.axis.0))
-                && let Some(demand) = self.groups.get_mut(*group)
+                && row.plan.effects.iter().any(|effect| effect.group == *group)
+                && let Some(demand) = self.groups.get_mut(usize::from(group.0))
             {
-                demand.speed_limit = demand.speed_limit.min(cap.speed);
+                demand.speed_advised = demand.speed_advised.min(cap.speed);
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Two curves over the room that is left to a boundary. The *stop* curve is the twin's stopping distance with the gate's ramp: beyond
 //! it, a demand. The *speed* curve lies inside it: the speed from which motion, with its own acceleration and jerk, still comes to rest
-//! in the room. A prediction never gives more than the checks without it.
+//! in the room; motion is told of it, the gate does not hold it to it: who is too fast runs into the stop. A prediction never gives more than the checks without it.
 
 use super::AxisFacts;
 use crate::plan::AxisPlan;
@@ -71,13 +71,9 @@ impl TwinCheck {
         match self.boundary {
             // Without a reference there are no soft limits; the gate holds the velocity down instead.
             Boundary::Limits(..) if !axis.view.referenced => Prediction::FREE,
-            Boundary::Limits(low, high) => {
-                self.towards(axis, axis.position.0.saturating_sub(low.0), -1).worst(self.towards(
-                    axis,
-                    high.0.saturating_sub(axis.position.0),
-                    1,
-                ))
-            }
+            Boundary::Limits(low, high) => self
+                .towards(axis, axis.position.0.saturating_sub(low.0), -1)
+                .worst(self.towards(axis, high.0.saturating_sub(axis.position.0), 1)),
             Boundary::Zone(..) if !axis.view.referenced => Prediction::STOP,
             Boundary::Zone(from, to) if (from..=to).contains(&axis.position) => Prediction::STOP,
             Boundary::Zone(from, to) => {
@@ -177,7 +173,10 @@ mod tests {
 
     #[test]
     fn moving_away_from_a_boundary_is_free() {
-        assert_eq!(limits().predict(&facts(499, -300, 100)).speed, limits().predict(&facts(499, -300, 1)).speed);
+        assert_eq!(
+            limits().predict(&facts(499, -300, 100)).speed,
+            limits().predict(&facts(499, -300, 1)).speed
+        );
         assert!(!limits().predict(&facts(499, -300, 100)).stop);
     }
 

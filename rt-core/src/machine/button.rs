@@ -32,7 +32,13 @@ pub enum Press {
 
 impl Button {
     /// One cycle. `pressed`: `None` when the signal is not good. The window is `shortest ..= longest`, ns.
-    pub fn update(&mut self, pressed: Option<bool>, now: u64, shortest: u64, longest: u64) -> Press {
+    pub fn update(
+        &mut self,
+        pressed: Option<bool>,
+        now: u64,
+        shortest: u64,
+        longest: u64,
+    ) -> Press {
         let (next, press) = match (*self, pressed) {
             (_, None) => (Self::Unseen, Press::None),
             (Self::Unseen, Some(true)) => (Self::Stuck, Press::Fault(ButtonFault::HeldAtBoot)),

@@ -193,7 +193,13 @@ fn nothing_leaves_the_shutdown() {
 }
 
 /// The oracle for one cycle without reset: written as rules over the whole space and not as the code.
-fn expected(from: MachineState, now: &Situation, needed: bool, start: bool, stop: bool) -> MachineState {
+fn expected(
+    from: MachineState,
+    now: &Situation,
+    needed: bool,
+    start: bool,
+    stop: bool,
+) -> MachineState {
     let caused = now.stop.is_some() || now.fault.is_some();
     let clear = !caused && !now.demanded;
     let needed = needed || now.fault.is_some() || matches!(now.stop, Some((_, true)));
@@ -210,8 +216,7 @@ fn expected(from: MachineState, now: &Situation, needed: bool, start: bool, stop
 
 #[test]
 fn every_state_in_every_situation_goes_where_the_rules_say() {
-    let machines =
-        [Machine::Boot, safe(SafeCause::Boot, 1), Machine::AwaitStart, Machine::Run];
+    let machines = [Machine::Boot, safe(SafeCause::Boot, 1), Machine::AwaitStart, Machine::Run];
     let stops = [None, Some((CAUSE, false)), Some((CAUSE, true))];
     let faults = [None, Some(SafeCause::Program)];
     let mut cases = 0;
@@ -223,11 +228,8 @@ fn every_state_in_every_situation_goes_where_the_rules_say() {
                     let mut bench = Bench::new();
                     bench.control.machine = machine;
                     bench.control.reset_needed = bit(0);
-                    bench.control.start = if bit(1) {
-                        Button::Pressed { since: 50 }
-                    } else {
-                        Button::Released
-                    };
+                    bench.control.start =
+                        if bit(1) { Button::Pressed { since: 50 } } else { Button::Released };
                     bench.signals.set(START, i64::from(bit(1)), 1);
                     bench.signals.set(STOP, i64::from(!bit(2)), 1);
                     bench.situation = Situation {

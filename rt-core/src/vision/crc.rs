@@ -4,7 +4,10 @@
 static TABLES: [[u32; 256]; 4] = [table(8), table(16), table(24), table(32)];
 
 /// Every byte, shifted through the register by `shifts` bits.
-#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler: a bad index does not build")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler: a bad index does not build"
+)]
 const fn table(shifts: u32) -> [u32; 256] {
     let mut table = [0_u32; 256];
     let mut index = 0_usize;

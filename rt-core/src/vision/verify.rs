@@ -188,7 +188,9 @@ impl StreamState {
             Refusal::Sequence
         } else if occupancy.captured_at <= self.captured_at {
             Refusal::Backwards
-        } else if occupancy.captured_at > received.received_at.min(now.saturating_add(FETCH_SLACK_NS)) {
+        } else if occupancy.captured_at
+            > received.received_at.min(now.saturating_add(FETCH_SLACK_NS))
+        {
             Refusal::Future
         } else if occupancy.quality < self.plan.quality_min {
             Refusal::Quality
@@ -298,7 +300,10 @@ mod tests {
         assert!(state.update(&datagram(1000, |_| {}), 1020).is_clear(0));
         let replayed = datagram(1000, |b| b[16] = 2);
         assert_eq!(state.update(&replayed, 1030).refusal, Some(Refusal::Backwards));
-        assert!(state.update(&datagram(1001, |b| b[16] = 3), 1040).is_clear(0), "and forward counts");
+        assert!(
+            state.update(&datagram(1001, |b| b[16] = 3), 1040).is_clear(0),
+            "and forward counts"
+        );
     }
 
     #[test]
