@@ -21,6 +21,8 @@ enum Rights {
     None,
     /// An ordinary user whose program was given capabilities.
     Granted(&'static str),
+    /// An ordinary user in a group with limits as in limits.conf: memory unlimited, priority up to 75.
+    Limits,
 }
 
 struct Ran {
@@ -64,6 +66,7 @@ fn has(capability: u32) -> bool {
 
 const CAP_IPC_LOCK: u32 = 14;
 const CAP_SYS_NICE: u32 = 23;
+const CAP_SYS_RESOURCE: u32 = 24;
 
 fn admission(rights: Rights, arguments: &[&str]) -> Ran {
     // 8 MiB and no priority are what distributions give; lowering needs no right.
@@ -77,6 +80,10 @@ fn admission(rights: Rights, arguments: &[&str]) -> Ran {
         Rights::None => {
             command.args(limits).args(["setpriv", "--reuid", "65534", "--clear-groups"]);
             command.arg("--bounding-set=-all");
+        }
+        Rights::Limits => {
+            command.args(["--rtprio=0:75", "--memlock=unlimited:unlimited"]);
+            command.args(["setpriv", "--reuid", "65534", "--clear-groups", "--bounding-set=-all"]);
         }
         Rights::Granted(capabilities) => {
             command.args(limits).args(["setpriv", "--reuid", "65534", "--clear-groups"]);
@@ -217,6 +224,24 @@ fn granted_capabilities_serve_an_ordinary_user() {
         "{}",
         strict.err
     );
+}
+
+#[test]
+fn limits_serve_an_ordinary_user_as_capabilities_do() {
+    if !has(CAP_SYS_RESOURCE) {
+        // Nobody else can raise a ceiling: prlimit is refused, and nothing runs.
+        let ran = admission(Rights::Limits, &[]);
+        assert!(ran.err.contains("failed to set the RTPRIO resource limit"), "{}", ran.err);
+        return;
+    }
+    // given limits, and a soft one that is still low
+    let ran = admission(Rights::Limits, &["--cpu", "0", "--priority", "75"]);
+    assert_eq!((ran.step("memory").1, ran.step("scheduling").1), (true, true), "{}", ran.out);
+    assert!(ran.line("cycles:").ends_with("faults 0"), "{}", ran.out);
+    // and the ceiling holds
+    let ran = admission(Rights::Limits, &["--cpu", "0", "--priority", "76"]);
+    let (scheduling, granted) = ran.step("scheduling");
+    assert!(!granted && scheduling.contains("RLIMIT_RTPRIO is 75, below 76"), "{scheduling}");
 }
 
 #[test]
