@@ -116,6 +116,22 @@ fn the_newest_is_dropped_and_the_gap_says_which() {
 }
 
 #[test]
+fn a_ring_that_overflows_during_a_drain_was_full() {
+    // given one item waiting, of two that fit
+    let (mut producer, mut consumer) = stream::channel(2);
+    producer.push(0);
+    // when two more come before its place is given back
+    let mut second_queued = true;
+    consumer.drain(1, |_, _| {
+        producer.push(1);
+        second_queued = producer.push(2);
+    });
+    // then the second was dropped, and the mark says how far it came
+    assert!(!second_queued);
+    assert_eq!(consumer.high_water(), 2);
+}
+
+#[test]
 fn an_end_that_is_gone_is_seen_and_what_was_queued_stays() {
     let (mut producer, mut consumer) = stream::channel(2);
     producer.push(1_u8);

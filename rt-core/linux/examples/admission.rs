@@ -6,6 +6,7 @@
 use std::fs;
 use std::process::ExitCode;
 
+use nix::sys::resource::{Resource, getrlimit};
 use rt_core::Clock;
 use rt_linux::admission::{self, Locked, Refused, Request};
 use rt_linux::guard::{faults, memory, thread_counts};
@@ -98,6 +99,8 @@ fn cycle(locked: Locked, runaway: bool) -> Result<(), Refused> {
     println!("latency: max {latency_max} ns");
     let memory = memory().unwrap_or_default();
     println!("memory: locked {}, resident {}", memory.locked, memory.resident);
+    let (soft, _) = getrlimit(Resource::RLIMIT_MEMLOCK).unwrap_or_default();
+    println!("RLIMIT_MEMLOCK: {soft}");
     Ok(())
 }
 

@@ -198,3 +198,43 @@ impl Armed {
         &self.outcome
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(required: bool, found: Result<String, Cause>) -> Asked {
+        Asked { name: scheduling::SCHEDULING, required, wanted: "-1".to_owned(), found }
+    }
+
+    fn refusal() -> Cause {
+        Cause::Throttled { found: "950000".to_owned() }
+    }
+
+    #[test]
+    fn strict_ends_at_what_is_needed_and_not_at_advice() {
+        let mut outcome = Outcome::default();
+        assert_eq!(outcome.note(true, asked(false, Err(refusal()))), Ok(()));
+        assert_eq!(outcome.advice().count(), 1);
+        assert!(outcome.is_realtime(), "advice degrades nothing");
+        let refused = Refused { step: scheduling::SCHEDULING, cause: refusal() };
+        assert_eq!(outcome.note(true, asked(true, Err(refusal()))), Err(refused));
+    }
+
+    #[test]
+    fn degraded_goes_on_and_is_not_real_time() {
+        let mut outcome = Outcome::default();
+        assert_eq!(outcome.note(false, asked(true, Err(refusal()))), Ok(()));
+        assert_eq!(outcome.note(false, asked(true, Ok("FIFO".to_owned()))), Ok(()));
+        assert!(!outcome.is_realtime());
+        let reasons: Vec<_> = outcome.reasons().map(|step| step.found.as_str()).collect();
+        assert_eq!(reasons, ["sched_rt_runtime_us is 950000"]);
+        let text = outcome.to_string();
+        assert!(text.contains("REFUSED") && text.contains("fix: sysctl"), "{text}");
+    }
+
+    #[test]
+    fn a_process_whose_thread_was_never_armed_is_not_real_time() {
+        assert!(!Outcome::default().is_realtime());
+    }
+}

@@ -121,7 +121,8 @@ fn degraded_without_rights_runs_and_gives_every_reason() {
     }
     assert!(ran.step("slack").0.contains("1 ns"));
     assert_eq!(ran.line("cpus:"), "0");
-    // and nothing was half done: no memory is locked, the thread is an ordinary one
+    // and nothing was half done: no memory is locked, its limit is as it was, the thread is an ordinary one
+    assert_eq!(ran.line("RLIMIT_MEMLOCK:"), "8388608");
     assert!(ran.line("memory:").starts_with("locked 0,"), "{}", ran.out);
     assert_eq!(ran.line("policy:"), "0");
 }
