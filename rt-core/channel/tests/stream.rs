@@ -75,7 +75,8 @@ proptest! {
                 Action::Pop => prop_assert_eq!(consumer.pop(), model.pop()),
                 Action::Drain(limit) => {
                     let mut taken = Vec::new();
-                    let count = consumer.drain(limit, |sequence, item| taken.push((sequence, item)));
+                    let count =
+                        consumer.drain(limit, |sequence, item| taken.push((sequence, item)));
                     let wanted: Vec<_> = (0..limit).map_while(|_| model.pop()).collect();
                     prop_assert_eq!(count, wanted.len());
                     prop_assert_eq!(taken, wanted);

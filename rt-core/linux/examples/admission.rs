@@ -1,7 +1,7 @@
 //! Asks for real time, says what became of it, and runs a few cycles.
 //!
-//! `cargo run -p rt-linux --example admission -- [--strict] [--cpu N] [--priority N] [--runaway]`; exit status 3
-//! for a refusal. `--runaway` then spins without a sleep, as a broken loop would.
+//! `cargo run -p rt-linux --example admission -- [--strict] [--cpu N] [--priority N] [--runaway]`;
+//! exit status 3 for a refusal. `--runaway` then spins without a sleep, as a broken loop would.
 
 use std::fs;
 use std::process::ExitCode;
@@ -104,7 +104,8 @@ fn cycle(locked: Locked, runaway: bool) -> Result<(), Refused> {
     Ok(())
 }
 
-/// The kernel's number for how it schedules the calling thread: 0 SCHED_OTHER, 1 SCHED_FIFO, + 0x40000000 not inherited.
+/// The kernel's number for how it schedules the calling thread: 0 SCHED_OTHER, 1 SCHED_FIFO, +
+/// 0x40000000 not inherited.
 fn policy() -> i32 {
     // SAFETY: takes an integer; 0 names the calling thread.
     unsafe { libc::sched_getscheduler(0) }

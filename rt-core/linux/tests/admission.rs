@@ -1,5 +1,6 @@
-//! Admission with and without rights. What the kernel should say is derived here from the rights that the process holds, by other
-//! means than the code under test uses: no case is skipped, each asserts the grant or the documented refusal.
+//! Admission with and without rights. What the kernel should say is derived here from the rights
+//! that the process holds, by other means than the code under test uses: no case is skipped, each
+//! asserts the grant or the documented refusal.
 
 mod common;
 
@@ -21,7 +22,8 @@ enum Rights {
     None,
     /// An ordinary user whose program was given capabilities.
     Granted(&'static str),
-    /// An ordinary user in a group with limits as in limits.conf: memory unlimited, priority up to 75.
+    /// An ordinary user in a group with limits as in limits.conf: memory unlimited, priority up to
+    /// 75.
     Limits,
 }
 
@@ -121,7 +123,8 @@ fn degraded_without_rights_runs_and_gives_every_reason() {
     }
     assert!(ran.step("slack").0.contains("1 ns"));
     assert_eq!(ran.line("cpus:"), "0");
-    // and nothing was half done: no memory is locked, its limit is as it was, the thread is an ordinary one
+    // and nothing was half done: no memory is locked, its limit is as it was, the thread is an
+    // ordinary one
     assert_eq!(ran.line("RLIMIT_MEMLOCK:"), "8388608");
     assert!(ran.line("memory:").starts_with("locked 0,"), "{}", ran.out);
     assert_eq!(ran.line("policy:"), "0");
@@ -267,7 +270,8 @@ fn a_cpu_or_priority_that_does_not_exist_is_refused() {
 
 #[test]
 fn a_loop_that_runs_away_in_real_time_ends_the_process() {
-    // given rights, the loop is promoted, spins, and the kernel ends it; without them it hurts nobody and runs on
+    // given rights, the loop is promoted, spins, and the kernel ends it; without them it hurts
+    // nobody and runs on
     let (status, out, err) =
         common::run(Command::new(program()).args(["--priority", "1", "--runaway"]));
     if has(CAP_SYS_NICE) {
