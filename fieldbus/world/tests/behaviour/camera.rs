@@ -1,9 +1,7 @@
 //! What a camera sends, decoded by the page docs/vision-channel.md and nothing else.
 
-mod rig;
-
-use rig::cell::{CONFIG_HASH, camera, plan};
-use rig::{MS, S, run};
+use crate::demo::{CONFIG_HASH, camera, plan};
+use crate::rig::{MS, S, run};
 use world::{Action, CameraFault, CameraPlan, DATAGRAM_LENGTH, Event, TICK_NS, World, WorldPlan};
 
 type Bytes = [u8; DATAGRAM_LENGTH];

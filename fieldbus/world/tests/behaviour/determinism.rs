@@ -1,9 +1,7 @@
 //! Same seed, same bits; and nothing is allocated while the world runs.
 
-mod rig;
-
-use rig::cell::{BELT, LAMP, VACUUM, X, Z, plan};
-use rig::hold;
+use crate::demo::{BELT, LAMP, VACUUM, X, Z, plan};
+use crate::rig::hold;
 use world::{DATAGRAM_LENGTH, TICK_NS, World, WorldPlan};
 
 fn randomised(seed: u64) -> WorldPlan {

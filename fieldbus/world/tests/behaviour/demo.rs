@@ -5,7 +5,7 @@ use world::{
     GripperPlan, Nominal, PersonPlan, Point, Rule, Spot, Step, Waypoint, WorldPlan,
 };
 
-use super::{MS, S};
+use crate::rig::{MS, S};
 
 pub(crate) const BELT: usize = 0;
 pub(crate) const X: usize = 1;

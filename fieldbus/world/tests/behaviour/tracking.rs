@@ -1,9 +1,6 @@
 //! A drive follows, stops and holds.
-#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
-mod rig;
-
-use rig::{MS, Move, follow, hold, largest, run, world};
+use crate::rig::{MS, Move, follow, hold, largest, run, world};
 use world::{AxisPhysics, Nominal, TICK_NS};
 
 const FAST: Move =

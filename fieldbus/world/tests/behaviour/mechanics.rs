@@ -1,9 +1,6 @@
 //! Gravity, brake, friction, energy, hard stops: what the twin does not know.
-#![allow(clippy::cast_precision_loss, reason = "small known numbers")]
 
-mod rig;
-
-use rig::{MS, S, counts, hold, run, world};
+use crate::rig::{MS, S, counts, hold, run, world};
 use world::{
     Action, AxisPhysics, Brake, BrakeOutput, Event, Friction, Nominal, ServoDrive, TICK_NS, World,
     WorldPlan,

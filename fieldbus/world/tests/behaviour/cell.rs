@@ -1,9 +1,7 @@
 //! Parts, operator, events: the cell as a machine sees it.
 
-mod rig;
-
-use rig::cell::{BARRIER, BELT, HELD, LAMP, PICK, PLACE, RESET, START, VACUUM, X, Z, plan};
-use rig::{MS, S, hold, run};
+use crate::demo::{BARRIER, BELT, HELD, LAMP, PICK, PLACE, RESET, START, VACUUM, X, Z, plan};
+use crate::rig::{MS, S, hold, run};
 use world::{Action, BusAction, Echo, Event, ServoDrive, TICK_NS, World, WorldPlan};
 
 /// A machine: it moves axes one after the other and sets outputs.

@@ -1,13 +1,4 @@
 //! A drive firmware for tests: targets at 1 kHz, interpolated to the tick as a CiA 402 drive does, along a jerk-limited profile.
-#![allow(
-    dead_code,
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "each test binary uses its part; small known numbers"
-)]
-
-pub(crate) mod cell;
 
 use world::{AxisPhysics, ServoDrive, TICK_NS, World, WorldPlan};
 

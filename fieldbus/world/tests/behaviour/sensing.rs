@@ -1,9 +1,6 @@
 //! Encoder, index pulse, switches, faults.
-#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "known numbers")]
 
-mod rig;
-
-use rig::{MS, S, counts, hold, run, world};
+use crate::rig::{MS, S, counts, hold, run, world};
 use world::{Action, AxisPhysics, Event, Nominal, ServoDrive, TICK_NS, World, WorldPlan};
 
 /// Drives from place to place at a constant velocity, calling `seen` each tick.
