@@ -15,6 +15,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod axis;
+mod brake;
 mod camera;
 mod conveyor;
 mod datagram;

@@ -54,6 +54,10 @@ pub struct AxisPhysics {
     pub motor_friction: Friction,
     /// Guides, nut, belt.
     pub load_friction: Friction,
+    /// Cogging: amplitude, N m, ≥ 0.
+    pub cogging_nm: f64,
+    /// Periods of the cogging a motor revolution, 0 ..= 1000.
+    pub cogging_per_revolution: u32,
     /// Constant pull on the load towards negative positions if above 0, N m at the motor shaft.
     pub gravity_nm: f64,
     /// N m a torque ampere makes, in truth; above 0.
@@ -153,10 +157,12 @@ const COUPLING_DAMPING: f64 = 0.06;
 const MOTOR_FRICTION_SHARE: f64 = 0.35;
 /// Breakaway of the load ÷ sliding.
 const BREAKAWAY: f64 = 1.35;
+/// Cogging ÷ rated torque.
+const COGGING_SHARE: f64 = 0.01;
 /// The velocity loop's bandwidth: 30 Hz, rad / s.
 const VELOCITY_LOOP_RAD_PER_S: f64 = 30.0 * crate::num::TAU;
 /// One count a tick must ask for less than this share of rated torque.
-const QUANTUM_SHARE: f64 = 0.05;
+const QUANTUM_SHARE: f64 = 0.2;
 
 impl AxisPhysics {
     /// Derives an axis with stable, well-damped loops: a 30 Hz velocity loop (slower for a coarse encoder), a position loop a
@@ -181,6 +187,8 @@ impl AxisPhysics {
             backlash_rad: 0.004,
             motor_friction: friction(MOTOR_FRICTION_SHARE, 1.0),
             load_friction: friction(1.0 - MOTOR_FRICTION_SHARE, BREAKAWAY),
+            cogging_nm: COGGING_SHARE * nominal.rated_torque_nm,
+            cogging_per_revolution: 24,
             gravity_nm: nominal.gravity_nm,
             torque_constant_nm_per_a: constant,
             torque_constant_nominal_nm_per_a: constant,
@@ -222,6 +230,7 @@ impl AxisPhysics {
             friction.stribeck_rad_per_s = draw(friction.stribeck_rad_per_s);
             friction.viscous_nms = draw(friction.viscous_nms);
         }
+        axis.cogging_nm = draw(axis.cogging_nm);
         axis.gravity_nm = draw(axis.gravity_nm);
         axis.torque_constant_nm_per_a = draw(axis.torque_constant_nm_per_a);
         axis.index_rad = draw(axis.index_rad);
@@ -284,6 +293,8 @@ impl AxisPhysics {
         not_negative(&[
             ("damping_nms", self.damping_nms),
             ("backlash_rad", self.backlash_rad),
+            ("cogging_nm", self.cogging_nm),
+            ("cogging_per_revolution", 1_000.0 - f64::from(self.cogging_per_revolution)),
             ("gravity_nm", self.gravity_nm.abs()),
             ("holding_nm", self.brake.map_or(1.0, |brake| brake.holding_nm)),
         ])?;

@@ -189,6 +189,37 @@ fn friction_and_payload_change_when_the_scenario_says() {
 }
 
 #[test]
+fn cogging_makes_the_torque_ripple_as_often_as_the_motor_has_teeth() {
+    // Given an axis that goes at one revolution a second, slow enough for the loops to fight the ripple,
+    let crossings = |cogging_nm: f64| {
+        let base = AxisPhysics::from_nominal(&Nominal::default());
+        let axis = AxisPhysics { cogging_nm, cogging_per_revolution: 12, ..base };
+        let mut world = world(&[axis]);
+        let torques: Vec<i16> = (0..24_000_u32)
+            .map(|tick| {
+                let place = 10.0 * f64::from(tick) * 125e-6;
+                let velocity_counts_per_s = counts(&axis, 10.0);
+                let command = ServoDrive { velocity_counts_per_s, ..hold(&axis, place) };
+                world.servo_command(0, &command);
+                world.advance(world.now() + TICK_NS);
+                world.servo_feedback(0).torque_permille
+            })
+            .collect();
+        // then the torque rises through a band around its mean twelve times a revolution.
+        let second = &torques[16_000..];
+        let mean = second.iter().map(|&torque| f64::from(torque)).sum::<f64>() / 8_000.0;
+        let (mut below, mut rises) = (false, 0);
+        for torque in second.iter().map(|&torque| f64::from(torque) - mean) {
+            rises += u32::from(below && torque > 10.0);
+            below = if torque > 10.0 { false } else { below || torque < -10.0 };
+        }
+        rises
+    };
+    assert!((11..=13).contains(&crossings(0.04)), "{} rises", crossings(0.04));
+    assert_eq!(crossings(0.0), 0);
+}
+
+#[test]
 fn energy_comes_from_the_motor_alone() {
     // Given an axis that is driven about, let go and comes to rest, then never is there more energy in it than the motor put in.
     for seed in 0..8 {
