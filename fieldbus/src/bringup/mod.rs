@@ -31,6 +31,7 @@ use crate::layout::{Layout, ReferenceClock, SUBDEVICES_MAX};
 use crate::link::Link;
 use crate::plan::{BusPlan, Identity};
 use crate::time;
+use crate::wire::register;
 
 /// Frames of ethercrab under way at once; it sends one at a time.
 const FRAMES: usize = 16;
@@ -61,7 +62,7 @@ pub struct FoundDevice {
     pub name: String,
     /// Vendor, product, revision and serial number; serial `None`: it has none.
     pub identity: Identity,
-    /// It has a distributed clock.
+    /// It has a distributed clock with a system time.
     pub has_clock: bool,
 }
 
@@ -101,12 +102,9 @@ pub fn bring_up<L: Link>(
     Layout::new(plan, None)?;
     let mut requests = Requests::new();
     progress(Progress::Scanning);
-    let devices = to_pre_op(&mut link, &mut requests, plan, progress)?;
+    let mut devices = to_pre_op(&mut link, &mut requests, plan, progress)?;
     progress(Progress::Mapping);
-    let clocks: Vec<u16> = (0u16..)
-        .zip(&devices)
-        .filter_map(|(position, device)| device.has_clock.then_some(position))
-        .collect();
+    let clocks = find_clocks(&mut link, &mut requests, &mut devices)?;
     let reference = clocks.first().map(|position| ReferenceClock {
         position: *position,
         devices: u16::try_from(clocks.len()).unwrap_or(u16::MAX),
@@ -374,6 +372,26 @@ fn start_sync<L: Link>(
         }
     }
     Ok(())
+}
+
+/// Positions of the devices with a system time. Some say that they have distributed clocks and only measure delays.
+fn find_clocks<L: Link>(
+    link: &mut L,
+    requests: &mut Requests,
+    devices: &mut [FoundDevice],
+) -> Result<Vec<u16>, BringupError> {
+    let mut clocks = Vec::new();
+    for (position, device) in (0u16..).zip(devices) {
+        if device.has_clock {
+            let time = requests.read(link, device.position, register::DC_SYSTEM_TIME, 8);
+            let time = time.map_err(|reason| BringupError::no_reply("finding clocks", reason))?;
+            device.has_clock = time.is_some();
+        }
+        if device.has_clock {
+            clocks.push(position);
+        }
+    }
+    Ok(clocks)
 }
 
 /// DC system time at the reference, together with the link's time.
