@@ -41,6 +41,8 @@ const FRAME_BYTES: usize = PduStorage::element_size(1486);
 const PROCESS_DATA_MAX: usize = 16_384;
 /// Scan to PreOp, ns.
 const SCAN_TIMEOUT_NS: u64 = 120_000_000_000;
+/// Tries to scan.
+const SCAN_TRIES_MAX: u32 = 3;
 /// PreOp → SafeOp, all devices (ETG1020: 10 s at most).
 const SAFE_OP_TIMEOUT_NS: u64 = 10_000_000_000;
 /// One step of the way down, ns.
@@ -101,8 +103,7 @@ pub fn bring_up<L: Link>(
 ) -> Result<EtherCat<L>, BringupError> {
     Layout::new(plan, None)?;
     let mut requests = Requests::new();
-    progress(Progress::Scanning);
-    let mut devices = to_pre_op(&mut link, &mut requests, plan, progress)?;
+    let mut devices = scan(&mut link, &mut requests, plan, progress)?;
     progress(Progress::Mapping);
     let clocks = find_clocks(&mut link, &mut requests, &mut devices)?;
     let reference = clocks.first().map(|position| ReferenceClock {
@@ -139,7 +140,8 @@ pub fn bring_up<L: Link>(
 }
 
 /// Takes the segment down, in order: SafeOp, PreOp, SYNC0 off, Init. Goes on when a step fails; the first failure is returned.
-pub(crate) fn take_down<L: Link>(link: &mut L, devices: usize) -> Result<(), BringupError> {
+pub(crate) fn take_down<L: Link>(link: &mut L, known: &[FoundDevice]) -> Result<(), BringupError> {
+    let devices = known.len();
     let mut requests = Requests::new();
     let mut outcome = Ok(());
     for state in [SAFE_OP, 2, 1] {
@@ -151,7 +153,7 @@ pub(crate) fn take_down<L: Link>(link: &mut L, devices: usize) -> Result<(), Bri
             Ok(None) => Ok(()),
             Ok(Some((position, found))) => Err(BringupError::State {
                 position,
-                name: String::new(),
+                name: known.get(position).map_or_else(String::new, |device| device.name.clone()),
                 requested: u16::from(state),
                 status: found.status,
                 code: found.code,
@@ -164,6 +166,24 @@ pub(crate) fn take_down<L: Link>(link: &mut L, devices: usize) -> Result<(), Bri
         }
     }
     outcome
+}
+
+/// To PreOp. A line that loses frames may need more than one try; what a device refuses is final.
+fn scan<L: Link>(
+    link: &mut L,
+    requests: &mut Requests,
+    plan: &BusPlan,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<FoundDevice>, BringupError> {
+    let mut tries = 1;
+    loop {
+        progress(Progress::Scanning);
+        let outcome = to_pre_op(link, requests, plan, progress);
+        match outcome {
+            Err(BringupError::Scan { evidence: None, .. }) if tries < SCAN_TRIES_MAX => tries += 1,
+            Ok(_) | Err(_) => return outcome,
+        }
+    }
 }
 
 fn to_pre_op<L: Link>(

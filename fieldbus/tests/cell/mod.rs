@@ -5,7 +5,10 @@ use fieldbus::plan::{
     BusPlan, DcPlan, Direction, Identity, PdoEntry, PdoPlan, SdoValue, SignalPlan, StartupSdo,
     SubDevicePlan, Sync0Plan,
 };
-use segment::{Device, Process, Segment, ServoCommand, ServoFeedback, ServoOptions};
+use segment::{
+    ClockDescription, Device, DeviceDescription, Process, Segment, ServoCommand, ServoFeedback,
+    ServoOptions,
+};
 
 pub(crate) const PERIOD: u64 = 1_000_000;
 const DRIVE_PRODUCT: u32 = 0x5044;
@@ -69,10 +72,22 @@ fn identity(product: u32, serial: u32) -> segment::Identity {
 }
 
 pub(crate) fn cell() -> Cell {
-    let servo =
-        |serial| Device::servo("SD-400", identity(DRIVE_PRODUCT, serial), ServoOptions::default());
+    with_drift(0)
+}
+
+/// The reference clock (the coupler) runs `drift_ppb` fast, the drives as much slow.
+pub(crate) fn with_drift(drift_ppb: i32) -> Cell {
+    let servo = |serial| {
+        let identity = identity(DRIVE_PRODUCT, serial);
+        let mut drive = DeviceDescription::servo("SD-400", identity, ServoOptions::default());
+        drive.clock = ClockDescription { start_ns: u64::from(serial), drift_ppb: -drift_ppb };
+        Device::described(drive)
+    };
+    let coupler = Device::coupler("BK-1", identity(0x1000, 0));
+    let mut coupler = coupler.description().clone();
+    coupler.clock.drift_ppb = drift_ppb;
     let devices = vec![
-        Device::coupler("BK-1", identity(0x1000, 0)),
+        Device::described(coupler),
         Device::digital_input("DI-8", identity(0x1008, 0), 8),
         Device::digital_output("DO-4", identity(0x2004, 0), 4),
         servo(4711),

@@ -145,6 +145,101 @@ fn with_distributed_clocks_it_locks_before_op_and_stays_in_phase() {
 }
 
 #[test]
+fn clocks_that_drift_apart_are_brought_in_step_and_kept_there() {
+    let mut seen = Vec::new();
+    for drift_ppb in [0, 20_000, -50_000] {
+        let link = Fault::new(
+            InlineLink::new(cell::with_drift(drift_ppb), 1_000_000_000),
+            Faults::default(),
+        );
+        let mut rig = Rig::new(link, &with_dc(plan()));
+        let cycles = rig.until(BusState::Operational);
+        for _ in 0..3_000 {
+            let exchange = rig.cycle();
+            assert!(!exchange.dc_unlocked, "drift {drift_ppb}");
+            assert_eq!(exchange.state, BusState::Operational);
+        }
+        seen.push((cycles, rig.last.dc_offset_ns));
+    }
+    // The reference runs away from the loop by its own drift: 20 ppm over 3 s are 60 µs.
+    let [(_, none), (_, ahead), (_, behind)] = seen[..] else { panic!("three runs") };
+    assert!(none.abs() < 10_000, "{seen:?}");
+    assert!((40_000..80_000).contains(&ahead), "{seen:?}");
+    assert!((-200_000..-100_000).contains(&behind), "{seen:?}");
+}
+
+#[test]
+fn a_bad_line_does_not_keep_the_cell_from_coming_up() {
+    for seed in 0..5 {
+        let faults = Faults {
+            seed,
+            loss_ppm: 2_000,
+            duplicate_ppm: 5_000,
+            late_ppm: 2_000,
+            late_ns: 3_000_000,
+            corrupt_ppm: 2_000,
+            outages: Vec::new(),
+        };
+        let mut rig = Rig::new(faulty(faults), &plan());
+        rig.until(BusState::Operational);
+    }
+}
+
+#[test]
+fn a_link_that_goes_down_during_bring_up_is_told_and_does_not_hang() {
+    for down_after_ms in [0, 1, 5, 20] {
+        let from = 1_000_000_000 + down_after_ms * 1_000_000;
+        let faults = Faults { outages: vec![(from, u64::MAX)], ..Faults::default() };
+        let error = bring_up(faulty(faults), &plan(), &mut |_| {}).err().unwrap();
+        assert!(matches!(error, BringupError::Link { .. }), "{down_after_ms}: {error}");
+    }
+}
+
+#[test]
+fn a_segment_that_falls_silent_during_bring_up_ends_it() {
+    for frames in [2, 50, 500, 1_500] {
+        let link = Silent { inner: InlineLink::new(cell(), 1_000_000_000), frames };
+        let started = link.now();
+        let mut now = 0;
+        let outcome = bring_up(link, &plan(), &mut |_| {});
+        if let Err(error) = outcome {
+            now = fieldbus::time::now();
+            assert!(!error.to_string().is_empty());
+        }
+        assert!(now > started && now < started + 130_000_000_000, "after {frames} frames: {now}");
+    }
+}
+
+/// Swallows everything after some frames.
+struct Silent {
+    inner: InlineLink<Cell>,
+    frames: u32,
+}
+
+impl Link for Silent {
+    fn send(&mut self, frame: &[u8]) -> Result<(), fieldbus::link::LinkFault> {
+        self.frames = self.frames.saturating_sub(1);
+        if self.frames > 0 { self.inner.send(frame) } else { Ok(()) }
+    }
+
+    fn receive(
+        &mut self,
+        buffer: &mut [u8],
+        deadline: u64,
+    ) -> Result<Option<usize>, fieldbus::link::LinkFault> {
+        self.inner.receive(buffer, deadline)
+    }
+
+    fn now(&self) -> u64 {
+        self.inner.now()
+    }
+
+    fn idle(&mut self, until: u64) {
+        self.inner.idle(until);
+    }
+}
+
+#[test]
 fn a_wrong_device_is_named() {
     let mut wrong = plan();
     wrong.subdevices.swap(1, 2);
