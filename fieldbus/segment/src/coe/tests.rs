@@ -1,7 +1,7 @@
 //! The mailbox, asked as a MainDevice asks it.
 
 use super::*;
-use crate::dictionary::{Access, DataType, ObjectDescription};
+use crate::dictionary::{Abort, Access, DataType, ObjectDescription};
 
 fn coe(mailbox_length: u16) -> Coe {
     let name = "a device name that does not fit into one small mailbox message";
