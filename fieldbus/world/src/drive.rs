@@ -201,4 +201,32 @@ mod tests {
             assert_eq!(drive.torque(&at(f64::INFINITY), 0), 0.0);
         }
     }
+
+    #[test]
+    fn nothing_of_a_saturated_push_is_left_when_the_target_comes_back() {
+        let mut drive = loops();
+        let push = ServoDrive { torque_limit_permille: 500, ..at(1e6) };
+        for _ in 0..40_000 {
+            drive.torque(&push, 0);
+        }
+        let here = ServoDrive { torque_limit_permille: 500, ..at(0.0) };
+        let torque = (0..4).map(|_| drive.torque(&here, 0)).last().unwrap();
+        assert!(torque.abs() < 0.1, "{torque} N m of 0.63 are left");
+    }
+
+    #[test]
+    fn the_peak_torque_holds_whatever_limit_is_commanded() {
+        let mut drive = loops();
+        let push = ServoDrive { torque_limit_permille: u16::MAX, ..at(1e9) };
+        let torque = (0..100).map(|_| drive.torque(&push, 0)).last();
+        assert_eq!(torque, Some(3.8));
+    }
+
+    #[test]
+    fn the_measured_velocity_is_filtered() {
+        let mut drive = loops();
+        drive.torque(&at(0.0), 100);
+        let quantum = 100.0 * drive.radians_per_count / TICK_S;
+        assert!((drive.velocity() - quantum * 125.0 / 325.0).abs() < 1e-9 * quantum);
+    }
 }

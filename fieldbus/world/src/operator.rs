@@ -152,4 +152,36 @@ mod tests {
         let off = Timed::default();
         assert_eq!(acts(&mut operator(), &off, &Timed::default(), 2_000..8_000), []);
     }
+
+    #[test]
+    fn every_condition_asks_its_own_signal_for_its_own_state_and_time() {
+        use crate::script::Condition::*;
+        let both = |on: bool| {
+            let mut value = Timed::at_rest(!on, 0);
+            value.set(on, 1_000);
+            value
+        };
+        let (on, off) = (both(true), both(false));
+        let source = |value| Source { value, ..Source::at_rest(false, 0) };
+        let sources = [source(on), source(off)];
+        let values = [on, off];
+        for now in [1_499, 1_500] {
+            let scene = Scene { now, sources: &sources, outputs: &values, zones: &values };
+            let (held, for_ns) = (now >= 1_500, 500);
+            for which in [0, 1] {
+                let is_on = which == 0;
+                let expected = [
+                    (OutputOn { output: which, for_ns }, held && is_on),
+                    (OutputOff { output: which, for_ns }, held && !is_on),
+                    (SourceOn { source: which, for_ns }, held && is_on),
+                    (SourceOff { source: which, for_ns }, held && !is_on),
+                    (ZoneOccupied { zone: which, for_ns }, held && is_on),
+                    (ZoneFree { zone: which, for_ns }, held && !is_on),
+                ];
+                for (condition, holds) in expected {
+                    assert_eq!(scene.holds(&condition), holds, "{condition:?} at {now}");
+                }
+            }
+        }
+    }
 }

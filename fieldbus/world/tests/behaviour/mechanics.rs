@@ -269,16 +269,120 @@ fn an_unpowered_axis_loses_its_energy_and_stands() {
 
 #[test]
 fn a_hard_stop_stops_even_at_full_torque() {
-    let axis = AxisPhysics::from_nominal(&Nominal::default());
-    let mut world = world(&[axis]);
-    world.servo_command(0, &hold(&axis, -200.0));
-    let mut furthest = 0.0_f64;
-    for _ in 0..16_000 {
-        world.advance(world.now() + TICK_NS);
-        furthest = furthest.min(position(&world));
+    for (target, place, sign) in [(-200.0, -10.0, -1.0), (900.0, 610.0, 1.0)] {
+        let axis = AxisPhysics::from_nominal(&Nominal {
+            start_position: if sign > 0.0 { 600.0 } else { 0.0 },
+            ..Nominal::default()
+        });
+        let mut world = world(&[axis]);
+        world.servo_command(0, &hold(&axis, target));
+        let mut deepest = f64::NEG_INFINITY;
+        for _ in 0..16_000 {
+            world.advance(world.now() + TICK_NS);
+            deepest = deepest.max((position(&world) - place) * sign);
+        }
+        assert!((0.0..5.0).contains(&deepest), "{deepest} mm deep");
+        let rest = (position(&world) - place) * sign;
+        assert!((0.0..0.5).contains(&rest), "rests {rest} mm deep");
     }
-    assert!((-15.0..-10.0).contains(&furthest), "{furthest}");
-    assert!((position(&world) + 10.0).abs() < 0.5, "rests on the stop at {}", position(&world));
+}
+
+#[test]
+fn the_load_swings_on_its_coupling_at_its_own_frequency_and_calms_down() {
+    // Given a load that hangs on a closed brake, without play and friction, and suddenly weighs half as much again,
+    let nominal = Nominal {
+        gravity_nm: 0.5,
+        coulomb_nm: 0.0,
+        viscous_nms: 0.0,
+        brake: Some(BRAKE),
+        start_position: 300.0,
+        ..Nominal::default()
+    };
+    let axis = AxisPhysics { backlash_rad: 0.0, ..AxisPhysics::from_nominal(&nominal) };
+    let plan = WorldPlan {
+        axes: vec![axis],
+        events: vec![Event { at_ns: S, action: Action::PayloadScale { axis: 0, factor: 1.5 } }],
+        ..WorldPlan::default()
+    };
+    let mut world = World::new(plan, 0).unwrap();
+    run(&mut world, S);
+    let before = position(&world);
+    let places: Vec<f64> = (0..1_600)
+        .map(|_| {
+            world.advance(world.now() + TICK_NS);
+            position(&world)
+        })
+        .collect();
+    let rest = places[1_599];
+    // then it sinks by what coupling and brake give,
+    let brake_stiffness = axis.motor_inertia_kgm2 * 900.0 * 900.0;
+    let give = 0.25 / axis.stiffness_nm_per_rad + 0.25 / brake_stiffness;
+    let sunk = before - rest;
+    assert!((sunk / (give * axis.units_per_radian) - 1.0).abs() < 0.02, "{sunk} mm");
+    // swings around that at the frequency of its heavier mass (both springs in series: below the coupling's own 98 Hz),
+    let crossings = places.windows(2).filter(|pair| (pair[0] > rest) != (pair[1] > rest));
+    let crossings = crossings.take_while(|pair| (pair[0] - pair[1]).abs() > 1e-7).count();
+    let swing = |range: std::ops::Range<usize>| {
+        places[range].iter().fold(0.0_f64, |most, place| most.max((place - rest).abs()))
+    };
+    assert!(crossings >= 4, "{crossings} crossings");
+    assert!(swing(0..80) > 0.3 * sunk, "it overshoots");
+    // and has calmed down after 100 ms.
+    assert!(swing(800..880) < 0.02 * sunk, "{} of {sunk} mm", swing(800..880));
+}
+
+#[test]
+fn play_is_lost_at_a_reversal() {
+    let lost = |backlash_rad: f64| {
+        let nominal = Nominal { coulomb_nm: 0.02, ..Nominal::default() };
+        let axis = AxisPhysics { backlash_rad, ..AxisPhysics::from_nominal(&nominal) };
+        let mut world = world(&[axis]);
+        let mut ends = [0.0; 2];
+        for (end, to) in ends.iter_mut().zip([2.0, 1.0]) {
+            let from = if to > 1.5 { 0.0 } else { 2.0 };
+            for tick in 0..8_000_u32 {
+                let place = from + (to - from) * f64::from(tick) / 8_000.0;
+                world.servo_command(0, &hold(&axis, place));
+                world.advance(world.now() + TICK_NS);
+            }
+            let encoder = world.servo_feedback(0).position_counts as f64 / counts(&axis, 1.0);
+            *end = encoder - position(&world);
+        }
+        (ends[0] - ends[1]) / axis.units_per_radian
+    };
+    let more = lost(0.05) - lost(0.0);
+    assert!((more - 0.05).abs() < 0.002, "{more} rad");
+}
+
+#[test]
+fn payload_makes_the_load_heavier_to_accelerate() {
+    let speed = |factor: f64| {
+        let axis = AxisPhysics::from_nominal(&Nominal { coulomb_nm: 0.0, ..Nominal::default() });
+        let plan = WorldPlan {
+            axes: vec![axis],
+            events: vec![Event { at_ns: 0, action: Action::PayloadScale { axis: 0, factor } }],
+            ..WorldPlan::default()
+        };
+        let mut world = World::new(plan, 0).unwrap();
+        let push = ServoDrive { torque_limit_permille: 300, ..hold(&axis, 500.0) };
+        world.servo_command(0, &push);
+        run(&mut world, 50 * MS);
+        world.axis(0).unwrap().velocity
+    };
+    // Twice the load is 1.45 times the inertia.
+    let ratio = speed(1.0) / speed(2.0);
+    assert!((ratio - 1.45).abs() < 0.03, "{ratio}");
+}
+
+#[test]
+fn the_position_loop_never_asks_for_more_than_the_largest_velocity() {
+    let mut axis = AxisPhysics::from_nominal(&Nominal::default());
+    axis.drive.velocity_max_rad_per_s = 100.0;
+    let mut world = world(&[axis]);
+    world.servo_command(0, &hold(&axis, 500.0));
+    run(&mut world, 400 * MS);
+    let velocity = world.axis(0).unwrap().velocity / axis.units_per_radian;
+    assert!((velocity - 100.0).abs() < 2.0, "{velocity} rad/s");
 }
 
 #[test]
