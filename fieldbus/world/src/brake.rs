@@ -1,4 +1,5 @@
-//! A holding brake that follows its command late, gives a little, and slips above its holding torque.
+//! A holding brake that follows its command late, gives a little, and slips above its holding
+//! torque.
 
 use crate::num::{TICK_NS, limit};
 use crate::physics::Brake;

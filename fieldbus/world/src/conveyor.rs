@@ -75,7 +75,8 @@ pub struct GripperPlan {
     pub pick: Spot,
     /// Along the belt, mm.
     pub pick_belt: f64,
-    /// How x goes with the belt: 0 across, 1 along, −1 against it. Across, the part must be at `pick_belt` within `x_tolerance`.
+    /// How x goes with the belt: 0 across, 1 along, −1 against it. Across, the part must be at
+    /// `pick_belt` within `x_tolerance`.
     pub along: f64,
     /// Gripper and part may differ by this much, mm / s, above 0.
     pub speed_tolerance: f64,

@@ -1,10 +1,12 @@
-//! The drive's control loops: position P with velocity feed-forward, velocity PI with anti-windup, dead time, torque limit.
-//! They run once a tick (8 kHz) on what the encoder says, never on the true state.
+//! The drive's control loops: position P with velocity feed-forward, velocity PI with anti-windup,
+//! dead time, torque limit. They run once a tick (8 kHz) on what the encoder says, never on the
+//! true state.
 
 use crate::num::{TICK_S, from_counts, limit};
 use crate::physics::AxisPhysics;
 
-/// What a servo drive's firmware commands its power stage and loops to do. Mirrors the segment's `ServoCommand`.
+/// What a servo drive's firmware commands its power stage and loops to do. Mirrors the segment's
+/// `ServoCommand`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ServoDrive {
     /// The power stage is on: the loops work. Off: no torque.
@@ -143,7 +145,7 @@ impl Loops {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::physics::Nominal;
+    use crate::nominal::Nominal;
 
     fn loops() -> Loops {
         Loops::new(&AxisPhysics::from_nominal(&Nominal::default()), 0)

@@ -1,4 +1,5 @@
-//! The people at the machine: rules that fire when the machine is as described, and do their steps in order.
+//! The people at the machine: rules that fire when the machine is as described, and do their steps
+//! in order.
 
 use crate::script::{Action, Condition, Rule};
 use crate::signals::{Source, Timed};
@@ -132,7 +133,8 @@ mod tests {
         lamp.set(true, 2_000);
         let mut zone = Timed::at_rest(true, 0);
         zone.set(false, 2_800);
-        // then the reset comes when both have held long enough, the start after it, and after the cooldown again.
+        // then the reset comes when both have held long enough, the start after it, and after the
+        // cooldown again.
         let done = acts(&mut operator(), &lamp, &zone, 2_000..8_000);
         let expected = [
             (3_300, PRESS_RESET),

@@ -22,7 +22,8 @@ pub struct PersonPlan {
     pub radius_mm: f64,
     /// First walk, ns since the start of the world; `None`: only when an event says so.
     pub start_ns: Option<u64>,
-    /// From one walk's start to the next; `None`: once. A walk that is still going on is never cut short.
+    /// From one walk's start to the next; `None`: once. A walk that is still going on is never cut
+    /// short.
     pub repeat_ns: Option<u64>,
 }
 

@@ -7,7 +7,8 @@ use crate::person::{Person, PersonPlan};
 use crate::physics::AxisPhysics;
 use crate::script::{Action, Condition, Event, Rule};
 
-/// Everything behind the devices. Other parts refer to axes, sources, outputs, zones and persons by their place in these lists.
+/// Everything behind the devices. Other parts refer to axes, sources, outputs, zones and persons
+/// by their place in these lists.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WorldPlan {
     /// Same seed, same world, to the bit.
@@ -16,7 +17,8 @@ pub struct WorldPlan {
     pub axes: Vec<AxisPhysics>,
     /// Holding brakes that an output of a terminal releases and not the drive.
     pub brake_outputs: Vec<BrakeOutput>,
-    /// Digital sources (buttons, emergency stop and door channels, barriers) with their rest values.
+    /// Digital sources (buttons, emergency stop and door channels, barriers) with their rest
+    /// values.
     pub sources: Vec<bool>,
     /// Analogue sources with their values at the start, raw.
     pub analog_sources: Vec<i16>,

@@ -198,7 +198,8 @@ fn a_camera_out_of_range_is_refused() {
 
 #[test]
 fn a_zone_counts_as_occupied_as_far_as_the_camera_may_be_wrong() {
-    // Given a person who stands 315 mm beside the zone and reaches 300 mm, seen with an uncertainty of 30 mm,
+    // Given a person who stands 315 mm beside the zone and reaches 300 mm, seen with an
+    // uncertainty of 30 mm,
     let mut plan = plan(1);
     let path = &mut plan.persons[0].path;
     path.iter_mut().for_each(|waypoint| waypoint.at.x = -315.0);

@@ -122,7 +122,8 @@ fn parts_keep_their_spacing_and_fall_off_the_end() {
     let mut machine = Machine::new(5);
     machine.go(BELT, 3_000.0, |_| false);
     let parts = machine.world.parts(0).unwrap();
-    // First at 50, then each 300 to 340 on: 9 or 10 on 3000 mm; those that have gone 1000 mm are lost.
+    // First at 50, then each 300 to 340 on: 9 or 10 on 3000 mm; those that have gone 1000 mm are
+    // lost.
     assert!((9..=10).contains(&parts.spawned), "{parts:?}");
     assert!((6..=7).contains(&parts.ran_off), "{parts:?}");
     let places: Vec<f64> = machine.world.part_positions(0).collect();
@@ -198,6 +199,22 @@ fn a_press_lasts_as_long_as_the_script_says_and_inverts_a_closed_circuit() {
     }
     assert_eq!(pressed, 1_600);
     assert!(!world.input(99), "what does not exist rests");
+}
+
+#[test]
+fn an_action_out_of_the_blue_works_at_once_and_one_on_nothing_does_nothing() {
+    let mut world = World::new(plan(1), 0).unwrap();
+    run(&mut world, 100 * MS);
+    world.act(Action::Pulse { source: RESET, duration_ns: 50 * MS });
+    world.act(Action::DriveFault { axis: X, code: 0x7305 });
+    world.act(Action::SetSource { source: 99, on: true });
+    world.act(Action::FrictionScale { axis: 99, factor: f64::NAN });
+    assert!(world.input(RESET));
+    assert_eq!(world.servo_feedback(X).fault_code, 0x7305);
+    run(&mut world, 49 * MS);
+    assert!(world.input(RESET));
+    run(&mut world, MS);
+    assert!(!world.input(RESET), "the press is over");
 }
 
 #[test]

@@ -68,7 +68,8 @@ fn the_encoder_is_quantised() {
     let nominal = Nominal { counts_per_revolution: 2_000, ..Nominal::default() };
     let axis = AxisPhysics::from_nominal(&nominal);
     let mut world = world(&[axis]);
-    // 2000 counts on 10 mm: the encoder says the place within one count of 5 µm and the twist of the coupling.
+    // 2000 counts on 10 mm: the encoder says the place within one count of 5 µm and the twist of
+    // the coupling.
     let mut places = std::collections::BTreeSet::new();
     drive(&mut world, &axis, 0.0, 1.0, 1.0, |world| {
         let counts = world.servo_feedback(0).position_counts;
