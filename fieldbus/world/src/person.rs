@@ -221,4 +221,15 @@ mod tests {
         assert!((walking.at.x - 100.0).abs() < 0.1, "{}", walking.at.x);
         assert_eq!(at(&mut person, 200, 241), None);
     }
+
+    #[test]
+    fn walks_that_were_missed_are_not_made_up_for() {
+        let mut person = Person::new(plan(), 0);
+        person.advance(56_000 * MS, MS);
+        assert_eq!(person.walks(), 1);
+        // The one of 54.1 s begins late and takes 3.5 s; the next begins on the grid, at 60.1 s.
+        assert_eq!(at(&mut person, 56_000, 59_900), None);
+        assert!(at(&mut person, 59_900, 60_110).is_some());
+        assert_eq!(person.walks(), 2);
+    }
 }

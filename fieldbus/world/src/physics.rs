@@ -263,4 +263,38 @@ mod tests {
         let bad = AxisPhysics { counts_per_revolution: 0, ..axis };
         assert_eq!(bad.check(), Err("counts_per_revolution"));
     }
+
+    #[test]
+    fn every_physical_parameter_is_drawn() {
+        let brake = Brake { holding_nm: 2.0, engage_ns: 1, release_ns: 1 };
+        let nominal = Nominal { gravity_nm: 0.3, brake: Some(brake), ..Nominal::default() };
+        let axis = AxisPhysics::from_nominal(&nominal);
+        let values = |axis: &AxisPhysics| {
+            let (motor, load) = (axis.motor_friction, axis.load_friction);
+            [
+                axis.motor_inertia_kgm2,
+                axis.load_inertia_kgm2,
+                axis.stiffness_nm_per_rad,
+                axis.damping_nms,
+                axis.backlash_rad,
+                motor.coulomb_nm,
+                motor.viscous_nms,
+                motor.stribeck_rad_per_s,
+                load.coulomb_nm,
+                load.static_nm,
+                load.viscous_nms,
+                load.stribeck_rad_per_s,
+                axis.cogging_nm,
+                axis.gravity_nm,
+                axis.torque_constant_nm_per_a,
+                axis.index_rad,
+                axis.brake.unwrap().holding_nm,
+            ]
+        };
+        let drawn = values(&axis.randomised(5, 0.2));
+        for (place, (drawn, nominal)) in drawn.iter().zip(values(&axis)).enumerate() {
+            let ratio = drawn / nominal;
+            assert!((0.7..=1.3).contains(&ratio) && (ratio - 1.0).abs() > 1e-9, "{place}: {ratio}");
+        }
+    }
 }

@@ -215,4 +215,21 @@ mod tests {
         let plan = WorldPlan { zones: vec![zone], ..WorldPlan::default() };
         assert_eq!(error(&plan), ("zones", 0));
     }
+
+    #[test]
+    fn a_rule_without_conditions_or_steps_is_refused() {
+        let step = crate::script::Step {
+            after_ns: 0,
+            action: Action::Pulse { source: 0, duration_ns: 1 },
+        };
+        let condition = Condition::SourceOn { source: 0, for_ns: 0 };
+        let plan = |when: &[Condition], then: &[crate::script::Step]| WorldPlan {
+            sources: vec![false],
+            rules: vec![Rule { when: when.to_vec(), then: then.to_vec(), cooldown_ns: 0 }],
+            ..WorldPlan::default()
+        };
+        assert_eq!(plan(&[condition], &[step]).check(), Ok(()));
+        assert_eq!(error(&plan(&[], &[step])), ("rules", 0));
+        assert_eq!(error(&plan(&[condition], &[])), ("rules", 0));
+    }
 }

@@ -212,3 +212,18 @@ fn a_zone_counts_as_occupied_as_far_as_the_camera_may_be_wrong() {
     assert!(!world.zone_occupied(0));
     assert!(occupied * 10 > all.len() * 8, "{occupied} of {}", all.len());
 }
+
+#[test]
+fn more_persons_than_objects_still_occupy_and_do_no_harm() {
+    let mut plan = plan(1);
+    let mut person = plan.persons[0].clone();
+    person.path.truncate(1);
+    person.path[0].at.x = 500.0;
+    person.path[0].dwell_ns = 10 * S;
+    plan.persons = vec![person; 20];
+    let mut world = World::new(plan, 0).unwrap();
+    run(&mut world, 2 * S);
+    let (_, last) = datagrams(&mut world, 3 * S).pop().unwrap();
+    assert_eq!((last[OBJECTS], u32_at(&last, OCCUPIED)), (16, 1));
+    assert!(crc_good(&last) && last[48 + 15 * 24..432].iter().any(|&byte| byte != 0));
+}

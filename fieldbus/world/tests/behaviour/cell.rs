@@ -287,3 +287,30 @@ fn a_call_that_comes_late_is_caught_up_and_more_than_a_second_is_skipped() {
     world.advance(10 * S);
     assert_eq!((world.now(), world.skipped_ns()), (10 * S, 8_500 * MS));
 }
+
+#[test]
+fn a_zone_is_occupied_by_whoever_reaches_into_it() {
+    for (x, occupied) in [(-290.0, true), (-310.0, false)] {
+        let mut plan = plan(1);
+        plan.persons[0].path.truncate(1);
+        plan.persons[0].path[0].at.x = x;
+        plan.persons[0].path[0].dwell_ns = 10 * S;
+        let mut world = World::new(plan, 0).unwrap();
+        run(&mut world, 2 * S);
+        assert_eq!(world.zone_occupied(0), occupied, "at {x}, with a reach of 300");
+    }
+}
+
+#[test]
+fn travel_adds_up_in_both_directions() {
+    let mut machine = Machine::new(1);
+    let since = machine.world.now();
+    machine.go(X, 50.0, |_| false);
+    machine.go(X, 20.0, |_| false);
+    let view = machine.world.axis(X).unwrap();
+    assert!((view.position - 20.0).abs() < 0.1);
+    assert!((view.travel - 80.0).abs() < 1.0, "{} mm", view.travel);
+    let told = machine.world.travel_since(X, since).unwrap();
+    assert!((told - view.travel).abs() < 0.1);
+    assert_eq!(machine.world.travel_since(99, since), None);
+}
