@@ -1,11 +1,17 @@
 //! The machine's logic. Interlocks and gate never trust it.
 
+mod sequence;
+
+pub use sequence::Sequence;
+
 use crate::plan::{AxisId, GroupId};
 use crate::signal::{SignalId, Signals};
 use twin_lite::Nano;
 
 /// Most axes of a machine.
 pub const AXES_MAX: usize = 64;
+/// Most strands of the built-in program.
+pub const STRANDS_MAX: usize = 8;
 /// Most axes in one group.
 pub const GROUP_AXES_MAX: usize = 8;
 
@@ -136,4 +142,15 @@ pub trait Program {
 
     /// The step it is in, for people: an index into the names that came with it.
     fn position(&self) -> u16;
+
+    /// It failed at this step and asks for the machine to be stopped; gone with the next start.
+    fn fault(&self) -> Option<u16> {
+        None
+    }
+
+    /// The step that a strand is in, a number over all strands; `None`: there is no such strand, or it is done.
+    fn strand(&self, number: u8) -> Option<u16> {
+        let _ = number;
+        None
+    }
 }

@@ -1,7 +1,13 @@
 //! Vision as the loop sees it: a result counts only while it is fresh, verified and alive.
 //!
 //! The bytes are those of `docs/vision-channel.md`. They are judged at receipt (sequence) by the supervisor's receiver and verified
-//! *again* here, where they are used.
+//! *again* here, where they are used. Silence, staleness, a frozen picture, a repeated or forged message: not clear.
+
+mod crc;
+mod verify;
+
+pub use crc::crc32;
+pub use verify::{Occupancy, Refusal, StreamState, StreamView, parse};
 
 /// Length of a datagram, bytes. Source: docs/vision-channel.md.
 pub const DATAGRAM_LENGTH: usize = 436;
