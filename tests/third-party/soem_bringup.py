@@ -56,14 +56,18 @@ def main(interface):
         else:
             return report(master, "Op")
 
+        # Not master.expected_wkc: SOEM does not count outputs that leave a byte unfinished (a terminal with 4 bits).
+        expected = sum(bool(device.input) + 2 * bool(device.output) for device in master.slaves)
         wrong = 0
         for _ in range(CYCLES):
-            wrong += exchange(master) != master.expected_wkc
+            counter = exchange(master)
+            wrong += counter != expected
             time.sleep(PERIOD_NS / 1e9)
         if wrong:
-            print(f"working counter wrong in {wrong} of {CYCLES} cycles", file=sys.stderr)
+            print(f"working counter wrong in {wrong} of {CYCLES} cycles,"
+                  f" last {counter}, expected {expected}", file=sys.stderr)
             return 1
-        print(f"working counter {master.expected_wkc} in {CYCLES} cycles")
+        print(f"working counter {expected} in {CYCLES} cycles")
         print(f"OP {count} devices")
         return 0
     finally:

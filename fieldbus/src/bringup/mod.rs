@@ -31,6 +31,7 @@ use crate::layout::{Layout, ReferenceClock, SUBDEVICES_MAX};
 use crate::link::Link;
 use crate::plan::{BusPlan, Identity};
 use crate::time;
+use crate::wire::register;
 
 /// Frames of ethercrab under way at once; it sends one at a time.
 const FRAMES: usize = 16;
@@ -40,6 +41,8 @@ const FRAME_BYTES: usize = PduStorage::element_size(1486);
 const PROCESS_DATA_MAX: usize = 16_384;
 /// Scan to PreOp, ns.
 const SCAN_TIMEOUT_NS: u64 = 120_000_000_000;
+/// Tries to scan.
+const SCAN_TRIES_MAX: u32 = 3;
 /// PreOp → SafeOp, all devices (ETG1020: 10 s at most).
 const SAFE_OP_TIMEOUT_NS: u64 = 10_000_000_000;
 /// One step of the way down, ns.
@@ -61,7 +64,7 @@ pub struct FoundDevice {
     pub name: String,
     /// Vendor, product, revision and serial number; serial `None`: it has none.
     pub identity: Identity,
-    /// It has a distributed clock.
+    /// It has a distributed clock with a system time.
     pub has_clock: bool,
 }
 
@@ -100,13 +103,9 @@ pub fn bring_up<L: Link>(
 ) -> Result<EtherCat<L>, BringupError> {
     Layout::new(plan, None)?;
     let mut requests = Requests::new();
-    progress(Progress::Scanning);
-    let devices = to_pre_op(&mut link, &mut requests, plan, progress)?;
+    let mut devices = scan(&mut link, &mut requests, plan, progress)?;
     progress(Progress::Mapping);
-    let clocks: Vec<u16> = (0u16..)
-        .zip(&devices)
-        .filter_map(|(position, device)| device.has_clock.then_some(position))
-        .collect();
+    let clocks = find_clocks(&mut link, &mut requests, &mut devices)?;
     let reference = clocks.first().map(|position| ReferenceClock {
         position: *position,
         devices: u16::try_from(clocks.len()).unwrap_or(u16::MAX),
@@ -141,7 +140,8 @@ pub fn bring_up<L: Link>(
 }
 
 /// Takes the segment down, in order: SafeOp, PreOp, SYNC0 off, Init. Goes on when a step fails; the first failure is returned.
-pub(crate) fn take_down<L: Link>(link: &mut L, devices: usize) -> Result<(), BringupError> {
+pub(crate) fn take_down<L: Link>(link: &mut L, known: &[FoundDevice]) -> Result<(), BringupError> {
+    let devices = known.len();
     let mut requests = Requests::new();
     let mut outcome = Ok(());
     for state in [SAFE_OP, 2, 1] {
@@ -153,7 +153,7 @@ pub(crate) fn take_down<L: Link>(link: &mut L, devices: usize) -> Result<(), Bri
             Ok(None) => Ok(()),
             Ok(Some((position, found))) => Err(BringupError::State {
                 position,
-                name: String::new(),
+                name: known.get(position).map_or_else(String::new, |device| device.name.clone()),
                 requested: u16::from(state),
                 status: found.status,
                 code: found.code,
@@ -166,6 +166,24 @@ pub(crate) fn take_down<L: Link>(link: &mut L, devices: usize) -> Result<(), Bri
         }
     }
     outcome
+}
+
+/// To PreOp. A line that loses frames may need more than one try; what a device refuses is final.
+fn scan<L: Link>(
+    link: &mut L,
+    requests: &mut Requests,
+    plan: &BusPlan,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<FoundDevice>, BringupError> {
+    let mut tries = 1;
+    loop {
+        progress(Progress::Scanning);
+        let outcome = to_pre_op(link, requests, plan, progress);
+        match outcome {
+            Err(BringupError::Scan { evidence: None, .. }) if tries < SCAN_TRIES_MAX => tries += 1,
+            Ok(_) | Err(_) => return outcome,
+        }
+    }
 }
 
 fn to_pre_op<L: Link>(
@@ -374,6 +392,26 @@ fn start_sync<L: Link>(
         }
     }
     Ok(())
+}
+
+/// Positions of the devices with a system time. Some say that they have distributed clocks and only measure delays.
+fn find_clocks<L: Link>(
+    link: &mut L,
+    requests: &mut Requests,
+    devices: &mut [FoundDevice],
+) -> Result<Vec<u16>, BringupError> {
+    let mut clocks = Vec::new();
+    for (position, device) in (0u16..).zip(devices) {
+        if device.has_clock {
+            let time = requests.read(link, device.position, register::DC_SYSTEM_TIME, 8);
+            let time = time.map_err(|reason| BringupError::no_reply("finding clocks", reason))?;
+            device.has_clock = time.is_some();
+        }
+        if device.has_clock {
+            clocks.push(position);
+        }
+    }
+    Ok(clocks)
 }
 
 /// DC system time at the reference, together with the link's time.

@@ -11,7 +11,9 @@ use ethercrab::{PduRx, PduTx};
 
 use super::request::Requests;
 use crate::link::{FRAME_MAX, Link, LinkFault};
-use crate::wire::{Command, DatagramSpec, Frame, Origin, origin, put, u16_at};
+use crate::wire::{
+    Command, Datagram, DatagramSpec, FIRST_DATAGRAM, Frame, Origin, origin, put, u16_at,
+};
 
 /// Longest wait for a frame before the future is polled again (its timers need it), ns.
 const SLICE_NS: u64 = 1_000_000;
@@ -19,6 +21,8 @@ const SLICE_NS: u64 = 1_000_000;
 const IDLE_NS: u64 = 20_000;
 /// A frame that is not back after this is not waited for; ethercrab's own time-out decides.
 const GIVE_UP_NS: u64 = 500_000_000;
+/// Indices of datagrams.
+const INDICES: usize = 256;
 /// Mailbox reads in place of an emergency.
 const REREADS_MAX: u32 = 500;
 
@@ -52,6 +56,8 @@ pub(crate) struct Runner<'a, L> {
     tx: PduTx<'a>,
     rx: PduRx<'a>,
     buffer: Box<[u8]>,
+    /// What ethercrab sent last with each index.
+    sent: Box<[Vec<u8>]>,
 }
 
 impl<'a, L: Link> Runner<'a, L> {
@@ -63,6 +69,7 @@ impl<'a, L: Link> Runner<'a, L> {
             tx,
             rx,
             buffer: vec![0; FRAME_MAX].into_boxed_slice(),
+            sent: vec![Vec::new(); INDICES].into_boxed_slice(),
         }
     }
 
@@ -106,9 +113,12 @@ impl<'a, L: Link> Runner<'a, L> {
         // A frame that could not be sent is offered again at once: stop at the first.
         while let Some(frame) = self.tx.next_sendable_frame() {
             let mut fault = None;
-            let link = &mut *self.link;
+            let (link, kept) = (&mut *self.link, &mut self.sent);
             let result = frame.send_blocking(|bytes| match link.send(bytes) {
-                Ok(()) => Ok(bytes.len()),
+                Ok(()) => {
+                    keep(kept, bytes);
+                    Ok(bytes.len())
+                }
                 Err(what) => {
                     fault = Some(what);
                     Err(ethercrab::error::Error::SendFrame)
@@ -129,7 +139,7 @@ impl<'a, L: Link> Runner<'a, L> {
             return Ok(false);
         };
         let Some(bytes) = self.buffer.get(..length) else { return Ok(false) };
-        if origin(bytes) != Origin::Ethercrab || !is_whole(bytes) {
+        if origin(bytes) != Origin::Ethercrab || !self.is_answer(bytes) {
             return Ok(false);
         }
         if let Some(found) = find_emergency(bytes) {
@@ -139,6 +149,25 @@ impl<'a, L: Link> Runner<'a, L> {
         let bytes = self.buffer.get(..length).unwrap_or_default();
         // A frame that it does not want is of no interest: its own time-out decides.
         Ok(self.rx.receive_frame(bytes).is_ok())
+    }
+
+    /// Every datagram is whole, and the answer to the one that was sent with this index: command, address, length. ethercrab itself looks
+    /// at the index alone.
+    fn is_answer(&self, bytes: &[u8]) -> bool {
+        let index = bytes.get(FIRST_DATAGRAM + 1).copied().map(usize::from);
+        let sent = index.and_then(|index| self.sent.get(index));
+        let (Some(Ok(sent)), Ok(back)) = (sent.map(|sent| Frame::parse(sent)), Frame::parse(bytes))
+        else {
+            return false;
+        };
+        let (mut sent, mut back) = (sent.datagrams(), back.datagrams());
+        loop {
+            match (sent.next(), back.next()) {
+                (Some(Ok(sent)), Some(Ok(back))) if answers(&sent, &back) => {}
+                (None, None) => return true,
+                _ => return false,
+            }
+        }
     }
 
     /// Reads the mailbox again, until something other than an emergency is in it, and puts that into the reply in `buffer`.
@@ -164,9 +193,26 @@ impl<'a, L: Link> Runner<'a, L> {
     }
 }
 
-/// Every datagram of the frame is whole.
-fn is_whole(bytes: &[u8]) -> bool {
-    Frame::parse(bytes).is_ok_and(|frame| frame.datagrams().all(|datagram| datagram.is_ok()))
+fn keep(sent: &mut [Vec<u8>], bytes: &[u8]) {
+    let index = bytes.get(FIRST_DATAGRAM + 1).copied().map(usize::from);
+    if let Some(slot) = index.and_then(|index| sent.get_mut(index)) {
+        slot.clear();
+        slot.extend_from_slice(bytes);
+    }
+}
+
+fn answers(sent: &Datagram<'_>, back: &Datagram<'_>) -> bool {
+    let counts = [Command::Aprd, Command::Apwr, Command::Brd, Command::Bwr];
+    let mask = if counts.iter().any(|command| command.code() == sent.command) {
+        0xFFFF_0000
+    } else {
+        u32::MAX
+    };
+    sent.command == back.command
+        && sent.index == back.index
+        && (sent.address ^ back.address) & mask == 0
+        && sent.data.len() == back.data.len()
+        && !back.circulating
 }
 
 /// An emergency among the datagrams of a frame, and where.

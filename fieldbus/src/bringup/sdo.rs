@@ -1,6 +1,6 @@
 //! Start-up SDOs: PDO assignment and mapping, and what the machine file lists, written and read back.
 
-use ethercrab::error::{Error, MailboxError};
+use ethercrab::error::{CoeAbortCode, Error, MailboxError};
 use ethercrab::{SubDevice, SubDeviceRef};
 
 use super::error::BringupError;
@@ -10,13 +10,13 @@ use crate::plan::{PdoPlan, SdoValue, SubDevicePlan};
 
 /// One SDO transfer, ns.
 const SDO_TIMEOUT_NS: u64 = 5_000_000_000;
+/// Tries of one SDO transfer.
+const TRIES_MAX: u32 = 3;
 /// PDO assignment of outputs and inputs (ETG1000.6 Table 67).
 const OUTPUT_ASSIGNMENT: u16 = 0x1C12;
 const INPUT_ASSIGNMENT: u16 = 0x1C13;
 /// Identity object, subindex 4: serial number.
 const IDENTITY: u16 = 0x1018;
-/// CoE abort code: attempt to read a write-only object.
-const WRITE_ONLY: &str = "write only";
 
 /// One device's mailbox.
 pub(crate) struct Mailbox<'a, 'm> {
@@ -26,8 +26,20 @@ pub(crate) struct Mailbox<'a, 'm> {
 }
 
 fn is_write_only(error: &Error) -> bool {
-    matches!(error, Error::Mailbox(MailboxError::Aborted { code, .. })
-        if code.to_string().to_lowercase().contains(WRITE_ONLY))
+    let Error::Mailbox(MailboxError::Aborted { code, .. }) = error else { return false };
+    *code == CoeAbortCode::WriteOnlyRead
+}
+
+/// What trying again cannot mend: the device said no, or has no mailbox.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Mailbox(
+            MailboxError::Aborted { .. }
+                | MailboxError::NoReadMailbox
+                | MailboxError::NoWriteMailbox
+        )
+    )
 }
 
 impl Mailbox<'_, '_> {
@@ -48,12 +60,12 @@ impl Mailbox<'_, '_> {
         }
     }
 
-    fn write<L: Link>(
+    fn write_once<L: Link>(
         &self,
         runner: &mut Runner<'_, L>,
         at: (u16, u8),
         value: SdoValue,
-    ) -> Result<(), BringupError> {
+    ) -> Result<Result<(), Error>, BringupError> {
         let (index, sub) = at;
         let device = &self.device;
         let write = async {
@@ -67,12 +79,43 @@ impl Mailbox<'_, '_> {
             }
         };
         let result = runner.run(write, SDO_TIMEOUT_NS);
-        let result = result.map_err(|reason| self.stalled("writing", at, reason))?;
-        result.map_err(|error| self.failed("writing", at, error.to_string()))
+        result.map_err(|reason| self.stalled("writing", at, reason))
+    }
+
+    /// A frame of a mailbox transfer that is lost takes the message with it: the whole transfer is done again.
+    fn write<L: Link>(
+        &self,
+        runner: &mut Runner<'_, L>,
+        at: (u16, u8),
+        value: SdoValue,
+    ) -> Result<(), BringupError> {
+        let mut outcome = self.write_once(runner, at, value)?;
+        for _ in 1..TRIES_MAX {
+            if outcome.as_ref().is_err_and(|error| !is_final(error)) {
+                outcome = self.write_once(runner, at, value)?;
+            }
+        }
+        outcome.map_err(|error| self.failed("writing", at, error.to_string()))
+    }
+
+    /// As [`Self::write`]; the outer error is the link's, the inner one the device's.
+    fn read<L: Link>(
+        &self,
+        runner: &mut Runner<'_, L>,
+        at: (u16, u8),
+        like: SdoValue,
+    ) -> Result<Result<i64, Error>, BringupError> {
+        let mut outcome = self.read_once(runner, at, like)?;
+        for _ in 1..TRIES_MAX {
+            if outcome.as_ref().is_err_and(|error| !is_final(error)) {
+                outcome = self.read_once(runner, at, like)?;
+            }
+        }
+        Ok(outcome)
     }
 
     /// Reads an object in the size and sign of `like`.
-    fn read<L: Link>(
+    fn read_once<L: Link>(
         &self,
         runner: &mut Runner<'_, L>,
         at: (u16, u8),

@@ -200,7 +200,7 @@ impl<L: Link> EtherCat<L> {
     /// # Errors
     /// The first step that failed; the others are tried none the less.
     pub fn shutdown(&mut self) -> Result<(), BringupError> {
-        crate::bringup::take_down(&mut self.link, self.devices.len())
+        crate::bringup::take_down(&mut self.link, &self.devices)
     }
 
     /// Sends this cycle's frames; returns how many are under way.

@@ -1,12 +1,13 @@
-//! One axis in motion: motor and load on a compliant coupling with play, friction on both, brake, hard stops, encoder, switches.
+//! One axis in motion: motor and load on a compliant coupling with play, friction on both, brake,
+//! hard stops, encoder, switches.
 
+use crate::brake::BrakeState;
+use crate::coupling::Coupling;
 use crate::drive::{Loops, ServoDrive, ServoSense};
 use crate::friction::Bristles;
-use crate::num::{TAU, TICK_NS, TICK_S, floor, from_counts, limit, nearest_i16};
-use crate::physics::{AxisPhysics, Brake};
+use crate::num::{TAU, TICK_S, floor, from_counts, limit, nearest_i16};
+use crate::physics::AxisPhysics;
 
-/// How fast the motor would swing on its closed brake, rad / s.
-const BRAKE_RAD_PER_S: f64 = 900.0;
 /// How fast the load would swing on a hard stop, rad / s.
 const STOP_RAD_PER_S: f64 = 800.0;
 /// No axis turns faster, rad / s: keeps a hopeless parameter finite.
@@ -21,16 +22,12 @@ struct Fixed {
     half_step: f64,
     current: f64,
     constant: f64,
-    half_play: f64,
-    stiffness: f64,
-    damping: f64,
+    coupling: Coupling,
     gravity: f64,
     motor_rate: f64,
     load_rate: f64,
     motor_viscous: f64,
     load_viscous: f64,
-    brake_stiffness: f64,
-    brake_damping: f64,
     stop_low: f64,
     stop_high: f64,
     stop_stiffness: f64,
@@ -51,59 +48,17 @@ impl Fixed {
             half_step: step * 0.5,
             current: step / (step + axis.drive.current_s),
             constant: axis.torque_constant_nm_per_a,
-            half_play: axis.backlash_rad * 0.5,
-            stiffness: axis.stiffness_nm_per_rad,
-            damping: axis.damping_nms,
+            coupling: Coupling::new(axis),
             gravity: axis.gravity_nm * payload_scale,
             motor_rate: step / motor * motor_viscous,
             load_rate: step / load * load_viscous,
             motor_viscous,
             load_viscous,
-            brake_stiffness: motor * BRAKE_RAD_PER_S * BRAKE_RAD_PER_S,
-            brake_damping: motor * BRAKE_RAD_PER_S,
             stop_low: low / axis.units_per_radian,
             stop_high: high / axis.units_per_radian,
             stop_stiffness: load * STOP_RAD_PER_S * STOP_RAD_PER_S,
             stop_damping: load * STOP_RAD_PER_S,
         }
-    }
-}
-
-/// A brake that follows its command late.
-#[derive(Clone, Copy, Debug)]
-struct BrakeState {
-    brake: Brake,
-    /// What was last commanded.
-    released: bool,
-    /// What it does.
-    holding: bool,
-    /// Until the brake does as commanded, ns.
-    remaining: u64,
-    /// Elastic give of the closed brake, rad.
-    give: f64,
-}
-
-impl BrakeState {
-    fn tick(&mut self, released: bool) {
-        if released != self.released {
-            self.released = released;
-            self.remaining = if released { self.brake.release_ns } else { self.brake.engage_ns };
-        }
-        if self.holding == self.released {
-            if self.remaining == 0 {
-                self.holding = !self.released;
-                self.give = 0.0;
-            }
-            self.remaining = self.remaining.saturating_sub(TICK_NS);
-        }
-    }
-
-    /// Against `velocity`, at most the holding torque: above it the lining slips.
-    fn torque(&mut self, velocity: f64, fixed: &Fixed) -> f64 {
-        let most = self.brake.holding_nm;
-        let spring = limit((self.give + velocity * fixed.step) * fixed.brake_stiffness, most);
-        self.give = spring / fixed.brake_stiffness;
-        limit(spring + velocity * fixed.brake_damping, most)
     }
 }
 
@@ -123,6 +78,8 @@ pub(crate) struct Axis {
     current: f64,
     current_asked: f64,
     load_before: f64,
+    teeth_per_radian: f64,
+    cogging: f64,
     counts: i64,
     amperes_a_nm: f64,
     permille_an_ampere: f64,
@@ -155,13 +112,9 @@ impl Axis {
         let mut axis = Self {
             motor_bristles: bristles(&physics.motor_friction, physics.motor_inertia_kgm2),
             load_bristles: bristles(&physics.load_friction, physics.load_inertia_kgm2),
-            brake: physics.brake.map(|brake| BrakeState {
-                brake,
-                released: false,
-                holding: true,
-                remaining: 0,
-                give: 0.0,
-            }),
+            brake: physics
+                .brake
+                .map(|brake| BrakeState::new(brake, physics.motor_inertia_kgm2, fixed.step)),
             loops: Loops::new(&physics, encoder(&physics, counts_per_radian, angle)),
             physics,
             fixed,
@@ -176,6 +129,8 @@ impl Axis {
             current: 0.0,
             current_asked: 0.0,
             load_before: angle,
+            teeth_per_radian: f64::from(physics.cogging_per_revolution) / TAU,
+            cogging: 0.0,
             counts: encoder(&physics, counts_per_radian, angle),
             amperes_a_nm: 1.0 / physics.torque_constant_nominal_nm_per_a,
             permille_an_ampere: physics.torque_constant_nominal_nm_per_a / physics.rated_torque_nm
@@ -207,7 +162,8 @@ impl Axis {
         self.brake_output = Some(released);
     }
 
-    /// Starts a tick: brake and drive do as commanded. [`Axis::steps`] steps follow, then [`Axis::finish`].
+    /// Starts a tick: brake and drive do as commanded. [`Axis::steps`] steps follow, then
+    /// [`Axis::finish`].
     pub(crate) fn begin(&mut self) {
         let asked = self.loops.torque(&self.command, self.counts);
         self.current_asked = asked * self.amperes_a_nm;
@@ -216,6 +172,8 @@ impl Axis {
             brake.tick(released);
         }
         self.load_before = self.load_angle;
+        let teeth = self.motor_angle * self.teeth_per_radian;
+        self.cogging = self.physics.cogging_nm * wave(teeth - from_counts(floor(teeth)));
     }
 
     /// Steps of mechanics a tick.
@@ -241,20 +199,11 @@ impl Axis {
         let motor = self.current * f.constant;
         let before = self.motor_velocity;
         let twist = self.motor_angle - self.load_angle;
-        let pressed = twist - limit(twist, f.half_play);
-        let mut coupling = 0.0;
-        if pressed != 0.0 {
-            let spring = pressed * f.stiffness;
-            let slip = (self.motor_velocity - self.load_velocity) * f.damping;
-            // Flanks push, they do not pull.
-            coupling =
-                if pressed > 0.0 { (spring + slip).max(0.0) } else { (spring + slip).min(0.0) };
-        }
-        let mut on_motor = motor - coupling - self.motor_bristles.torque(self.motor_velocity);
-        if let Some(brake) = self.brake.as_mut()
-            && brake.holding
-        {
-            on_motor -= brake.torque(self.motor_velocity, f);
+        let coupling = f.coupling.torque(twist, self.motor_velocity - self.load_velocity);
+        let mut on_motor =
+            motor - self.cogging - coupling - self.motor_bristles.torque(self.motor_velocity);
+        if let Some(brake) = self.brake.as_mut() {
+            on_motor -= brake.torque(self.motor_velocity);
         }
         let mut on_load = coupling - f.gravity - self.load_bristles.torque(self.load_velocity);
         if self.load_angle < f.stop_low {
@@ -372,20 +321,18 @@ impl Axis {
 
     /// The brake holds (or slips); false without a brake.
     pub(crate) fn brake_holds(&self) -> bool {
-        self.brake.is_some_and(|brake| brake.holding)
+        self.brake.is_some_and(|brake| brake.holds())
     }
 
     /// Kinetic, elastic and potential energy, J.
     pub(crate) fn energy(&self) -> f64 {
         let load = self.physics.load_inertia_kgm2 * self.payload_scale * self.part_scale;
         let twist = self.motor_angle - self.load_angle;
-        let pressed = twist - limit(twist, self.fixed.half_play);
-        let brake = self.brake.map_or(0.0, |brake| brake.give);
         let kinetic = self.physics.motor_inertia_kgm2 * self.motor_velocity * self.motor_velocity
             + load * self.load_velocity * self.load_velocity;
-        let elastic =
-            self.fixed.stiffness * pressed * pressed + self.fixed.brake_stiffness * brake * brake;
-        0.5 * (kinetic + elastic)
+        0.5 * kinetic
+            + self.fixed.coupling.energy(twist)
+            + self.brake.map_or(0.0, |brake| brake.energy())
             + self.motor_bristles.energy()
             + self.load_bristles.energy()
             + self.fixed.gravity * self.load_angle
@@ -400,6 +347,12 @@ impl Axis {
 /// What the encoder says at an angle of the motor.
 fn encoder(physics: &AxisPhysics, counts_per_radian: f64, angle: f64) -> i64 {
     floor(angle * counts_per_radian).saturating_add(physics.encoder_offset_counts)
+}
+
+/// One period of a wave over 0 .. 1, between −1 and 1: two parabolas, within 6 % of a sine.
+fn wave(phase: f64) -> f64 {
+    let half = 2.0 * phase - 1.0;
+    -4.0 * half * (1.0 - half.abs())
 }
 
 fn stop(depth: f64, inwards: f64, fixed: &Fixed) -> f64 {

@@ -9,7 +9,8 @@ pub struct Event {
     pub action: Action,
 }
 
-/// What can happen. Indices that do not exist do nothing at run time; [`crate::World::new`] refuses them.
+/// What can happen. Indices that do not exist do nothing at run time; [`crate::World::new`]
+/// refuses them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Action {
     /// A digital source takes a value.
@@ -190,7 +191,8 @@ pub struct Step {
     pub action: Action,
 }
 
-/// What a person at the machine does whenever it is as described: the operator who resets and starts, for any length of run.
+/// What a person at the machine does whenever it is as described: the operator who resets and
+/// starts, for any length of run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// All must hold.

@@ -1,13 +1,15 @@
 //! Only the newest value: a wait-free triple buffer of plain data.
 //!
-//! Three slots. One belongs to the writer, one to the reader, the third lies between them. To publish, the writer exchanges its
-//! slot for the one between and marks it fresh; to take, the reader exchanges its own for it if, and only if, it is fresh. Each
-//! side does at most one atomic exchange a call, so neither can make the other wait.
+//! Three slots. One belongs to the writer, one to the reader, the third lies between them. To
+//! publish, the writer exchanges its slot for the one between and marks it fresh; to take, the
+//! reader exchanges its own for it if, and only if, it is fresh. Each side does at most one atomic
+//! exchange a call, so neither can make the other wait.
 //!
 //! Invariants:
 //! - the two ends and `between` always name three different slots;
 //! - only the writer writes, and only to the slot that it holds;
-//! - the writer never writes to the slot that it published last before it has published another, so that it may still read it.
+//! - the writer never writes to the slot that it published last before it has published another, so
+//!   that it may still read it.
 
 #[cfg(loom)]
 use loom::{cell::UnsafeCell, sync::Arc, sync::atomic::AtomicU8};
@@ -22,10 +24,12 @@ const FRESH: u8 = 0b100;
 /// The slot's number in `between`.
 const SLOT: u8 = 0b011;
 
-/// How the ends order memory. [`Sound`] is the only one outside `--cfg loom`; the planted bugs of the loom test are others.
+/// How the ends order memory. [`Sound`] is the only one outside `--cfg loom`; the planted bugs of
+/// the loom test are others.
 #[doc(hidden)]
 pub trait Protocol {
-    /// Of the writer's exchange. Releases the value; acquires the end of the reader's reads of the slot it gets back.
+    /// Of the writer's exchange. Releases the value; acquires the end of the reader's reads of the
+    /// slot it gets back.
     const PUBLISH: Ordering = Ordering::AcqRel;
     /// Of the reader's exchange. Acquires the value; releases the slot that it has read.
     const TAKE: Ordering = Ordering::AcqRel;
@@ -52,9 +56,10 @@ struct Shared<T> {
     between: Apart<AtomicU8>,
 }
 
-// SAFETY: a slot is written only by the one `Writer` while it alone holds it, and handed on by an exchange that releases the
-// writes and acquires the other end's reads (`Protocol`). Readers share slots only to read; `T: Copy` has no interior
-// mutability (`UnsafeCell` is not `Copy`), so `T: Send` suffices.
+// SAFETY: a slot is written only by the one `Writer` while it alone holds it, and handed on by an
+// exchange that releases the writes and acquires the other end's reads (`Protocol`). Readers share
+// slots only to read; `T: Copy` has no interior mutability (`UnsafeCell` is not `Copy`), so `T:
+// Send` suffices.
 unsafe impl<T: Copy + Send> Sync for Shared<T> {}
 
 /// The end that publishes.
@@ -96,7 +101,8 @@ pub fn channel_with<T: Copy + Send, P: Protocol>(initial: T) -> (Writer<T, P>, R
 }
 
 impl<T> Shared<T> {
-    /// The slot of that number. Numbers come from `between` and the ends, 0 to 2 by construction; the fallback is never taken.
+    /// The slot of that number. Numbers come from `between` and the ends, 0 to 2 by construction;
+    /// the fallback is never taken.
     fn slot(&self, number: u8) -> &UnsafeCell<T> {
         let [first, second, third] = &self.slots;
         match number & SLOT {
@@ -111,16 +117,19 @@ impl<T: Copy + Send, P: Protocol> Writer<T, P> {
     /// Publishes `value`. What was published before and not yet taken is gone. Wait-free.
     pub fn write(&mut self, value: T) {
         self.shared.slot(self.own).with_mut(|slot| {
-            // SAFETY: only this end touches its own slot (first invariant), and it is not shared here: `&mut self`.
+            // SAFETY: only this end touches its own slot (first invariant), and it is not shared
+            // here: `&mut self`.
             unsafe { slot.write(value) }
         });
         self.publish();
     }
 
-    /// Publishes the value written last (at first the initial one) as `change` leaves it. Wait-free if `change` is.
+    /// Publishes the value written last (at first the initial one) as `change` leaves it. Wait-free
+    /// if `change` is.
     pub fn write_with(&mut self, change: impl FnOnce(&mut T)) {
         let mut value = self.shared.slot(self.last).with(|slot| {
-            // SAFETY: nobody writes to the slot published last (third invariant); reading beside the reader is sound.
+            // SAFETY: nobody writes to the slot published last (third invariant); reading beside
+            // the reader is sound.
             unsafe { slot.read() }
         });
         change(&mut value);
@@ -140,8 +149,9 @@ impl<T: Copy + Send, P: Protocol> Reader<T, P> {
             self.own = self.shared.between.0.swap(self.own, P::TAKE) & SLOT;
         }
         self.shared.slot(self.own).with(|slot| {
-            // SAFETY: the writer does not write to the slot that this end holds (first invariant), and this end gives it back
-            // only by another `read`, which needs `&mut self`: the reference is gone by then.
+            // SAFETY: the writer does not write to the slot that this end holds (first invariant),
+            // and this end gives it back only by another `read`, which needs `&mut self`: the
+            // reference is gone by then.
             unsafe { &*slot }
         })
     }

@@ -1,10 +1,12 @@
 //! Every item, in order; when the ring is full the newest is dropped and counted.
 //!
-//! The producer gives each item a sequence, also those that it has to drop, so that the consumer sees from the gap which ones it
-//! never got. Both counters are shared: `produced = popped + queued + dropped` holds exactly while the producer rests,
-//! and `produced >= popped + dropped` at all times for who reads `produced` last.
+//! The producer gives each item a sequence, also those that it has to drop, so that the consumer
+//! sees from the gap which ones it never got. Both counters are shared. While the producer rests,
+//! `produced = popped + queued + dropped` holds exactly; at all times, for who reads `produced`
+//! last, `produced >= popped + dropped`.
 //!
-//! Whoever of the two ends goes last frees the ring: keep the [`Consumer`] until the producer's thread has ended.
+//! Whoever of the two ends goes last frees the ring: keep the [`Consumer`] until the producer's
+//! thread has ended.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -80,8 +82,9 @@ pub fn channel<T: Copy + Send>(capacity: usize) -> (Producer<T>, Consumer<T>) {
 }
 
 impl<T: Copy + Send> Producer<T> {
-    /// Gives an item the next sequence and queues it. Full, or the consumer gone long enough to fill it: the item is dropped and
-    /// counted, and `false` comes back. Never blocks, never retries.
+    /// Gives an item the next sequence and queues it. Full, or the consumer gone long enough to
+    /// fill it: the item is dropped and counted, and `false` comes back. Never blocks, never
+    /// retries.
     pub fn push(&mut self, item: T) -> bool {
         let sequence = self.produced;
         self.produced = sequence.saturating_add(1);
@@ -123,8 +126,9 @@ impl<T: Copy + Send> Consumer<T> {
         Some((entry.sequence, entry.item))
     }
 
-    /// Takes up to `limit` of the items that are there now, oldest first, and hands each to `take` with its sequence. The
-    /// places are given back together, at the end. Returns how many were taken.
+    /// Takes up to `limit` of the items that are there now, oldest first, and hands each to `take`
+    /// with its sequence. The places are given back together, at the end. Returns how many were
+    /// taken.
     pub fn drain(&mut self, limit: usize, mut take: impl FnMut(u64, T)) -> usize {
         let count = self.note_fill().min(limit);
         let (mut expected, mut missed) = (self.expected, 0_u64);
@@ -150,20 +154,22 @@ impl<T: Copy + Send> Consumer<T> {
         self.counters.produced.load(Ordering::Acquire)
     }
 
-    /// Items that found the ring full, so far. Counts those at the very end too, behind which no item shows a gap.
+    /// Items that found the ring full, so far. Counts those at the very end too, behind which no
+    /// item shows a gap.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.counters.dropped.load(Ordering::Acquire)
     }
 
-    /// Sequences skipped between the items taken so far: the drops that a reader of the items can see. Reaches
-    /// [`Consumer::dropped`] as soon as an item behind the last drop is taken.
+    /// Sequences skipped between the items taken so far: the drops that a reader of the items can
+    /// see. Reaches [`Consumer::dropped`] as soon as an item behind the last drop is taken.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.missed
     }
 
-    /// The account: `produced >= popped + dropped`, and equal once all is taken and the producer rests.
+    /// The account: `produced >= popped + dropped`, and equal once all is taken and the producer
+    /// rests.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let dropped = self.dropped();
@@ -182,8 +188,9 @@ impl<T: Copy + Send> Consumer<T> {
         self.capacity
     }
 
-    /// The most items found waiting, ever: how near the ring came to dropping. The capacity as soon as one was dropped. It is
-    /// noted when the consumer comes (between its visits the ring only fills), which costs the producer nothing.
+    /// The most items found waiting, ever: how near the ring came to dropping. The capacity as soon
+    /// as one was dropped. It is noted when the consumer comes (between its visits the ring only
+    /// fills), which costs the producer nothing.
     #[must_use]
     pub fn high_water(&self) -> usize {
         if self.dropped() > 0 { self.capacity } else { self.high_water }

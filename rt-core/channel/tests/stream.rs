@@ -75,7 +75,8 @@ proptest! {
                 Action::Pop => prop_assert_eq!(consumer.pop(), model.pop()),
                 Action::Drain(limit) => {
                     let mut taken = Vec::new();
-                    let count = consumer.drain(limit, |sequence, item| taken.push((sequence, item)));
+                    let count =
+                        consumer.drain(limit, |sequence, item| taken.push((sequence, item)));
                     let wanted: Vec<_> = (0..limit).map_while(|_| model.pop()).collect();
                     prop_assert_eq!(count, wanted.len());
                     prop_assert_eq!(taken, wanted);
@@ -112,6 +113,22 @@ fn the_newest_is_dropped_and_the_gap_says_which() {
     assert_eq!(consumer.missed(), 0);
     assert_eq!(consumer.pop(), Some((4, 'e')));
     assert_eq!((consumer.missed(), consumer.dropped()), (2, 2));
+    assert_eq!(consumer.high_water(), 2);
+}
+
+#[test]
+fn a_ring_that_overflows_during_a_drain_was_full() {
+    // given one item waiting, of two that fit
+    let (mut producer, mut consumer) = stream::channel(2);
+    producer.push(0);
+    // when two more come before its place is given back
+    let mut second_queued = true;
+    consumer.drain(1, |_, _| {
+        producer.push(1);
+        second_queued = producer.push(2);
+    });
+    // then the second was dropped, and the mark says how far it came
+    assert!(!second_queued);
     assert_eq!(consumer.high_water(), 2);
 }
 

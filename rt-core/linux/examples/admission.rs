@@ -1,11 +1,12 @@
 //! Asks for real time, says what became of it, and runs a few cycles.
 //!
-//! `cargo run -p rt-linux --example admission -- [--strict] [--cpu N] [--priority N] [--runaway]`; exit status 3
-//! for a refusal. `--runaway` then spins without a sleep, as a broken loop would.
+//! `cargo run -p rt-linux --example admission -- [--strict] [--cpu N] [--priority N] [--runaway]`;
+//! exit status 3 for a refusal. `--runaway` then spins without a sleep, as a broken loop would.
 
 use std::fs;
 use std::process::ExitCode;
 
+use nix::sys::resource::{Resource, getrlimit};
 use rt_core::Clock;
 use rt_linux::admission::{self, Locked, Refused, Request};
 use rt_linux::guard::{faults, memory, thread_counts};
@@ -98,10 +99,13 @@ fn cycle(locked: Locked, runaway: bool) -> Result<(), Refused> {
     println!("latency: max {latency_max} ns");
     let memory = memory().unwrap_or_default();
     println!("memory: locked {}, resident {}", memory.locked, memory.resident);
+    let (soft, _) = getrlimit(Resource::RLIMIT_MEMLOCK).unwrap_or_default();
+    println!("RLIMIT_MEMLOCK: {soft}");
     Ok(())
 }
 
-/// The kernel's number for how it schedules the calling thread: 0 SCHED_OTHER, 1 SCHED_FIFO, + 0x40000000 not inherited.
+/// The kernel's number for how it schedules the calling thread: 0 SCHED_OTHER, 1 SCHED_FIFO, +
+/// 0x40000000 not inherited.
 fn policy() -> i32 {
     // SAFETY: takes an integer; 0 names the calling thread.
     unsafe { libc::sched_getscheduler(0) }

@@ -1,12 +1,12 @@
 //! May this thread run in real time? Asked step by step, read back from the kernel, written down.
 //!
-//! The way there is a type: [`lock`] does what concerns the process and gives [`Locked`], which moves to the real-time thread;
-//! [`Locked::arm`] does what concerns that thread and gives [`Armed`], which stays there. Who starts a cycle on the machine asks
-//! for an [`Armed`].
+//! The way there is a type: [`lock`] does what concerns the process and gives [`Locked`], which
+//! moves to the real-time thread; [`Locked::arm`] does what concerns that thread and gives
+//! [`Armed`], which stays there. Who starts a cycle on the machine asks for an [`Armed`].
 //!
-//! Two ways to take a refusal: *strict* ends at the first one, with an error that names what is missing and the command that
-//! gives it; *degraded* goes on and carries every reason in the [`Outcome`], for the console and every report. There is no
-//! third, silent way.
+//! Two ways to take a refusal: *strict* ends at the first one, with an error that names what is
+//! missing and the command that gives it; *degraded* goes on and carries every reason in the
+//! [`Outcome`], for the console and every report. There is no third, silent way.
 
 mod cause;
 mod memory;
@@ -19,15 +19,18 @@ use std::marker::PhantomData;
 
 pub use cause::{Cause, Refused};
 
-/// SCHED_FIFO priority of a strict run that names none. Above threaded interrupts (50), below the kernel's watchdogs (99).
+/// SCHED_FIFO priority of a strict run that names none. Above threaded interrupts (50), below the
+/// kernel's watchdogs (99).
 pub const PRIORITY_DEFAULT: u8 = 80;
 
 /// What the machine file asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Request {
-    /// CPU of the real-time thread. None: strict takes the last isolated, else the last one online; degraded takes any.
+    /// CPU of the real-time thread. None: strict takes the last isolated, else the last one online;
+    /// degraded takes any.
     pub cpu: Option<usize>,
-    /// SCHED_FIFO priority, 1..=99. None: strict takes [`PRIORITY_DEFAULT`]; degraded stays an ordinary thread.
+    /// SCHED_FIFO priority, 1..=99. None: strict takes [`PRIORITY_DEFAULT`]; degraded stays an
+    /// ordinary thread.
     pub priority: Option<u8>,
     /// End at the first refusal of what real time needs.
     pub strict: bool,
@@ -36,7 +39,8 @@ pub struct Request {
 /// One step: asked, and read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Short and stable: `allocator`, `memory`, `runaway`, `power`, `cpu`, `slack`, `scheduling`, `kernel`, `isolation`, `throttling`.
+    /// Short and stable: `allocator`, `memory`, `runaway`, `power`, `cpu`, `slack`, `scheduling`,
+    /// `kernel`, `isolation`, `throttling`.
     pub name: &'static str,
     /// What real time needs.
     pub wanted: String,
@@ -132,7 +136,8 @@ pub struct Locked {
     power: Option<File>,
 }
 
-/// The thread is prepared, and the cycle may start. Bound to that thread, and made by [`Locked::arm`] alone.
+/// The thread is prepared, and the cycle may start. Bound to that thread, and made by
+/// [`Locked::arm`] alone.
 ///
 /// ```compile_fail,E0277
 /// fn must_be_send<T: Send>() {}
@@ -152,7 +157,8 @@ pub struct Armed {
     _thread: PhantomData<*const ()>,
 }
 
-/// Prepares the process: allocator, memory, runaway limit, power saving. Call it once, before other threads are spawned.
+/// Prepares the process: allocator, memory, runaway limit, power saving. Call it once, before other
+/// threads are spawned.
 ///
 /// # Errors
 /// Strict: the first refusal. The steps before it stay in force.
@@ -168,7 +174,8 @@ pub fn lock(request: &Request) -> Result<Locked, Refused> {
 }
 
 impl Locked {
-    /// Prepares the calling thread: CPU, timer slack, SCHED_FIFO; and looks at the kernel it runs on. Spawn helpers before.
+    /// Prepares the calling thread: CPU, timer slack, SCHED_FIFO; and looks at the kernel it runs
+    /// on. Spawn helpers before.
     ///
     /// # Errors
     /// Strict: the first refusal. The thread stays as it is then; end it.
@@ -196,5 +203,45 @@ impl Armed {
     #[must_use]
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(required: bool, found: Result<String, Cause>) -> Asked {
+        Asked { name: scheduling::SCHEDULING, required, wanted: "-1".to_owned(), found }
+    }
+
+    fn refusal() -> Cause {
+        Cause::Throttled { found: "950000".to_owned() }
+    }
+
+    #[test]
+    fn strict_ends_at_what_is_needed_and_not_at_advice() {
+        let mut outcome = Outcome::default();
+        assert_eq!(outcome.note(true, asked(false, Err(refusal()))), Ok(()));
+        assert_eq!(outcome.advice().count(), 1);
+        assert!(outcome.is_realtime(), "advice degrades nothing");
+        let refused = Refused { step: scheduling::SCHEDULING, cause: refusal() };
+        assert_eq!(outcome.note(true, asked(true, Err(refusal()))), Err(refused));
+    }
+
+    #[test]
+    fn degraded_goes_on_and_is_not_real_time() {
+        let mut outcome = Outcome::default();
+        assert_eq!(outcome.note(false, asked(true, Err(refusal()))), Ok(()));
+        assert_eq!(outcome.note(false, asked(true, Ok("FIFO".to_owned()))), Ok(()));
+        assert!(!outcome.is_realtime());
+        let reasons: Vec<_> = outcome.reasons().map(|step| step.found.as_str()).collect();
+        assert_eq!(reasons, ["sched_rt_runtime_us is 950000"]);
+        let text = outcome.to_string();
+        assert!(text.contains("REFUSED") && text.contains("fix: sysctl"), "{text}");
+    }
+
+    #[test]
+    fn a_process_whose_thread_was_never_armed_is_not_real_time() {
+        assert!(!Outcome::default().is_realtime());
     }
 }

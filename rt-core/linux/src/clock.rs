@@ -11,7 +11,8 @@ const SECOND_NS: u64 = 1_000_000_000;
 #[must_use]
 pub fn now() -> u64 {
     let Ok(time) = clock_gettime(ClockId::CLOCK_MONOTONIC) else {
-        // Only a wrong clock or address can fail, and both are fixed here: a machine must not run on invented time.
+        // Only a wrong clock or address can fail, and both are fixed here: a machine must not run
+        // on invented time.
         std::process::abort()
     };
     let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
@@ -28,8 +29,9 @@ pub struct Monotonic {
 }
 
 impl Monotonic {
-    /// A clock that wakes `spin_tail` ns ahead and waits out the rest awake: lower latency for that much of the CPU in each
-    /// cycle. 0 sleeps to the end; 60 000 brought the median near 0 on a virtual machine, and left the maximum as it was.
+    /// A clock that wakes `spin_tail` ns ahead and waits out the rest awake: lower latency for that
+    /// much of the CPU in each cycle. 0 sleeps to the end; 60 000 brought the median near 0 on a
+    /// virtual machine, and left the maximum as it was.
     #[must_use]
     pub fn new(spin_tail: u64) -> Self {
         Monotonic { spin_tail, interrupted: 0, failed: 0 }
@@ -41,7 +43,8 @@ impl Monotonic {
         self.interrupted
     }
 
-    /// Sleeps that the kernel refused and that were waited out awake. Above 0 something filters system calls.
+    /// Sleeps that the kernel refused and that were waited out awake. Above 0 something filters
+    /// system calls.
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.failed
@@ -71,8 +74,8 @@ impl Clock for Monotonic {
         now()
     }
 
-    /// Sleeps on an absolute timer (what the kernel's `rtapp` monitors accept), then spins the tail. A time in the past returns
-    /// at once.
+    /// Sleeps on an absolute timer (what the kernel's `rtapp` monitors accept), then spins the
+    /// tail. A time in the past returns at once.
     fn sleep_until(&mut self, wake: u64) -> u64 {
         let nap_end = wake.saturating_sub(self.spin_tail);
         let mut time = now();

@@ -1,5 +1,5 @@
-//! The machine's CPUs as sysfs has them. (`core_affinity::get_core_ids` reads the calling thread's mask, in which isolated CPUs
-//! are missing.)
+//! The machine's CPUs as sysfs has them. (`core_affinity::get_core_ids` reads the calling thread's
+//! mask, in which isolated CPUs are missing.)
 
 use std::fs;
 
@@ -17,7 +17,8 @@ fn read(path: &str) -> Vec<usize> {
     fs::read_to_string(path).map(|list| parse(&list)).unwrap_or_default()
 }
 
-/// A list such as `0-2,4`. What is not understood is left out. Source: Linux, `Documentation/admin-guide/cputopology.rst`.
+/// A list such as `0-2,4`. What is not understood is left out. Source: Linux,
+/// `Documentation/admin-guide/cputopology.rst`.
 pub(crate) fn parse(list: &str) -> Vec<usize> {
     list.trim().split(',').filter_map(range).flatten().collect()
 }

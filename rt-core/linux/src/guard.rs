@@ -1,4 +1,5 @@
-//! Counts of what must not happen in the cycle. Whoever asserts on them takes a reading before and after.
+//! Counts of what must not happen in the cycle. Whoever asserts on them takes a reading before and
+//! after.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -8,7 +9,8 @@ use std::io;
 use nix::sys::resource::{UsageWho, getrusage};
 
 thread_local! {
-    // Initialised at compile time and without a destructor: a plain thread-local word, safe to touch from the allocator.
+    // Initialised at compile time and without a destructor: a plain thread-local word, safe to
+    // touch from the allocator.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
     static FREES: Cell<u64> = const { Cell::new(0) };
 }
@@ -49,14 +51,15 @@ impl Counts {
     }
 }
 
-/// What the calling thread has asked of [`CountingAllocator`] in its life. All 0 where the binary does not declare it; ask
-/// [`is_counting`].
+/// What the calling thread has asked of [`CountingAllocator`] in its life. All 0 where the binary
+/// does not declare it; ask [`is_counting`].
 #[must_use]
 pub fn thread_counts() -> Counts {
     Counts { allocations: ALLOCATIONS.get(), frees: FREES.get() }
 }
 
-/// [`CountingAllocator`] is the allocator of this process. Allocates once to find out; not for the cycle.
+/// [`CountingAllocator`] is the allocator of this process. Allocates once to find out; not for the
+/// cycle.
 #[must_use]
 pub fn is_counting() -> bool {
     let before = thread_counts();
@@ -68,7 +71,8 @@ fn count(counter: &'static std::thread::LocalKey<Cell<u64>>) {
     counter.set(counter.get().wrapping_add(1));
 }
 
-// SAFETY: every call goes to `System` unchanged; counting touches only words of the calling thread and never allocates.
+// SAFETY: every call goes to `System` unchanged; counting touches only words of the calling thread
+// and never allocates.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(&ALLOCATIONS);
@@ -163,8 +167,8 @@ pub struct Memory {
     pub locked: u64,
 }
 
-/// Pages that are resident and never locked: those that the kernel maps itself (vDSO and its data), and what its counters, kept
-/// per CPU, may be off. More than that is memory of ours.
+/// Pages that are resident and never locked: those that the kernel maps itself (vDSO and its data),
+/// and what its counters, kept per CPU, may be off. More than that is memory of ours.
 const NEVER_LOCKED_BYTES: u64 = 64 * 1024;
 
 impl Memory {

@@ -1,10 +1,13 @@
-//! *rt-linux*: every call that the real-time thread makes to the operating system, and the checks around it.
+//! *rt-linux*: every call that the real-time thread makes to the operating system, and the checks
+//! around it.
 //!
-//! - [`admission`]: may this thread run in real time? Each step is asked for, read back from the kernel, and written down with
-//!   the command that would give it. The way is a type: [`admission::Locked`], then [`admission::Armed`].
+//! - [`admission`]: may this thread run in real time? Each step is asked for, read back from the
+//!   kernel, and written down with the command that would give it. The way is a type:
+//!   [`admission::Locked`], then [`admission::Armed`].
 //! - [`clock`]: CLOCK_MONOTONIC, and the sleep to an absolute time that is never early.
 //! - [`thread`]: a thread whose stack is there before it is needed.
-//! - [`guard`]: counts of what must not happen in the cycle: allocations, page faults, context switches.
+//! - [`guard`]: counts of what must not happen in the cycle: allocations, page faults, context
+//!   switches.
 //! - [`signal`]: Ctrl-C and SIGTERM as a flag for the supervisor.
 #![deny(
     clippy::unwrap_used,

@@ -8,7 +8,8 @@ use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// Exit status when a second signal ended the process before the axes had stopped in a controlled way.
+/// Exit status when a second signal ended the process before the axes had stopped in a controlled
+/// way.
 pub const FORCED_EXIT: i32 = 130;
 
 /// Whether a person or the service manager asked to end.
@@ -16,8 +17,9 @@ pub const FORCED_EXIT: i32 = 130;
 pub struct Shutdown(Arc<AtomicBool>);
 
 impl Shutdown {
-    /// Takes over SIGINT and SIGTERM. The first sets the flag; any further one ends the process at once with [`FORCED_EXIT`]:
-    /// frames end, and the devices' watchdogs do the rest. Once per process, before the real-time thread is spawned.
+    /// Takes over SIGINT and SIGTERM. The first sets the flag; any further one ends the process at
+    /// once with [`FORCED_EXIT`]: frames end, and the devices' watchdogs do the rest. Once per
+    /// process, before the real-time thread is spawned.
     ///
     /// # Errors
     /// The kernel refused the handler.
@@ -55,8 +57,9 @@ impl Shutdown {
     }
 }
 
-/// Keeps the signals that people and service managers send away from the calling thread: another one serves them, so that no
-/// handler runs in the cycle. Faults and the end of the CPU time allowed (SIGXCPU) still reach it.
+/// Keeps the signals that people and service managers send away from the calling thread: another
+/// one serves them, so that no handler runs in the cycle. Faults and the end of the CPU time
+/// allowed (SIGXCPU) still reach it.
 pub(crate) fn leave_to_other_threads() -> io::Result<()> {
     let mut kept_away = SigSet::empty();
     for signal in [

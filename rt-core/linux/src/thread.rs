@@ -6,7 +6,8 @@ use std::thread::{Builder, JoinHandle};
 
 use crate::signal;
 
-/// Enough for a helper that formats, writes files and talks to sockets. Small, because locked memory counts whole stacks.
+/// Enough for a helper that formats, writes files and talks to sockets. Small, because locked
+/// memory counts whole stacks.
 pub const HELPER_STACK_BYTES: usize = 512 * 1024;
 
 /// Least stack that a thread gets.
@@ -17,9 +18,10 @@ const START_BYTES: usize = 64 * 1024;
 
 const PAGE: usize = 4096;
 
-/// Spawns the thread that will run the cycle: never the main thread, whose stack faults even when all memory is locked. Before
-/// `f` runs, `stack_bytes` of stack (at least 64 KiB) have been touched, and the signals for people are left to others.
-/// It is an ordinary thread still; `f` promotes it with [`Locked::arm`](crate::admission::Locked::arm). Spawn the helpers before.
+/// Spawns the thread that will run the cycle: never the main thread, whose stack faults even when
+/// all memory is locked. Before `f` runs, `stack_bytes` of stack (at least 64 KiB) have been
+/// touched, and the signals for people are left to others. It is an ordinary thread still; `f`
+/// promotes it with [`Locked::arm`](crate::admission::Locked::arm). Spawn the helpers before.
 ///
 /// # Errors
 /// The kernel gives no thread; with locked memory and a low `ulimit -l` that is EAGAIN.
@@ -31,7 +33,8 @@ where
     let stack_bytes = stack_bytes.max(STACK_BYTES_MIN);
     let builder = Builder::new().name(name.to_owned());
     builder.stack_size(stack_bytes.saturating_add(START_BYTES)).spawn(move || {
-        // Cannot fail with a valid set; if it ever does, a handler may run in the cycle, which costs time and nothing else.
+        // Cannot fail with a valid set; if it ever does, a handler may run in the cycle, which
+        // costs time and nothing else.
         let _ = signal::leave_to_other_threads();
         prefault(stack_bytes);
         f()

@@ -1,5 +1,6 @@
-//! Admission with and without rights. What the kernel should say is derived here from the rights that the process holds, by other
-//! means than the code under test uses: no case is skipped, each asserts the grant or the documented refusal.
+//! Admission with and without rights. What the kernel should say is derived here from the rights
+//! that the process holds, by other means than the code under test uses: no case is skipped, each
+//! asserts the grant or the documented refusal.
 
 mod common;
 
@@ -21,6 +22,9 @@ enum Rights {
     None,
     /// An ordinary user whose program was given capabilities.
     Granted(&'static str),
+    /// An ordinary user in a group with limits as in limits.conf: memory unlimited, priority up to
+    /// 75.
+    Limits,
 }
 
 struct Ran {
@@ -64,6 +68,7 @@ fn has(capability: u32) -> bool {
 
 const CAP_IPC_LOCK: u32 = 14;
 const CAP_SYS_NICE: u32 = 23;
+const CAP_SYS_RESOURCE: u32 = 24;
 
 fn admission(rights: Rights, arguments: &[&str]) -> Ran {
     // 8 MiB and no priority are what distributions give; lowering needs no right.
@@ -77,6 +82,10 @@ fn admission(rights: Rights, arguments: &[&str]) -> Ran {
         Rights::None => {
             command.args(limits).args(["setpriv", "--reuid", "65534", "--clear-groups"]);
             command.arg("--bounding-set=-all");
+        }
+        Rights::Limits => {
+            command.args(["--rtprio=0:75", "--memlock=unlimited:unlimited"]);
+            command.args(["setpriv", "--reuid", "65534", "--clear-groups", "--bounding-set=-all"]);
         }
         Rights::Granted(capabilities) => {
             command.args(limits).args(["setpriv", "--reuid", "65534", "--clear-groups"]);
@@ -114,7 +123,9 @@ fn degraded_without_rights_runs_and_gives_every_reason() {
     }
     assert!(ran.step("slack").0.contains("1 ns"));
     assert_eq!(ran.line("cpus:"), "0");
-    // and nothing was half done: no memory is locked, the thread is an ordinary one
+    // and nothing was half done: no memory is locked, its limit is as it was, the thread is an
+    // ordinary one
+    assert_eq!(ran.line("RLIMIT_MEMLOCK:"), "8388608");
     assert!(ran.line("memory:").starts_with("locked 0,"), "{}", ran.out);
     assert_eq!(ran.line("policy:"), "0");
 }
@@ -220,6 +231,24 @@ fn granted_capabilities_serve_an_ordinary_user() {
 }
 
 #[test]
+fn limits_serve_an_ordinary_user_as_capabilities_do() {
+    if !has(CAP_SYS_RESOURCE) {
+        // Nobody else can raise a ceiling: prlimit is refused, and nothing runs.
+        let ran = admission(Rights::Limits, &[]);
+        assert!(ran.err.contains("failed to set the RTPRIO resource limit"), "{}", ran.err);
+        return;
+    }
+    // given limits, and a soft one that is still low
+    let ran = admission(Rights::Limits, &["--cpu", "0", "--priority", "75"]);
+    assert_eq!((ran.step("memory").1, ran.step("scheduling").1), (true, true), "{}", ran.out);
+    assert!(ran.line("cycles:").ends_with("faults 0"), "{}", ran.out);
+    // and the ceiling holds
+    let ran = admission(Rights::Limits, &["--cpu", "0", "--priority", "76"]);
+    let (scheduling, granted) = ran.step("scheduling");
+    assert!(!granted && scheduling.contains("RLIMIT_RTPRIO is 75, below 76"), "{scheduling}");
+}
+
+#[test]
 fn what_the_machine_file_does_not_ask_for_is_named_in_a_degraded_run() {
     let ran = admission(Rights::Own, &[]);
     assert_eq!((ran.status, ran.line("realtime:")), (0, "false"));
@@ -241,7 +270,8 @@ fn a_cpu_or_priority_that_does_not_exist_is_refused() {
 
 #[test]
 fn a_loop_that_runs_away_in_real_time_ends_the_process() {
-    // given rights, the loop is promoted, spins, and the kernel ends it; without them it hurts nobody and runs on
+    // given rights, the loop is promoted, spins, and the kernel ends it; without them it hurts
+    // nobody and runs on
     let (status, out, err) =
         common::run(Command::new(program()).args(["--priority", "1", "--runaway"]));
     if has(CAP_SYS_NICE) {

@@ -1,4 +1,5 @@
-//! The channels of the real-time thread under the guard: memory is allocated by their constructors only.
+//! The channels of the real-time thread under the guard: memory is allocated by their constructors
+//! only.
 
 use rt_channel::{latest, stream};
 use rt_linux::CountingAllocator;

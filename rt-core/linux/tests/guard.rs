@@ -108,7 +108,8 @@ fn use_stack() {
     black_box(&mut area);
 }
 
-/// The minor faults that using the stack takes. Read outside, as a function touches its stack before its first statement.
+/// The minor faults that using the stack takes. Read outside, as a function touches its stack
+/// before its first statement.
 fn faults_of_stack() -> u64 {
     black_box(faults());
     let before = faults();
@@ -120,7 +121,8 @@ fn faults_of_stack() -> u64 {
 fn the_stack_of_the_cycle_is_there_before_it_is_needed() {
     let prepared = spawn_realtime("cycle", STACK_BYTES, faults_of_stack);
     let faults_prepared = prepared.expect("spawns").join().expect("ends");
-    // given the same on an ordinary thread (large, so that it gets no used stack), the guard sees the faults
+    // given the same on an ordinary thread (large, so that it gets no used stack), the guard sees
+    // the faults
     let plain = thread::Builder::new().stack_size(16 * STACK_BYTES).spawn(faults_of_stack);
     let faults_plain = plain.expect("spawns").join().expect("ends");
     // one per huge page at the least; 112 where there are none

@@ -240,7 +240,7 @@ impl Axis {
         if let Some(wrap) = self.plan.wrap
             && wrap > Nano::ZERO
         {
-            offset = offset.rem_euclid(i128::from(wrap.0));
+            offset = offset.rem_euclid(i128::from(wrap.0)); // integer
         }
         self.found = Some(Nano(saturated(offset)));
     }

@@ -19,7 +19,8 @@ pub enum Cause {
     /// Not glibc, or an option it does not know.
     #[error("the C library does not take mallopt {option}")]
     Allocator { option: &'static str },
-    /// Neither right nor limit. Nothing is locked then: with a low limit locking would succeed now and thread stacks fail later.
+    /// Neither right nor limit. Nothing is locked then: with a low limit locking would succeed now
+    /// and thread stacks fail later.
     #[error("no CAP_IPC_LOCK, and RLIMIT_MEMLOCK is {limit} bytes, below the {needed} needed")]
     MemoryLimit { limit: u64, needed: u64 },
     /// mlockall failed for another reason.

@@ -7,11 +7,12 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use super::{Asked, Cause};
 use crate::guard;
 
-/// Limit that suffices without CAP_IPC_LOCK: four times what the process may have resident (64 MiB), as mapped address space counts.
+/// Limit that suffices without CAP_IPC_LOCK: four times what the process may have resident (64
+/// MiB), as mapped address space counts.
 const LOCKABLE_BYTES_MIN: u64 = 256 * 1024 * 1024;
 
-/// One arena for all threads, none of it given back, nothing mapped apart: the heap grows, and pages once touched stay. The C
-/// library's yes is all there is to read back.
+/// One arena for all threads, none of it given back, nothing mapped apart: the heap grows, and
+/// pages once touched stay. The C library's yes is all there is to read back.
 pub(super) fn allocator() -> Asked {
     Asked {
         name: "allocator",
@@ -28,7 +29,8 @@ fn set_allocator() -> Result<(), Cause> {
         ("M_TRIM_THRESHOLD", libc::M_TRIM_THRESHOLD, -1),
         ("M_MMAP_MAX", libc::M_MMAP_MAX, 0),
     ] {
-        // SAFETY: mallopt takes two integers, locks its state itself, and refuses what it does not know.
+        // SAFETY: mallopt takes two integers, locks its state itself, and refuses what it does not
+        // know.
         let taken = unsafe { libc::mallopt(parameter, value) };
         if taken != 1 {
             return Err(Cause::Allocator { option });
@@ -52,13 +54,13 @@ pub(super) fn lock() -> Asked {
     }
 }
 
-/// With the right, whatever the limit; else if the limit suffices; else not at all. Locking under a low limit would succeed now,
-/// and the next thread or mapping would fail.
+/// With the right, whatever the limit; else if the limit suffices; else not at all. Locking under a
+/// low limit would succeed now, and the next thread or mapping would fail.
 fn lock_all() -> Result<(), Cause> {
     let failed = |errno| Cause::MemoryLock { errno };
     let (soft, hard) = getrlimit(Resource::RLIMIT_MEMLOCK).map_err(failed)?;
-    // The kernel judges the right, also in a user namespace, where the capability sets promise too much: with a limit of 0 only
-    // a holder of CAP_IPC_LOCK may lock.
+    // The kernel judges the right, also in a user namespace, where the capability sets promise too
+    // much: with a limit of 0 only a holder of CAP_IPC_LOCK may lock.
     setrlimit(Resource::RLIMIT_MEMLOCK, 0, hard).map_err(failed)?;
     let by_right = mlockall(all());
     setrlimit(Resource::RLIMIT_MEMLOCK, soft, hard).map_err(failed)?;

@@ -10,8 +10,9 @@ use nix::sys::utsname::uname;
 
 use super::{Asked, Cause};
 
-/// CPU time that a real-time thread may use without a sleep, µs. Then the kernel ends the process (SIGXCPU): a loop that has run
-/// away takes the machine to its safe state by the devices' watchdogs, and leaves the PC usable.
+/// CPU time that a real-time thread may use without a sleep, µs. Then the kernel ends the process
+/// (SIGXCPU): a loop that has run away takes the machine to its safe state by the devices'
+/// watchdogs, and leaves the PC usable.
 const RUNAWAY_US: u64 = 1_000_000;
 
 /// Limits a runaway real-time thread.
@@ -34,8 +35,8 @@ fn limit_runaway() -> Result<u64, Cause> {
     }
 }
 
-/// Asks for no power saving that takes time to leave. Holds as long as the file is open. Source: Linux,
-/// `Documentation/power/pm_qos_interface.rst`.
+/// Asks for no power saving that takes time to leave. Holds as long as the file is open. Source:
+/// Linux, `Documentation/power/pm_qos_interface.rst`.
 pub(super) fn power() -> (Asked, Option<File>) {
     let (found, file) = match hold_power() {
         Ok((0, file)) => (Ok("/dev/cpu_dma_latency held, reads 0 µs".to_owned()), Some(file)),
@@ -81,7 +82,8 @@ fn preempt_rt(version: String) -> Result<String, Cause> {
     }
 }
 
-/// The kernel's own guard against busy real-time threads; it stalls a loop that spins. Advice: a loop that sleeps is not hit.
+/// The kernel's own guard against busy real-time threads; it stalls a loop that spins. Advice: a
+/// loop that sleeps is not hit.
 pub(super) fn throttling() -> Asked {
     let found = fs::read_to_string("/proc/sys/kernel/sched_rt_runtime_us");
     let found = found.map_or_else(|error| error.to_string(), |text| text.trim().to_owned());

@@ -53,7 +53,8 @@ fn allowed() -> Vec<usize> {
     (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect()
 }
 
-/// No gathering of timers. (Under SCHED_FIFO there is none anyway and it reads 0; so this comes first, and counts if degraded.)
+/// No gathering of timers. (Under SCHED_FIFO there is none anyway and it reads 0; so this comes
+/// first, and counts if degraded.)
 pub(super) fn slack() -> Asked {
     let found = match prctl::set_timerslack(1).and_then(|()| prctl::get_timerslack()) {
         Ok(found @ 0..=1) => Ok(format!("{found} ns")),
@@ -125,7 +126,8 @@ fn refusal(priority: u8, error: &thread_priority::Error) -> Cause {
     }
 }
 
-/// Adds SCHED_RESET_ON_FORK, which thread-priority does not know: helpers spawned from here stay ordinary threads.
+/// Adds SCHED_RESET_ON_FORK, which thread-priority does not know: helpers spawned from here stay
+/// ordinary threads.
 fn keep_to_itself(priority: u8) -> Result<(), Errno> {
     let parameters = libc::sched_param { sched_priority: libc::c_int::from(priority) };
     let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
