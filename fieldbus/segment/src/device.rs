@@ -471,7 +471,7 @@ impl Device {
                     return Err(status_code);
                 }
                 if self.waits_for().is_some() {
-                    self.op_deadline = Some(now + OP_WAIT_NS);
+                    self.op_deadline = Some(now.saturating_add(OP_WAIT_NS));
                     return Ok(());
                 }
                 self.esc.watchdog_triggered = (self.output_mask != 0).then_some(now);
@@ -553,7 +553,10 @@ impl Device {
 
     /// Where frames meet this device's clock.
     pub(crate) fn times(&self, now: u64, hop: u64, total: u64, is_last: bool) -> FrameTimes {
-        FrameTimes { forward: now + hop, back: (!is_last).then_some(now + total + (total - hop)) }
+        FrameTimes {
+            forward: now.saturating_add(hop),
+            back: (!is_last).then_some(now.saturating_add(total + (total - hop))),
+        }
     }
 }
 

@@ -66,7 +66,7 @@ impl Eeprom {
             }
         }
         self.busy_command = command;
-        self.busy_until = now + self.busy_ns;
+        self.busy_until = now.saturating_add(self.busy_ns);
     }
 
     fn read(&self, registers: &mut [u8], word: usize) {
