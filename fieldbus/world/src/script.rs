@@ -74,15 +74,15 @@ pub enum Action {
 /// Faults of the bus. The world only says when; positions are those on the segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BusAction {
-    /// The cable behind this device comes loose.
+    /// The cable behind a device comes loose; `None`: the one from the MainDevice.
     LinkDown {
-        /// Device position.
-        position: usize,
+        /// Last device that is still reached.
+        after: Option<usize>,
     },
     /// It is back.
     LinkUp {
-        /// Device position.
-        position: usize,
+        /// As in `LinkDown`.
+        after: Option<usize>,
     },
     /// A device loses its supply.
     PowerOff {
@@ -105,6 +105,13 @@ pub enum BusAction {
     AllowOp {
         /// Device position.
         position: usize,
+    },
+    /// A device lets process data pass untouched: its share of the working counter is missing.
+    IgnoreProcessData {
+        /// Device position.
+        position: usize,
+        /// On, or over.
+        active: bool,
     },
     /// The next frames are lost.
     LoseFrames {

@@ -232,13 +232,13 @@ fn an_event_sends_a_person_in() {
 #[test]
 fn bus_faults_are_handed_on_in_order_when_they_are_due() {
     let event = |at_ns, action| Event { at_ns, action: Action::Bus(action) };
-    let down = BusAction::LinkDown { position: 2 };
+    let down = BusAction::LinkDown { after: Some(2) };
     let refuse = BusAction::RefuseOp { position: 1, al_status_code: 0x1B };
     let plan = WorldPlan {
         events: vec![
             event(S, down),
             event(S, refuse),
-            event(2 * S, BusAction::LinkUp { position: 2 }),
+            event(2 * S, BusAction::LinkUp { after: Some(2) }),
         ],
         ..WorldPlan::default()
     };
@@ -250,7 +250,7 @@ fn bus_faults_are_handed_on_in_order_when_they_are_due() {
     assert_eq!(world.take_bus_action(), Some(refuse));
     assert_eq!(world.take_bus_action(), None);
     run(&mut world, S);
-    assert_eq!(world.take_bus_action(), Some(BusAction::LinkUp { position: 2 }));
+    assert_eq!(world.take_bus_action(), Some(BusAction::LinkUp { after: Some(2) }));
 }
 
 #[test]
