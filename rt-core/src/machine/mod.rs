@@ -6,7 +6,7 @@
 //!                        ╰──────────────a cause─────────────┼──╯◄───────────a cause────────────╯ │
 //!                                                           ╰────────────stop button─────────────╯
 //! ```
-//! A reset is needed at boot, after a cause that latches, and after a fault of program, gate or power-up. After a cause that does not
+//! A reset is needed at boot, after a cause that latches, and after a fault of program, gate, axis or power-up. After a cause that does not
 //! latch, `Safe` goes to `AwaitStart` by itself once it is clear. Nothing ever goes to `Run` by itself. Leaving `Run` takes the permit
 //! of every group: groups that no interlock names come to rest on the gate's ramp and keep their power.
 
@@ -33,6 +33,8 @@ pub enum SafeCause {
     Program,
     /// The gate did not pass what motion asked, or the axis lost its power while it should have it.
     Gate(AxisId),
+    /// The axis is in `ErrorStop` (homing failed, its drive had a fault); only a reset leads out.
+    Axis(AxisId),
     /// The drives of the group did not come up in time.
     PowerUp(GroupId),
     /// The controlled end.
@@ -79,7 +81,7 @@ pub struct Situation {
     pub demanded: bool,
     /// One other than a drive fault demands right now.
     pub demanded_but_drive_faults: bool,
-    /// A fault that needs a reset: program, gate or power-up.
+    /// A fault that needs a reset: program, gate, axis or power-up.
     pub fault: Option<SafeCause>,
     /// The controlled end was asked for.
     pub shutdown: bool,

@@ -17,7 +17,7 @@ use crate::gate::{Allowed, Gate};
 use crate::interlock::{AxisFacts, Facts, Interlocks, Overruns, stale_after_ns};
 use crate::machine::{Control, Machine, Outcome, SafeCause, Situation};
 use crate::motion::Motion;
-use crate::plan::{GroupId, MachinePlan};
+use crate::plan::{AxisId, GroupId, MachinePlan};
 use crate::program::{AxisState, AxisView, Program, Request, Requests, STRANDS_MAX, View};
 use crate::record::{Event, MachineState};
 use crate::signal::{SignalId, Signals};
@@ -165,17 +165,33 @@ impl<P: Program> Core<P> {
             log.event(Event::ShutdownRequested);
         }
         let program = core::mem::take(&mut self.program_faulted).then_some(SafeCause::Program);
-        let situation = Situation {
-            stop: self.interlocks.first_stop(),
-            demanded: self.interlocks.any_stop_demanded(),
-            demanded_but_drive_faults: self.interlocks.any_stop_demanded_but_drive_faults(),
-            fault: self.gate.take_fault().or(program),
-            shutdown: self.ending != Ending::No,
-        };
+        let fault = self.gate.take_fault().or(program);
+        let situation = self.situation(fault);
         let ran = self.control.machine() == Machine::Run;
         let outcome = self.control.update(|signal| facts.value(signal), &situation, log);
         self.trips.judge(ran, self.interlocks.groups(), &self.axes, &self.facts, log);
         self.apply(&outcome);
+    }
+
+    /// What decides about the machine's state.
+    fn situation(&self, fault: Option<SafeCause>) -> Situation {
+        let stop = self.interlocks.first_stop();
+        let failed = |axis: &Axis| axis.state() == AxisState::ErrorStop;
+        let failed = match self.control.machine() {
+            // Where it is safe already, it must not refuse the reset that leads out.
+            Machine::Boot | Machine::Safe { .. } => None,
+            Machine::AwaitStart | Machine::Run if stop.is_some() => None,
+            Machine::AwaitStart | Machine::Run => self.axes.iter().position(failed),
+        };
+        let failed =
+            failed.and_then(|axis| Some(SafeCause::Axis(AxisId(u8::try_from(axis).ok()?))));
+        Situation {
+            stop,
+            demanded: self.interlocks.any_stop_demanded(),
+            demanded_but_drive_faults: self.interlocks.any_stop_demanded_but_drive_faults(),
+            fault: fault.or(failed),
+            shutdown: self.ending != Ending::No,
+        }
     }
 
     /// What an accepted button does.

@@ -25,7 +25,7 @@ const ESTOP: u16 = 0;
 const TWIN_ZONE: u16 = 2;
 const LIMIT_SPEED: u16 = 3;
 
-/// A CiA 402 drive that follows its target one cycle late.
+/// A CiA 402 drive that follows its target with a lag of four cycles.
 #[derive(Clone, Debug, Default)]
 struct Drive {
     state: u8,
@@ -53,7 +53,8 @@ impl Drive {
         }
         self.reset_before = reset;
         if self.state == 3 {
-            self.counts = target;
+            let left = target - self.counts;
+            self.counts += if left.abs() < 4 { left } else { left / 4 };
         }
     }
 
@@ -76,6 +77,7 @@ struct Bench {
     now: u64,
     cycle: u64,
     shutdown: bool,
+    vision: VisionInputs,
 }
 
 fn interlock(cause: Cause, groups: &[u8], reaction: Reaction, latch: bool) -> InterlockPlan {
@@ -179,6 +181,7 @@ impl Bench {
             now: 1_000_000_000,
             cycle: 0,
             shutdown: false,
+            vision: [Received::default(); STREAMS_MAX],
         }
     }
 
@@ -200,7 +203,7 @@ impl Bench {
             skipped: 0,
             latency_ns: 0,
             execution_ns: 0,
-            vision: &[Received::default(); STREAMS_MAX],
+            vision: &self.vision,
             command: Command { shutdown: self.shutdown, supervisor_at: self.now },
         };
         self.core.step(&inputs, &mut self.signals, &mut self.kept);
@@ -452,6 +455,98 @@ fn every_signal_is_recorded_when_it_changes_and_once_a_second() {
     assert_eq!(told(&bench.kept.0, GUARD), 5);
     let per_cycle = bench.kept.0.iter().filter(|record| record.cycle == 2000).count();
     assert!(per_cycle >= 4, "three axes and the cycle itself: {per_cycle}");
+}
+
+#[test]
+fn an_axis_whose_homing_fails_stops_the_machine_and_a_reset_leads_out() {
+    let mut plan = plan();
+    // No switch is mapped: it cannot be found.
+    plan.axes[0].homing = crate::plan::HomingPlan::SwitchIndex {
+        positive: true,
+        velocity_search: Nano(50 * MM),
+        velocity_latch: Nano(5 * MM),
+        position: Nano(0),
+        timeout_ns: 300_000_000,
+    };
+    let mut bench = Bench::new(plan);
+    bench.cycles(5);
+    bench.press(RESET);
+    bench.press(START);
+    bench.cycles(600);
+    assert_eq!(bench.machine(), MachineState::Safe);
+    assert_eq!(bench.core.status().cause, SafeCause::Axis(AxisId(0)));
+    assert_eq!(bench.core.axes()[0].state(), AxisState::ErrorStop);
+    bench.press(RESET);
+    assert_eq!(bench.machine(), MachineState::AwaitStart);
+    assert_eq!(bench.core.axes()[0].state(), AxisState::Standstill);
+    bench.press(START);
+    let starts = bench.kept.events().iter().filter(|event| **event == Event::Start).count();
+    assert_eq!(starts, 2, "and it is tried again");
+}
+
+#[test]
+fn a_step_that_takes_too_long_stops_the_machine() {
+    let mut plan = plan();
+    plan.program.strands[1].steps[2].timeout_ns = Some(900_000_000);
+    let mut bench = Bench::running(plan);
+    bench.cycles(400);
+    assert_eq!(bench.machine(), MachineState::Safe);
+    assert_eq!(bench.core.status().cause, SafeCause::Program);
+    let faults = bench.kept.events();
+    let faults = faults.iter().filter(|event| **event == Event::ProgramFault { step: 7 });
+    assert_eq!(faults.count(), 1);
+    assert!(bench.core.axes().iter().all(Axis::is_standing));
+    assert_eq!(bench.enabled(), [true; 3], "stop category 2: power is kept");
+    bench.no_violation();
+}
+
+#[test]
+fn a_zone_is_clear_only_while_the_camera_says_so_and_the_trip_tells_when_the_picture_was_taken() {
+    let mut plan = plan();
+    plan.streams = Box::new([crate::plan::StreamPlan {
+        wire_id: 7,
+        age_max_ns: 200_000_000,
+        quality_min: 50,
+    }]);
+    plan.interlocks[usize::from(TWIN_ZONE)] =
+        interlock(Cause::Zone { stream: StreamId(0), zone: 0 }, &[0, 1], Reaction::Stop2, true);
+    let hash = plan.config_hash;
+    for silent in [false, true] {
+        let mut bench = Bench::new(plan.clone());
+        let picture = |at, occupied| crate::vision::testing::datagram(7, hash, at, 1, occupied);
+        for button in [STOP, RESET, START, STOP] {
+            for n in 0..300 {
+                // 20 pictures a second; the button is held for 200 cycles, STOP stands for none.
+                if n % 50 == 0 {
+                    bench.vision[0] = picture(bench.now, 0);
+                }
+                bench.set(button, i64::from(n < 200 || button == STOP));
+                bench.cycle();
+            }
+        }
+        assert_eq!(bench.machine(), MachineState::Run);
+        let taken_at = bench.now;
+        if !silent {
+            bench.vision[0] = picture(taken_at, 1);
+        }
+        let since = bench.now;
+        while bench.machine() == MachineState::Run {
+            bench.cycle();
+        }
+        let events = bench.kept.events();
+        let trip = events.iter().find_map(|event| match event {
+            Event::Trip { interlock, input_at, .. } => Some((interlock.0, *input_at)),
+            _ => None,
+        });
+        let after = bench.now - since;
+        if silent {
+            assert!((150_000_000..=200_000_000).contains(&after), "stale: {after}");
+        } else {
+            assert_eq!((trip, after), (Some((TWIN_ZONE, taken_at)), 1_000_000));
+        }
+        let told = Event::Vision { stream: StreamId(0), not_clear: u32::MAX, valid: !silent };
+        assert!(events.contains(&told), "{events:?}");
+    }
 }
 
 /// An axis that hangs: its brake is on output 9.
