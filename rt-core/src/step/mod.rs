@@ -109,7 +109,6 @@ impl<P: Program> Core<P> {
     /// One cycle: inputs are in `signals`, outputs are written into it, what happened goes to `sink`.
     pub fn step(&mut self, inputs: &StepInputs<'_>, signals: &mut Signals, sink: &mut dyn Sink) {
         let log = &mut Log::new(sink, inputs.cycle, inputs.now);
-        self.recorder.inputs(signals, log);
         self.see(inputs.vision, log);
         self.update_twin(signals, log);
         self.judge(inputs, signals, log);
@@ -274,7 +273,7 @@ impl<P: Program> Core<P> {
     fn leave(&mut self, inputs: &StepInputs<'_>, signals: &Signals, log: &mut Log<'_>) {
         inputs::tell_axes(&mut self.axis_states, &self.axes, &self.facts, log);
         let machine = self.control.machine();
-        self.recorder.outputs(inputs, machine.state(), &self.axes, &self.facts, signals, log);
+        self.recorder.cycle(inputs, machine.state(), &self.axes, &self.facts, signals, log);
         let (demanding, latched) = self.interlocks.counts();
         let shot = &mut self.snapshot;
         shot.cycle = inputs.cycle;
