@@ -152,6 +152,9 @@ impl Control {
         self.start.update(pressed(self.plan.start), log.now, shortest, longest);
         let stop_pressed = self.plan.stop.is_some_and(|stop| read(stop) != Some(1));
 
+        if let Press::Fault(reason) = reset {
+            log.event(Event::ResetRefused { reason });
+        }
         self.reset_needed |= now.fault.is_some() || now.stop.is_some_and(|(_, latches)| latches);
         let (next, outcome) = match self.machine {
             Machine::Safe { cause: SafeCause::Shutdown, .. } => (self.machine, Outcome::default()),
@@ -164,12 +167,12 @@ impl Control {
                     log.event(Event::Start);
                     (Machine::Run, Outcome { started: true, ..Outcome::default() })
                 }
-                None => (Machine::AwaitStart, Outcome::default()),
+                None => (Machine::AwaitStart, acknowledge(reset, log)),
             },
             Machine::Run => match stopped_by(now) {
                 Some(cause) => (safe(cause, log.now), Outcome::default()),
                 None if stop_pressed => (Machine::AwaitStart, Outcome::default()),
-                None => (Machine::Run, Outcome::default()),
+                None => (Machine::Run, acknowledge(reset, log)),
             },
         };
         self.enter(next, log);
@@ -186,8 +189,7 @@ impl Control {
         let mut outcome = Outcome::default();
         let refuse = |reason, log: &mut Log<'_>| log.event(Event::ResetRefused { reason });
         match reset {
-            Press::None => {}
-            Press::Fault(reason) => refuse(reason, log),
+            Press::None | Press::Fault(_) => {}
             Press::Done if now.demanded_but_drive_faults || now.fault.is_some() => {
                 refuse(ButtonFault::CauseNotClear, log);
             }
@@ -235,6 +237,15 @@ impl Control {
 
 fn safe(cause: SafeCause, since: u64) -> Machine {
     Machine::Safe { cause, since }
+}
+
+/// While nothing stops the machine a reset lets go of the latches of warnings and speed limits, and does no more.
+fn acknowledge(reset: Press, log: &mut Log<'_>) -> Outcome {
+    let reset = reset == Press::Done;
+    if reset {
+        log.event(Event::Reset);
+    }
+    Outcome { reset, ..Outcome::default() }
 }
 
 /// What takes the permit: a fault of ours before an interlock, for nothing else would name it.

@@ -261,7 +261,8 @@ impl<P: Program> Core<P> {
         self.trips.settle(&self.axes, &self.facts, |group| gate.is_ramping(group), log);
         if let Ending::Since(since) = self.ending {
             let overdue = log.now.saturating_sub(since) > SHUTDOWN_MAX_NS;
-            let off = |facts: &AxisFacts| !facts.view.enabled;
+            // A drive that is not heard cannot be waited for.
+            let off = |facts: &AxisFacts| !facts.view.enabled || !facts.view.inputs_good;
             if overdue || (self.gate.is_off() && self.facts.iter().all(off)) {
                 self.ending = Ending::Done;
                 log.event(Event::ShutdownDone);

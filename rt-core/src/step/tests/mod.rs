@@ -77,6 +77,8 @@ struct Bench {
     now: u64,
     cycle: u64,
     shutdown: bool,
+    /// Nothing comes back from the bus any more.
+    link_down: bool,
     vision: VisionInputs,
 }
 
@@ -181,6 +183,7 @@ impl Bench {
             now: 1_000_000_000,
             cycle: 0,
             shutdown: false,
+            link_down: false,
             vision: [Received::default(); STREAMS_MAX],
         }
     }
@@ -189,13 +192,18 @@ impl Bench {
         self.now += 1_000_000;
         for (drive, base) in self.drives.iter_mut().zip([10_u16, 20, 30]) {
             let at = |n: u16| SignalId(base + n);
+            if self.link_down {
+                (3..7).for_each(|n| self.signals.age(at(n)));
+                continue;
+            }
             drive.cycle(self.signals.get(at(0)).value, self.signals.get(at(1)).value);
             self.signals.set(at(3), drive.statusword(), self.now);
             self.signals.set(at(4), drive.counts, self.now);
             self.signals.set(at(5), 8, self.now);
             self.signals.set(at(6), i64::from(drive.fault) * 0x7305, self.now);
         }
-        let exchange = Exchange { state: BusState::Operational, ..Exchange::default() };
+        let state = if self.link_down { BusState::Faulted } else { BusState::Operational };
+        let exchange = Exchange { state, ..Exchange::default() };
         let inputs = StepInputs {
             now: self.now,
             cycle: self.cycle,

@@ -285,3 +285,18 @@ fn a_zone_is_clear_only_while_the_camera_says_so_and_the_trip_tells_when_the_pic
         assert!(events.contains(&told), "{events:?}");
     }
 }
+
+#[test]
+fn the_controlled_end_does_not_wait_for_drives_that_are_not_heard() {
+    let mut bench = Bench::running(plan());
+    bench.until_fast(300.0);
+    bench.shutdown = true;
+    bench.link_down = true;
+    for _ in 0..800 {
+        bench.cycle();
+        if bench.core.finished() {
+            return;
+        }
+    }
+    panic!("{:?}", bench.core.status());
+}
