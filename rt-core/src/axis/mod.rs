@@ -49,7 +49,7 @@ pub struct Axis {
 }
 
 /// The axis stands when it is slower than this part of its velocity limit.
-const STANDING: f64 = 1e-3;
+const STANDING: f64 = 2e-3;
 
 impl Axis {
     /// An axis of which nothing was received yet: `Disabled`, at 0; referenced only if its offset was kept.
