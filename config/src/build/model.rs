@@ -25,7 +25,11 @@ pub(crate) struct Mechanics {
     pub(crate) viscous: f64,
 }
 
-fn not_negative<K>(quantity: Option<&Quantity<K>>, what: &str, problems: &mut Problems) -> Option<f64> {
+fn not_negative<K>(
+    quantity: Option<&Quantity<K>>,
+    what: &str,
+    problems: &mut Problems,
+) -> Option<f64> {
     let Some(quantity) = quantity else { return Some(0.0) };
     if quantity.nano < 0 {
         problems.push(
@@ -120,10 +124,14 @@ pub(crate) fn model(
     let peak = above_zero(&given.peak_torque, "the peak torque", problems);
     if rated && peak && given.peak_torque.nano < given.rated_torque.nano {
         problems.push(
-            Problem::error("limits-order", &given.peak_torque.span, "peak torque below rated torque")
-                .expected(format!("at least {}", given.rated_torque.show()))
-                .found(given.peak_torque.show())
-                .remedy("swap them"),
+            Problem::error(
+                "limits-order",
+                &given.peak_torque.span,
+                "peak torque below rated torque",
+            )
+            .expected(format!("at least {}", given.rated_torque.show()))
+            .found(given.peak_torque.show())
+            .remedy("swap them"),
         );
     }
     let twin = section.twin.as_ref();
