@@ -12,7 +12,7 @@ fn wrong() -> config::Diagnostics {
         .replacen("drive = \"drive_z\"", "drive = \"drive_zz\"", 1)
         .replacen("quick_stop = \"8 m/s2\"", "quick_stop = 8", 1)
         .replacen("signal = \"lamp_running\"", "signal = \"brake_z\"", 1);
-    config::load(&text, "cell.toml").err().expect("it is wrong")
+    config::load(&text, "cell.toml").expect_err("it is wrong")
 }
 
 fn same(name: &str, text: &str) {

@@ -102,11 +102,13 @@ fn check_load(section: &file::Axis, unit: AxisUnit, problems: &mut Problems) {
                 .remedy("give the moment of inertia of what turns"),
         );
     }
-    if given.load_mass.is_none() && given.load_inertia.is_none() {
+    let loads =
+        [given.load_mass.as_ref().map(|at| at.nano), given.load_inertia.as_ref().map(|at| at.nano)];
+    if !loads.iter().flatten().any(|nano| *nano != 0) {
         problems.push(
             Problem::error("no-load", &given.span, "what the axis moves is not described")
                 .expected("`load_mass` (mm axes) or `load_inertia`")
-                .found("neither")
+                .found("neither, or 0")
                 .remedy("add it; stopping distances depend on it"),
         );
     }
