@@ -15,18 +15,27 @@
 
 extern crate alloc;
 
+pub mod axis;
 pub mod bus;
 pub mod clock;
 pub mod cycle;
+pub mod gate;
+pub mod interlock;
+pub mod machine;
+pub mod motion;
 pub mod plan;
 pub mod program;
 pub mod record;
 pub mod signal;
+pub mod step;
 pub mod vision;
 
+pub use axis::Axis;
 pub use bus::Bus;
 pub use clock::Clock;
+pub use motion::Motion;
 pub use plan::MachinePlan;
 pub use program::Program;
 pub use record::Record;
 pub use signal::SignalId;
+pub use step::Core;

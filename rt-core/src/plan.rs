@@ -10,6 +10,8 @@ use crate::signal::SignalId;
 use crate::vision::StreamId;
 use twin_lite::Nano;
 
+pub use twin_lite::AxisModel;
+
 /// An axis' place in [`MachinePlan::axes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AxisId(pub u8);
@@ -175,29 +177,6 @@ pub enum HomingPlan {
         /// position = counts ÷ counts_per_unit + offset.
         offset: Nano,
     },
-}
-
-/// What the twin believes of an axis. All finite; what must be above 0 says so.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AxisModel {
-    /// Axis units a motor radian moves, above 0.
-    pub units_per_radian: f64,
-    /// Motor and load at the motor shaft, kg m², above 0.
-    pub inertia_kgm2: f64,
-    /// Rated torque, N m, above 0: 0x6077 is in ‰ of it.
-    pub rated_torque_nm: f64,
-    /// Largest torque, N m, above 0.
-    pub peak_torque_nm: f64,
-    /// N m s / rad, ≥ 0.
-    pub viscous_nms: f64,
-    /// N m, ≥ 0.
-    pub coulomb_nm: f64,
-    /// Constant load (gravity) at the motor shaft, N m, signed.
-    pub gravity_nm: f64,
-    /// From a set-point on the wire until the axis follows it: dead time and loop delay, ns.
-    pub response_ns: u64,
-    /// Added to every stopping distance, axis units, ≥ 0.
-    pub margin: f64,
 }
 
 /// Axes that move and stop together.

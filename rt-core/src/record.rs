@@ -217,6 +217,8 @@ pub enum GateLimit {
     NotANumber,
     /// The drive's mode is not CSP.
     Mode,
+    /// The drive is not in operation enabled though it should be, or does not say.
+    Power,
 }
 
 /// What was wrong with a button.

@@ -7,6 +7,10 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![deny(clippy::as_conversions)]
 
+pub mod axis;
+pub mod math;
+mod riccati;
 pub mod units;
 
+pub use axis::{AxisModel, AxisTwin, Estimate, Stopping};
 pub use units::Nano;

@@ -1,0 +1,81 @@
+//! What a scenario can break, and what a device looks like from outside.
+
+use crate::al::AlState;
+use crate::coe::Emergency;
+use crate::servo::DriveStatus;
+
+/// Something that goes wrong, or right again. `position` counts devices from 0; one that does not exist changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The cable behind the device at `after` breaks; `None`: the cable from the MainDevice.
+    LinkLost {
+        /// Last device that is still reached.
+        after: Option<usize>,
+    },
+    /// That cable is whole again.
+    LinkRestored {
+        /// As in `LinkLost`.
+        after: Option<usize>,
+    },
+    /// The device loses its supply, and with it the link to all behind it.
+    PowerOff {
+        /// Which.
+        position: usize,
+    },
+    /// It comes back in Init, without addresses and settings.
+    PowerOn {
+        /// Which.
+        position: usize,
+    },
+    /// SafeOp → Op is refused with this AL status code; `None`: no longer.
+    RefuseOp {
+        /// Which.
+        position: usize,
+        /// AL status code (0x0134).
+        code: Option<u16>,
+    },
+    /// The device lets logical datagrams pass untouched: their working counter lacks its share.
+    IgnoreProcessData {
+        /// Which.
+        position: usize,
+        /// On, or over.
+        active: bool,
+    },
+    /// A drive finds a fault, with a CiA 402 error code above 0; a fault reset clears it.
+    Drive {
+        /// Which.
+        position: usize,
+        /// 0x603F.
+        code: u16,
+    },
+    /// A CoE device sends an emergency.
+    Emergency {
+        /// Which.
+        position: usize,
+        /// What it says.
+        emergency: Emergency,
+    },
+}
+
+/// A device seen from outside the bus.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DeviceStatus {
+    /// It has supply.
+    pub powered: bool,
+    /// Frames reach it.
+    pub reachable: bool,
+    /// AL state (0x0130).
+    pub al_state: AlState,
+    /// AL error bit.
+    pub al_error: bool,
+    /// AL status code (0x0134).
+    pub al_status_code: u16,
+    /// The process data watchdog has expired and was not triggered since.
+    pub watchdog_expired: bool,
+    /// How often (0x0442).
+    pub watchdog_count: u8,
+    /// Process data the device has taken in Op: SyncManager writes.
+    pub outputs_taken: u64,
+    /// A drive's firmware.
+    pub drive: Option<DriveStatus>,
+}

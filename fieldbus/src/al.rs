@@ -1,0 +1,83 @@
+//! AL states and status codes in words (ETG1000.6 Table 9 and Table 11, ETG1020).
+
+/// Name of an AL state; the error bit does not matter.
+#[must_use]
+pub fn state_name(status: u16) -> &'static str {
+    match status & 0x0F {
+        0 => "no state (it does not answer)",
+        1 => "Init",
+        2 => "PreOp",
+        3 => "Bootstrap",
+        4 => "SafeOp",
+        8 => "Op",
+        _ => "an unknown state",
+    }
+}
+
+/// What an AL status code says.
+#[must_use]
+pub fn status_code_text(code: u16) -> &'static str {
+    match code {
+        0x0000 => "no error",
+        0x0001 => "unspecified error",
+        0x0002 => "no memory",
+        0x0003 => "invalid device setup",
+        0x0006 => "SII and firmware do not fit each other",
+        0x0007 => "firmware update failed",
+        0x0011 => "invalid requested state change",
+        0x0012 => "unknown requested state",
+        0x0013 => "bootstrap not supported",
+        0x0014 => "no valid firmware",
+        0x0015 | 0x0016 => "invalid mailbox configuration",
+        0x0017 => "invalid SyncManager configuration",
+        0x0018 => "no valid inputs available",
+        0x0019 => "no valid outputs",
+        0x001A => "synchronisation error",
+        0x001B => "SyncManager watchdog: no process data came in time",
+        0x001C => "invalid SyncManager types",
+        0x001D => "invalid output configuration",
+        0x001E => "invalid input configuration",
+        0x001F => "invalid watchdog configuration",
+        0x0020 => "the device needs a cold start",
+        0x0021 => "the device needs Init",
+        0x0022 => "the device needs PreOp",
+        0x0023 => "the device needs SafeOp",
+        0x0024 => "invalid input mapping",
+        0x0025 => "invalid output mapping",
+        0x0026 => "inconsistent settings",
+        0x0027 => "free run not supported",
+        0x0028 => "synchronous mode not supported",
+        0x0029 => "free run needs 3-buffer mode",
+        0x002A => "background watchdog",
+        0x002B => "no valid inputs and outputs",
+        0x002C => "fatal synchronisation error: SYNC0 is missing",
+        0x002D => "no synchronisation error",
+        0x002E => "cycle time too small",
+        0x0030 => "invalid DC SYNC configuration",
+        0x0031 => "invalid DC latch configuration",
+        0x0032 => "the device's PLL is not in step with the distributed clock",
+        0x0033 => "DC SYNC input or output error",
+        0x0034 => "DC SYNC time-out",
+        0x0035 => "invalid SYNC cycle time",
+        0x0036 => "invalid SYNC0 cycle time",
+        0x0037 => "invalid SYNC1 cycle time",
+        0x0041 => "mailbox AoE error",
+        0x0042 => "mailbox EoE error",
+        0x0043 => "mailbox CoE error",
+        0x0044 => "mailbox FoE error",
+        0x0045 => "mailbox SoE error",
+        0x004F => "mailbox VoE error",
+        0x0050 => "the device's SII cannot be accessed",
+        0x0051 => "SII error",
+        0x0052 => "the device's application restarted",
+        0x0060 => "device identification changed",
+        0x0061 => "module list of the device does not fit",
+        0x0070 => "supply voltage too low",
+        0x0071 => "supply voltage too high",
+        0x0072 => "temperature too low",
+        0x0073 => "temperature too high",
+        0x00F0 => "the application controller is not available",
+        0x8000..=0xFFFF => "vendor's own, see its manual",
+        _ => "not in the standard",
+    }
+}

@@ -1,0 +1,112 @@
+//! Whether the distributed clocks are in step: every device's own difference to the reference (0x092C), one device a cycle.
+
+/// Good readings in a row that make a device count as locked.
+const SCORE_LOCKED: u8 = 3;
+/// Sign bit of 0x092C.
+const SIGN: u32 = 0x8000_0000;
+
+/// The clocks of a segment.
+#[derive(Clone, Debug)]
+pub(crate) struct Lock {
+    /// Positions of the devices that follow the reference clock.
+    members: Box<[u16]>,
+    /// Good readings less bad ones, within 0 ..= `SCORE_LOCKED`.
+    scores: Box<[u8]>,
+    /// Whose turn it is.
+    turn: usize,
+    window_ns: u32,
+    locked: bool,
+}
+
+impl Lock {
+    /// `members`: positions of the devices that follow the reference.
+    pub(crate) fn new(members: Box<[u16]>, window_ns: u32) -> Self {
+        let scores = vec![0; members.len()].into_boxed_slice();
+        let locked = members.is_empty();
+        Self { members, scores, turn: 0, window_ns, locked }
+    }
+
+    /// The device to read next; `None`: there is only the reference.
+    pub(crate) fn member(&self) -> Option<u16> {
+        self.members.get(self.turn).copied()
+    }
+
+    /// What 0x092C of that device said; `None`: it did not answer.
+    pub(crate) fn observe(&mut self, difference: Option<u32>) {
+        let inside = difference.is_some_and(|raw| raw & !SIGN < self.window_ns);
+        if let Some(score) = self.scores.get_mut(self.turn) {
+            *score = if inside { (*score + 1).min(SCORE_LOCKED) } else { score.saturating_sub(1) };
+        }
+        self.turn = if self.turn + 1 < self.members.len() { self.turn + 1 } else { 0 };
+        if self.locked {
+            self.locked = self.scores.iter().all(|score| *score > 0);
+        } else {
+            self.locked = self.scores.iter().all(|score| *score == SCORE_LOCKED);
+        }
+    }
+
+    /// Every device is inside the window; one that falls out must do so several times.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.locked
+    }
+
+    /// The first device that is not in step.
+    pub(crate) fn worst(&self) -> Option<u16> {
+        let score = self.scores.iter().zip(&self.members).min_by_key(|(score, _)| **score);
+        score.map(|(_, position)| *position)
+    }
+}
+
+/// How far the arrival of the frame at the reference clock is behind the place where it should be: `before_sync0_ns` ahead of SYNC0,
+/// ns, within half a period either way.
+pub(crate) fn phase_offset(dc_time: u64, before_sync0_ns: u64, period_ns: u64) -> i32 {
+    let Some(phase) = dc_time.wrapping_add(before_sync0_ns).checked_rem(period_ns) else {
+        return 0;
+    };
+    let late = i64::try_from(phase).unwrap_or(0);
+    let period = i64::try_from(period_ns).unwrap_or(i64::MAX);
+    let signed = if late > period / 2 { late - period } else { late };
+    i32::try_from(signed).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_are_locked_only_when_every_device_was_inside_several_times() {
+        let mut lock = Lock::new(Box::new([3, 5]), 100);
+        for reading in [50, 99, SIGN | 20, 100, 10, 0] {
+            assert!(!lock.is_locked());
+            lock.observe(Some(reading));
+        }
+        assert!(!lock.is_locked(), "device 5 was once at the edge of the window");
+        assert_eq!(lock.worst(), Some(5));
+        for _ in 0..4 {
+            lock.observe(Some(1));
+        }
+        assert!(lock.is_locked());
+        // One bad reading does not unlock, a device that stays outside does.
+        for reading in [Some(500), Some(1), Some(500), Some(1)] {
+            lock.observe(reading);
+            assert!(lock.is_locked());
+        }
+        assert_eq!(lock.member(), Some(3));
+        lock.observe(None);
+        assert!(!lock.is_locked());
+        assert_eq!(lock.worst(), Some(3));
+    }
+
+    #[test]
+    fn the_reference_alone_is_in_step_with_itself() {
+        assert!(Lock::new(Box::new([]), 1).is_locked());
+    }
+
+    #[test]
+    fn the_phase_is_signed_and_within_half_a_period() {
+        assert_eq!(phase_offset(10_900_000, 100_000, 1_000_000), 0);
+        assert_eq!(phase_offset(10_900_007, 100_000, 1_000_000), 7);
+        assert_eq!(phase_offset(10_899_990, 100_000, 1_000_000), -10);
+        assert_eq!(phase_offset(1, 1, 0), 0);
+    }
+}

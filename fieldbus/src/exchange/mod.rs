@@ -1,0 +1,408 @@
+//! The cyclic exchange: frames built once, sent together, matched datagram by datagram, judged by their working counters.
+//!
+//! From the first [`Bus::exchange`] on: no allocation, no lock, no panic; system calls are one send a frame, and poll and receive.
+
+mod flight;
+mod image;
+mod ladder;
+mod lock;
+#[cfg(test)]
+mod tests;
+
+use rt_core::Bus;
+use rt_core::SignalId;
+use rt_core::bus::{Exchange, FrameCounts};
+use rt_core::signal::Signals;
+
+use crate::bringup::{BringupError, FoundDevice};
+use crate::layout::{CyclicDatagram, Layout, Purpose};
+use crate::link::{FRAME_MAX, Link, LinkFault};
+use crate::plan::{BusPlan, Direction};
+use crate::wire::{FIRST_DATAGRAM, Origin, Template, origin, put, u16_at, u64_at};
+use flight::{Arrival, Flight};
+use image::{Place, UnitInputs};
+use ladder::{Ladder, Reply, Seen};
+use lock::{Lock, phase_offset};
+
+/// Frames taken from the link in one exchange, whatever they are: a flood must not hold the loop.
+const RECEIVE_MAX: usize = 64;
+
+/// What the exchange knows of distributed clocks after bring-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Clocks {
+    /// Positions of the devices that follow the reference clock.
+    pub(crate) members: Vec<u16>,
+    /// DC system time at the reference, ns ...
+    pub(crate) dc_time: u64,
+    /// ... when the link's time was this, ns.
+    pub(crate) link_time: u64,
+}
+
+/// One frame of every cycle.
+#[derive(Debug)]
+struct CyclicFrame {
+    template: Template,
+    datagrams: Box<[CyclicDatagram]>,
+    /// The last whole reply.
+    reply: Box<[u8]>,
+    /// It is of this very exchange.
+    is_answered: bool,
+}
+
+/// Bytes carried from an input to an output unseen.
+#[derive(Clone, Copy, Debug)]
+struct Carry {
+    from_frame: usize,
+    from_at: usize,
+    to_frame: usize,
+    to_at: usize,
+    bytes: usize,
+}
+
+/// Phase of the loop against SYNC0.
+#[derive(Clone, Copy, Debug, Default)]
+struct Phase {
+    period_ns: u64,
+    before_sync0_ns: u64,
+    dc_time: u64,
+    link_time: u64,
+}
+
+/// The segment in operation. [`crate::bring_up`] makes it; devices are in SafeOp then and come to Op while [`Bus::exchange`] is called
+/// every period.
+#[derive(Debug)]
+pub struct EtherCat<L> {
+    link: L,
+    frames: Box<[CyclicFrame]>,
+    scratch: Box<[u8]>,
+    flight: Flight,
+    inputs: Box<[UnitInputs]>,
+    outputs: Box<[Place]>,
+    carries: Box<[Carry]>,
+    ladder: Ladder,
+    phase: Option<Phase>,
+    counts: FrameCounts,
+    units_all: u64,
+    units_good: u64,
+    received_at: u64,
+    dc_offset_ns: i32,
+    is_link_down: bool,
+    devices: Vec<FoundDevice>,
+}
+
+fn unit_bit(unit: u8) -> u64 {
+    1u64.checked_shl(u32::from(unit)).unwrap_or(0)
+}
+
+fn cyclic_frames(layout: &Layout) -> Option<Box<[CyclicFrame]>> {
+    let frames = layout.frames.iter().map(|datagrams| {
+        let specs: Vec<_> = datagrams.iter().map(|datagram| datagram.spec).collect();
+        Some(CyclicFrame {
+            template: Template::build(&specs)?,
+            datagrams: datagrams.clone().into_boxed_slice(),
+            reply: vec![0; FRAME_MAX].into_boxed_slice(),
+            is_answered: false,
+        })
+    });
+    frames.collect()
+}
+
+/// Where a device's data begin: frame, byte within it.
+fn start(layout: &Layout, frames: &[CyclicFrame], position: usize) -> Option<(u8, usize, usize)> {
+    let region = layout.regions.get(position).copied().flatten()?;
+    let place = frames.get(region.frame)?.template.places().get(region.datagram)?;
+    Some((region.unit, region.frame, place.data_at() + region.offset))
+}
+
+impl<L: Link> EtherCat<L> {
+    /// Puts the exchange together. `None`: the layout does not fit its frames (`Layout` makes none such).
+    pub(crate) fn new(
+        link: L,
+        plan: &BusPlan,
+        layout: &Layout,
+        clocks: Option<Clocks>,
+        devices: Vec<FoundDevice>,
+    ) -> Option<Self> {
+        let frames = cyclic_frames(layout)?;
+        let mut inputs: Vec<Vec<Place>> = vec![Vec::new(); plan.sync_units.len()];
+        let mut outputs = Vec::new();
+        for (signal, place) in (0u16..).zip(&plan.signals) {
+            let (unit, frame, at) = start(layout, &frames, place.subdevice)?;
+            let place_of =
+                |signal| Place::new(signal, frame, at, place.bit_offset, place.bits, place.signed);
+            match place.direction {
+                Direction::Input => {
+                    inputs.get_mut(usize::from(unit))?.push(place_of(SignalId(signal)));
+                }
+                Direction::Output => outputs.push(place_of(SignalId(signal))),
+            }
+        }
+        let units_all = layout.regions.iter().flatten().fold(0, |all, r| all | unit_bit(r.unit));
+        let dc = plan.dc.filter(|_| clocks.is_some());
+        let lock = dc.zip(clocks.as_ref()).map(|(dc, clocks)| {
+            Lock::new(clocks.members.clone().into_boxed_slice(), dc.lock_window_ns)
+        });
+        let phase = dc.zip(clocks.as_ref()).map(|(dc, clocks)| Phase {
+            period_ns: plan.period_ns,
+            before_sync0_ns: dc.frame_before_sync0_ns,
+            dc_time: clocks.dc_time,
+            link_time: clocks.link_time,
+        });
+        let count = u16::try_from(plan.subdevices.len()).ok()?;
+        let ladder = Ladder::new(count, lock, dc.map_or(0, |dc| dc.lock_timeout_ns));
+        let carries = carries(plan, layout, &frames)?;
+        Some(Self {
+            link,
+            frames,
+            scratch: vec![0; FRAME_MAX].into_boxed_slice(),
+            flight: Flight::new(),
+            inputs: inputs.into_iter().map(|places| UnitInputs { places: places.into() }).collect(),
+            outputs: outputs.into(),
+            carries,
+            ladder,
+            phase,
+            counts: FrameCounts::default(),
+            units_all,
+            units_good: 0,
+            received_at: 0,
+            dc_offset_ns: 0,
+            is_link_down: false,
+            devices,
+        })
+    }
+
+    /// What was found on the segment, by position.
+    #[must_use]
+    pub fn devices(&self) -> &[FoundDevice] {
+        &self.devices
+    }
+
+    /// The link.
+    pub fn link_mut(&mut self) -> &mut L {
+        &mut self.link
+    }
+
+    /// The first time from `earliest` on (ns of the link's clock) to begin a cycle so that its frames arrive where they should before
+    /// SYNC0. Without distributed clocks: `earliest`.
+    #[must_use]
+    pub fn aligned_start(&self, earliest: u64) -> u64 {
+        let Some(phase) = self.phase else { return earliest };
+        let dc_time = phase.dc_time.wrapping_add(earliest.wrapping_sub(phase.link_time));
+        let beyond = dc_time.wrapping_add(phase.before_sync0_ns).checked_rem(phase.period_ns);
+        match beyond {
+            Some(0) | None => earliest,
+            Some(beyond) => earliest.saturating_add(phase.period_ns - beyond),
+        }
+    }
+
+    /// Takes the segment down, in order: SafeOp, PreOp, SYNC0 off, Init. Waits for each step, half a second at most; not for the cycle.
+    ///
+    /// # Errors
+    /// The first step that failed; the others are tried none the less.
+    pub fn shutdown(&mut self) -> Result<(), BringupError> {
+        crate::bringup::take_down(&mut self.link, &self.devices)
+    }
+
+    /// Sends this cycle's frames; returns how many are under way.
+    fn send(&mut self) -> usize {
+        let request = self.ladder.request();
+        let mut under_way = 0;
+        self.counts.lost += self.flight.begin();
+        self.is_link_down = false;
+        for (number, frame) in self.frames.iter_mut().enumerate() {
+            frame.is_answered = false;
+            if number == 0 {
+                match request {
+                    Some(request) => drop(frame.template.append(request.spec, &request.data)),
+                    None => frame.template.remove_appended(),
+                }
+            }
+            frame.template.set_index(self.flight.next_index());
+            let sent = self.link.send(frame.template.bytes());
+            self.flight.sent(sent.is_ok());
+            match sent {
+                Ok(()) => {
+                    self.counts.sent += 1;
+                    under_way += 1;
+                }
+                Err(LinkFault::Down) => self.is_link_down = true,
+                Err(LinkFault::Full | LinkFault::Os(_)) => {}
+            }
+        }
+        under_way
+    }
+
+    fn receive(&mut self, mut under_way: usize, deadline: u64) {
+        for _ in 0..RECEIVE_MAX {
+            if under_way == 0 {
+                break;
+            }
+            match self.link.receive(&mut self.scratch, deadline) {
+                Ok(Some(length)) => {
+                    if self.sort(length) {
+                        under_way -= 1;
+                    }
+                }
+                Ok(None) => break,
+                Err(fault) => {
+                    self.is_link_down = fault == LinkFault::Down;
+                    break;
+                }
+            }
+        }
+        self.received_at = self.link.now();
+    }
+
+    /// Takes the frame in `scratch` for what it is. True: one of this cycle's is no longer under way.
+    fn sort(&mut self, length: usize) -> bool {
+        let Some(bytes) = self.scratch.get(..length) else {
+            self.counts.foreign += 1;
+            return false;
+        };
+        if origin(bytes) != Origin::Ours {
+            self.counts.foreign += 1;
+            return false;
+        }
+        let Some(index) = bytes.get(FIRST_DATAGRAM + 1).copied() else {
+            self.counts.corrupt += 1;
+            return false;
+        };
+        match self.flight.arrived(index) {
+            Arrival::Now(number) => {
+                if let Some(frame) = self.frames.get_mut(number)
+                    && frame.template.is_answered(bytes, index)
+                {
+                    core::mem::swap(&mut frame.reply, &mut self.scratch);
+                    frame.is_answered = true;
+                    self.counts.received += 1;
+                } else {
+                    self.counts.corrupt += 1;
+                }
+                true
+            }
+            Arrival::Late => {
+                self.counts.late += 1;
+                false
+            }
+            Arrival::Unknown => {
+                self.counts.foreign += 1;
+                false
+            }
+        }
+    }
+
+    /// Judges every datagram of the exchange.
+    fn judge(&mut self, now: u64) -> Seen {
+        let mut seen = Seen { now, is_link_down: self.is_link_down, ..Seen::default() };
+        self.units_good = self.units_all;
+        for frame in &self.frames {
+            seen.is_answered |= frame.is_answered;
+            for (datagram, place) in frame.datagrams.iter().zip(frame.template.places()) {
+                let counter = place.working_counter(&frame.reply).filter(|_| frame.is_answered);
+                let is_right = counter == Some(datagram.working_counter);
+                if counter.is_some() && !is_right {
+                    self.counts.working_counter_errors += 1;
+                }
+                match datagram.purpose {
+                    Purpose::Process(unit) if !is_right => self.units_good &= !unit_bit(unit),
+                    Purpose::Process(_) => {}
+                    Purpose::Status => {
+                        seen.is_complete = is_right;
+                        let status = u16_at(place.data(&frame.reply), 0);
+                        seen.status = status.filter(|_| counter.is_some_and(|count| count > 0));
+                    }
+                    Purpose::Clock => {
+                        let time = u64_at(place.data(&frame.reply), 0).filter(|_| is_right);
+                        if let (Some(time), Some(phase)) = (time, self.phase) {
+                            self.dc_offset_ns =
+                                phase_offset(time, phase.before_sync0_ns, phase.period_ns);
+                        }
+                    }
+                }
+            }
+        }
+        seen.reply = self.reply();
+        seen
+    }
+
+    /// Answer to our own datagram of this cycle.
+    fn reply(&self) -> Option<Reply> {
+        let frame = self.frames.first().filter(|frame| frame.is_answered)?;
+        let place = frame.template.appended()?;
+        let working_counter = place.working_counter(&frame.reply)?;
+        let mut data = [0; 8];
+        for (to, from) in data.iter_mut().zip(place.data(&frame.reply)) {
+            *to = *from;
+        }
+        Some(Reply { working_counter, data })
+    }
+}
+
+fn carries(plan: &BusPlan, layout: &Layout, frames: &[CyclicFrame]) -> Option<Box<[Carry]>> {
+    let carry = plan.copies.iter().map(|copy| {
+        let (_, from_frame, from_start) = start(layout, frames, copy.from)?;
+        let (_, to_frame, to_start) = start(layout, frames, copy.to)?;
+        Some(Carry {
+            from_frame,
+            from_at: from_start + usize::try_from(copy.from_byte).ok()?,
+            to_frame,
+            to_at: to_start + usize::try_from(copy.to_byte).ok()?,
+            bytes: usize::try_from(copy.bytes).ok()?,
+        })
+    });
+    carry.collect()
+}
+
+impl<L: Link> Bus for EtherCat<L> {
+    fn exchange(&mut self, now: u64, deadline: u64) -> Exchange {
+        let under_way = self.send();
+        self.receive(under_way, deadline);
+        let seen = self.judge(now);
+        self.ladder.advance(&seen);
+        Exchange {
+            state: self.ladder.state(),
+            units_good: self.units_good,
+            units_all: self.units_all,
+            dc_unlocked: self.ladder.is_dc_unlocked(),
+            dc_offset_ns: self.dc_offset_ns,
+            received_at: self.received_at,
+            counts: self.counts,
+            fault: self.ladder.fault(),
+        }
+    }
+
+    fn decode(&mut self, signals: &mut Signals) {
+        for (unit, inputs) in (0u8..).zip(&self.inputs) {
+            if self.units_good & unit_bit(unit) == 0 {
+                inputs.age(signals);
+            } else {
+                let frames = |number: usize| self.frames.get(number).map(|frame| &*frame.reply);
+                inputs.decode(frames, signals, self.received_at);
+            }
+        }
+    }
+
+    fn encode(&mut self, signals: &Signals) {
+        for place in &self.outputs {
+            if let Some(frame) = self.frames.get_mut(place.frame) {
+                place.write(frame.template.bytes_mut(), signals.get(place.signal).value);
+            }
+        }
+        let mut window = [0; 256];
+        for carry in &self.carries {
+            let mut done = 0;
+            while done < carry.bytes {
+                let count = (carry.bytes - done).min(window.len());
+                let from = self.frames.get(carry.from_frame).and_then(|frame| {
+                    frame.reply.get(carry.from_at + done..carry.from_at + done + count)
+                });
+                let (Some(from), Some(room)) = (from, window.get_mut(..count)) else { break };
+                room.copy_from_slice(from);
+                if let Some(frame) = self.frames.get_mut(carry.to_frame) {
+                    let _ = put(frame.template.bytes_mut(), carry.to_at + done, room);
+                }
+                done += count;
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! From the first exchange on nothing is allocated and nothing is freed. This binary has one test: the counter is the process'.
+
+mod cell;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cell::{Cell, PERIOD, cell, plan, with_dc};
+use fieldbus::link::{Fault, Faults, InlineLink, Link, Record};
+use fieldbus::{EtherCat, bring_up};
+use rt_core::Bus;
+use rt_core::bus::{BusState, Exchange};
+use rt_core::signal::Signals;
+
+struct Counting;
+
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: everything is handed to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+type Bench = Record<Fault<InlineLink<Cell>>>;
+
+fn run(bus: &mut EtherCat<Bench>, signals: &mut Signals, next: &mut u64, cycles: u32) -> Exchange {
+    let mut last = Exchange::default();
+    for _ in 0..cycles {
+        bus.link_mut().idle(*next);
+        last = bus.exchange(*next, *next + 500_000);
+        bus.decode(signals);
+        bus.encode(signals);
+        *next += PERIOD;
+    }
+    last
+}
+
+#[test]
+fn from_safe_op_on_nothing_is_allocated_and_nothing_is_freed() {
+    let plan = with_dc(plan());
+    let link = Fault::new(InlineLink::new(cell(), 1_000_000_000), Faults::default());
+    let record = Record::new(link, 1 << 20, 0);
+    let mut bus = bring_up(record, &plan, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
+    let mut signals = Signals::new(plan.signals.len());
+    let start = bus.link_mut().now() + PERIOD;
+    let mut next = bus.aligned_start(start);
+    let faults = Faults {
+        seed: 1,
+        loss_ppm: 5_000,
+        duplicate_ppm: 5_000,
+        late_ppm: 5_000,
+        late_ns: 700_000,
+        corrupt_ppm: 5_000,
+        outages: Vec::new(),
+    };
+    let outage = |bus: &mut EtherCat<Bench>, down| bus.link_mut().inner_mut().set_down(down);
+
+    let before = CALLS.load(Ordering::Relaxed);
+    let started = run(&mut bus, &mut signals, &mut next, 3_000);
+    let quiet = CALLS.load(Ordering::Relaxed) - before;
+    bus.link_mut().inner_mut().set_faults(faults);
+    let before = CALLS.load(Ordering::Relaxed);
+    run(&mut bus, &mut signals, &mut next, 10_000);
+    outage(&mut bus, true);
+    let lost = run(&mut bus, &mut signals, &mut next, 300);
+    outage(&mut bus, false);
+    run(&mut bus, &mut signals, &mut next, 2_000);
+    let disturbed = CALLS.load(Ordering::Relaxed) - before;
+
+    assert_eq!(started.state, BusState::Operational);
+    assert_eq!(lost.state, BusState::Faulted);
+    assert_eq!((quiet, disturbed), (0, 0));
+    // The counter counts: a deliberate allocation is seen.
+    let before = CALLS.load(Ordering::Relaxed);
+    drop(std::hint::black_box(Box::new(7)));
+    assert_eq!(CALLS.load(Ordering::Relaxed) - before, 2);
+}

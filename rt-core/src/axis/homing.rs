@@ -1,0 +1,205 @@
+//! Finding the reference: CiA 402 methods 35/37 (here), and a reference switch with the encoder's index pulse.
+//!
+//! Homing asks for velocities and says where the reference was; motion turns the velocities into set-points, so that gate and
+//! interlocks hold while an axis is being homed as they do always.
+
+use super::Axis;
+use crate::plan::HomingPlan;
+use twin_lite::Nano;
+
+/// What homing wants in this cycle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ask {
+    /// This velocity, signed, per s.
+    Velocity(Nano),
+    /// Found: the axis was at `position` when its counter was at `counts`.
+    Found {
+        /// Counts, over all wraps.
+        counts: i64,
+        /// What that place is called.
+        position: Nano,
+    },
+    /// It cannot be found.
+    Failed(Failure),
+}
+
+/// Why homing failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It took longer than the plan allows.
+    Timeout,
+    /// Both limit switches were met, or the wrong one.
+    NoSwitch,
+    /// The drive maps no switches (0x60FD).
+    NotMapped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Coming to rest to call this place by its name.
+    Here,
+    /// Towards the switch.
+    Search,
+    /// Away from a limit switch, over the reference switch, to come from the right side.
+    Return { seen: bool },
+    /// The switch was met: to rest, then back off it, slowly.
+    Meet,
+    /// Off the switch: it must be seen on, then off.
+    BackOff { seen: bool },
+    /// Off it: the next index pulse counts.
+    Index,
+    /// To rest, then done.
+    Rest { counts: i64 },
+}
+
+/// One homing under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Homing {
+    plan: HomingPlan,
+    phase: Phase,
+    started_at: u64,
+}
+
+/// Method 35/37 needs only the axis at rest; longer than this it never comes to rest.
+const HERE_TIMEOUT_NS: u64 = 10_000_000_000;
+
+impl Homing {
+    /// Homing that begins at `now`.
+    #[must_use]
+    pub fn new(plan: HomingPlan, now: u64) -> Self {
+        let phase = match plan {
+            HomingPlan::SwitchIndex { .. } => Phase::Search,
+            HomingPlan::Here { .. } | HomingPlan::Kept { .. } => Phase::Here,
+        };
+        Self { plan, phase, started_at: now }
+    }
+
+    /// Soft limits do not hold on the way to the switch.
+    #[must_use]
+    pub fn loses_reference(&self) -> bool {
+        matches!(self.plan, HomingPlan::SwitchIndex { .. })
+    }
+
+    /// One cycle.
+    #[must_use]
+    pub fn cycle(&mut self, axis: &Axis, now: u64) -> Ask {
+        let age = now.saturating_sub(self.started_at);
+        match self.plan {
+            HomingPlan::Here { position } => Self::here(axis, position, age),
+            HomingPlan::Kept { offset } => match axis.counts() {
+                Some(_) if axis.is_standing() => Ask::Found { counts: 0, position: offset },
+                _ if age > HERE_TIMEOUT_NS => Ask::Failed(Failure::Timeout),
+                _ => Ask::Velocity(Nano::ZERO),
+            },
+            HomingPlan::SwitchIndex {
+                positive,
+                velocity_search,
+                velocity_latch,
+                position,
+                timeout_ns,
+            } => {
+                if age > timeout_ns {
+                    return Ask::Failed(Failure::Timeout);
+                }
+                let search = Search { positive, velocity_search, velocity_latch, position };
+                self.search(axis, search)
+            }
+        }
+    }
+
+    fn here(axis: &Axis, position: Nano, age: u64) -> Ask {
+        match axis.counts() {
+            Some(counts) if axis.is_standing() => Ask::Found { counts, position },
+            _ if age > HERE_TIMEOUT_NS => Ask::Failed(Failure::Timeout),
+            _ => Ask::Velocity(Nano::ZERO),
+        }
+    }
+}
+
+/// The numbers of `HomingPlan::SwitchIndex`.
+#[derive(Clone, Copy, Debug)]
+struct Search {
+    positive: bool,
+    velocity_search: Nano,
+    velocity_latch: Nano,
+    position: Nano,
+}
+
+impl Search {
+    fn forward(&self, speed: Nano) -> Ask {
+        Ask::Velocity(if self.positive { speed } else { Nano(-speed.0) })
+    }
+
+    fn backward(&self, speed: Nano) -> Ask {
+        Ask::Velocity(if self.positive { Nano(-speed.0) } else { speed })
+    }
+}
+
+impl Homing {
+    fn search(&mut self, axis: &Axis, search: Search) -> Ask {
+        if axis.plan().signals.digital_inputs.is_none() {
+            return Ask::Failed(Failure::NotMapped);
+        }
+        let switches = axis.switches();
+        let (ahead, behind) = if search.positive {
+            (switches.limit_positive, switches.limit_negative)
+        } else {
+            (switches.limit_negative, switches.limit_positive)
+        };
+        match self.phase {
+            Phase::Here | Phase::Search => {
+                if switches.reference {
+                    self.phase = Phase::Meet;
+                    return Ask::Velocity(Nano::ZERO);
+                }
+                if ahead {
+                    self.phase = Phase::Return { seen: false };
+                    return Ask::Velocity(Nano::ZERO);
+                }
+                search.forward(search.velocity_search)
+            }
+            Phase::Return { seen } => {
+                if behind {
+                    return Ask::Failed(Failure::NoSwitch);
+                }
+                if seen && !switches.reference {
+                    self.phase = Phase::Search;
+                    return Ask::Velocity(Nano::ZERO);
+                }
+                self.phase = Phase::Return { seen: seen || switches.reference };
+                search.backward(search.velocity_search)
+            }
+            Phase::Meet => {
+                if axis.is_standing() {
+                    self.phase = Phase::BackOff { seen: switches.reference };
+                }
+                Ask::Velocity(Nano::ZERO)
+            }
+            Phase::BackOff { .. } | Phase::Index if behind => Ask::Failed(Failure::NoSwitch),
+            Phase::BackOff { seen } => {
+                if seen && !switches.reference {
+                    self.phase = Phase::Index;
+                } else {
+                    self.phase = Phase::BackOff { seen: seen || switches.reference };
+                }
+                search.backward(search.velocity_latch)
+            }
+            Phase::Index => {
+                if switches.index
+                    && let Some(counts) = axis.index_counts()
+                {
+                    self.phase = Phase::Rest { counts };
+                    return Ask::Velocity(Nano::ZERO);
+                }
+                search.backward(search.velocity_latch)
+            }
+            Phase::Rest { counts } => {
+                if axis.is_standing() {
+                    Ask::Found { counts, position: search.position }
+                } else {
+                    Ask::Velocity(Nano::ZERO)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Taking a cycle's inputs: what is good becomes position, torque, switches and state; what is not good leaves the last value.
+
+use super::cia402::DriveState;
+use super::scale::{self, Unwrapped};
+use super::{Axis, AxisEvent, saturated};
+use crate::signal::{SignalId, Signals};
+use twin_lite::Nano;
+
+/// Bits of 0x60FD.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Switches {
+    /// Negative limit switch.
+    pub limit_negative: bool,
+    /// Positive limit switch.
+    pub limit_positive: bool,
+    /// Reference switch.
+    pub reference: bool,
+    /// The index pulse was seen since the last cycle.
+    pub index: bool,
+}
+
+impl Switches {
+    fn from_bits(bits: i64) -> Self {
+        let on = |bit: u32| bits >> bit & 1 == 1;
+        Self { limit_negative: on(0), limit_positive: on(1), reference: on(2), index: on(16) }
+    }
+}
+
+impl Axis {
+    /// Takes this cycle's inputs: statusword, counts, torque, error code, switches. What is not good keeps its last value;
+    /// `inputs_good` tells. Then the drive's power and faults move the PLCopen state.
+    pub fn sense(&mut self, signals: &Signals, now: u64) {
+        // Ages are judged by those who set limits to them; the axis needs no clock of its own.
+        let _ = now;
+        self.rebased = Nano::ZERO;
+        if let Some(offset) = self.found.take() {
+            self.take_over(offset);
+        }
+        let statusword = signals.good(self.plan.signals.statusword);
+        let counts = signals.good(self.plan.signals.actual_position);
+        self.inputs_good = statusword.is_some() && counts.is_some();
+        self.sense_optional(signals);
+        if let Some(statusword) = statusword {
+            self.statusword = scale::low_word(statusword);
+            self.drive_state = DriveState::from_statusword(self.statusword);
+        }
+        if let Some(counts) = counts {
+            self.sense_position(scale::raw(counts));
+        }
+        let good = counts.is_some();
+        self.twin.update(self.position.units(), self.torque_permille, good);
+        if self.inputs_good {
+            self.follow_drive();
+        }
+    }
+
+    fn sense_optional(&mut self, signals: &Signals) {
+        let mut take = |id: Option<SignalId>| -> Option<i64> {
+            let value = signals.good(id?);
+            self.inputs_good &= value.is_some();
+            value
+        };
+        let torque = take(self.plan.signals.actual_torque);
+        let error_code = take(self.plan.signals.error_code);
+        let switches = take(self.plan.signals.digital_inputs);
+        let touch_probe = take(self.plan.signals.touch_probe_position);
+        if let Some(torque) = torque {
+            self.torque_permille = scale::low_word(torque).cast_signed();
+        }
+        if let Some(error_code) = error_code {
+            self.error_code = scale::low_word(error_code);
+        }
+        self.touch_probe = touch_probe.map(scale::raw);
+        match switches {
+            Some(bits) => self.switches = Switches::from_bits(bits),
+            // An edge that is old is none.
+            None => self.switches.index = false,
+        }
+    }
+
+    fn sense_position(&mut self, raw: i32) {
+        let first = self.counter.is_none();
+        let counter = self.counter.get_or_insert(Unwrapped::new(raw));
+        let counts = counter.update(raw);
+        let mut position = self.scale.position(counts);
+        if let Some(wrap) = self.plan.wrap
+            && wrap > Nano::ZERO
+        {
+            let wrap = i128::from(wrap.0);
+            let turns = position.div_euclid(wrap);
+            if turns != 0 {
+                self.turns = self.turns.saturating_add(saturated(turns));
+                self.rebase(-turns * wrap);
+                position -= turns * wrap;
+            }
+        }
+        self.position = Nano(saturated(position));
+        if first {
+            self.commanded = self.position;
+            self.rebased = Nano::ZERO;
+        }
+    }
+
+    /// Power and faults of the drive move the PLCopen state.
+    fn follow_drive(&mut self) {
+        let event = if self.drive_state.is_fault() {
+            AxisEvent::Fault
+        } else if self.is_enabled() {
+            AxisEvent::PowerOn
+        } else {
+            AxisEvent::PowerOff
+        };
+        self.apply(event);
+    }
+
+    /// Everything shifts by `delta`, nano-units.
+    fn rebase(&mut self, delta: i128) {
+        self.scale.set_origin(self.scale.origin() + delta);
+        let delta = Nano(saturated(delta));
+        self.rebased = Nano(self.rebased.0.saturating_add(delta.0));
+        self.position = Nano(self.position.0.saturating_add(delta.0));
+        self.commanded = Nano(self.commanded.0.saturating_add(delta.0));
+        self.twin.shift(delta.units());
+    }
+
+    fn take_over(&mut self, offset: Nano) {
+        let before = self.scale.origin();
+        self.offset = offset;
+        self.turns = 0;
+        self.rebase(i128::from(offset.0) - before);
+        self.referenced = true;
+    }
+}

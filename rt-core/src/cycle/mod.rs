@@ -1,0 +1,218 @@
+//! The cycle: sleep, exchange, decode, step, encode, publish; and what it exchanges with the other side, lock-free.
+//!
+//! The schedule keeps its phase: a cycle that is late costs whole periods, which are skipped and counted. Nothing is made up for
+//! in a burst.
+
+mod histogram;
+mod schedule;
+
+pub use histogram::{Histogram, Quantiles};
+pub use schedule::Schedule;
+
+use crate::bus::Bus;
+use crate::clock::Clock;
+use crate::program::Program;
+use crate::record::Record;
+use crate::signal::Signals;
+use crate::step::{Core, Sink, Snapshot, StepInputs};
+use crate::vision::{Received, STREAMS_MAX, VisionInputs};
+use alloc::boxed::Box;
+
+/// What the other side asks and says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Command {
+    /// End in a controlled way: stop the axes, engage brakes, take power, then end.
+    pub shutdown: bool,
+    /// Last heartbeat of the supervisor, ns of CLOCK_MONOTONIC; 0 = never.
+    pub supervisor_at: u64,
+}
+
+/// The loop's ends of the channels. No call allocates, blocks, retries or fails.
+pub trait Ports {
+    /// The newest result of each vision stream.
+    fn vision(&mut self) -> &VisionInputs;
+
+    /// The newest command.
+    fn command(&mut self) -> Command;
+
+    /// Leaves a record; full: it is dropped and counted by the port.
+    fn record(&mut self, record: Record);
+
+    /// Shows the newest state. Once a cycle, last.
+    fn publish(&mut self, snapshot: &Snapshot) {
+        let _ = snapshot;
+    }
+}
+
+/// How the cycles went. Durations are 0 in virtual time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CycleReport {
+    /// Cycles that ran.
+    pub cycles: u64,
+    /// Cycles with latency + execution ≥ period.
+    pub overruns: u64,
+    /// Whole periods skipped.
+    pub missed: u64,
+    /// Actual − scheduled wake, ns.
+    pub wake_up_latency_ns: Quantiles,
+    /// Wake to publish, ns.
+    pub execution_time_ns: Quantiles,
+}
+
+/// The loop, with everything that it owns. Allocates in its constructor only.
+pub struct Cycle<B: Bus, C: Clock, P: Program, O: Ports> {
+    bus: B,
+    clock: C,
+    core: Core<P>,
+    ports: O,
+    signals: Signals,
+    vision: Box<VisionInputs>,
+    schedule: Schedule,
+    receive_deadline_ns: u64,
+    cycle: u64,
+    execution_ns: u64,
+    latency: Histogram,
+    execution: Histogram,
+}
+
+impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
+    /// A loop whose first cycle is due one period after now. `receive_deadline_ns`: from wake, how long frames are waited for.
+    pub fn new(bus: B, clock: C, core: Core<P>, ports: O, receive_deadline_ns: u64) -> Self {
+        let period_ns = core.plan().period_ns;
+        let signals = Signals::new(usize::from(core.plan().signal_count));
+        let schedule = Schedule::new(clock.now().saturating_add(period_ns), period_ns);
+        Self {
+            bus,
+            clock,
+            core,
+            ports,
+            signals,
+            vision: Box::new([Received::default(); STREAMS_MAX]),
+            schedule,
+            receive_deadline_ns,
+            cycle: 0,
+            execution_ns: 0,
+            latency: Histogram::new(),
+            execution: Histogram::new(),
+        }
+    }
+
+    /// One pass; `false` when the controlled end is done and the loop may be left.
+    pub fn run_one(&mut self) -> bool {
+        let wake = self.clock.sleep_until(self.schedule.next());
+        let (latency_ns, skipped) = self.schedule.woke(wake);
+        let exchange = self.bus.exchange(wake, wake.saturating_add(self.receive_deadline_ns));
+        self.bus.decode(&mut self.signals);
+        let command = self.ports.command();
+        take_new(&mut self.vision, self.ports.vision());
+        let inputs = StepInputs {
+            // Inputs that have just come in are not from the future.
+            now: wake.max(exchange.received_at),
+            cycle: self.cycle,
+            exchange,
+            skipped,
+            latency_ns: narrow(latency_ns),
+            execution_ns: narrow(self.execution_ns),
+            vision: &self.vision,
+            command,
+        };
+        self.core.step(&inputs, &mut self.signals, &mut Port(&mut self.ports));
+        self.bus.encode(&self.signals);
+        self.ports.publish(self.core.status());
+        let end = self.clock.now();
+        self.execution_ns = end.saturating_sub(wake);
+        self.latency.record(latency_ns);
+        self.execution.record(self.execution_ns);
+        self.schedule.ended(end);
+        self.cycle = self.cycle.saturating_add(1);
+        !self.core.finished()
+    }
+
+    /// How it went so far.
+    #[must_use]
+    pub fn report(&self) -> CycleReport {
+        CycleReport {
+            cycles: self.cycle,
+            overruns: self.schedule.overruns(),
+            missed: self.schedule.missed(),
+            wake_up_latency_ns: self.latency.quantiles(),
+            execution_time_ns: self.execution.quantiles(),
+        }
+    }
+
+    /// Wake-up latency, bin by bin.
+    #[must_use]
+    pub fn latency(&self) -> &Histogram {
+        &self.latency
+    }
+
+    /// Execution time, bin by bin.
+    #[must_use]
+    pub fn execution(&self) -> &Histogram {
+        &self.execution
+    }
+
+    /// The machine.
+    #[must_use]
+    pub fn core(&self) -> &Core<P> {
+        &self.core
+    }
+
+    /// The bus.
+    #[must_use]
+    pub fn bus(&self) -> &B {
+        &self.bus
+    }
+
+    /// The bus, for whoever moves it outside of cycles (virtual time).
+    pub fn bus_mut(&mut self) -> &mut B {
+        &mut self.bus
+    }
+
+    /// The other side.
+    pub fn ports_mut(&mut self) -> &mut O {
+        &mut self.ports
+    }
+
+    /// The clock.
+    pub fn clock_mut(&mut self) -> &mut C {
+        &mut self.clock
+    }
+
+    /// All signals, as of the last cycle.
+    #[must_use]
+    pub fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    /// Takes it apart: bus and ports are what outlives the loop.
+    pub fn into_parts(self) -> (B, C, Core<P>, O) {
+        (self.bus, self.clock, self.core, self.ports)
+    }
+}
+
+/// Copies what has arrived since; most cycles bring nothing.
+fn take_new(mine: &mut VisionInputs, newest: &VisionInputs) {
+    let judged = |of: &Received| (of.received_at, of.sequence_good, of.refused);
+    for (mine, newest) in mine.iter_mut().zip(newest) {
+        if judged(mine) != judged(newest) {
+            *mine = *newest;
+        }
+    }
+}
+
+/// The ports as a sink.
+struct Port<'a, O: Ports>(&'a mut O);
+
+impl<O: Ports> Sink for Port<'_, O> {
+    fn record(&mut self, record: Record) {
+        self.0.record(record);
+    }
+}
+
+fn narrow(ns: u64) -> u32 {
+    u32::try_from(ns).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

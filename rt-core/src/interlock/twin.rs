@@ -1,0 +1,230 @@
+//! What the twin's prediction tightens: slow before stop.
+//!
+//! Two curves over the room that is left to a boundary. The *stop* curve is the twin's stopping distance with the gate's ramp: beyond
+//! it, a demand. The *speed* curve lies inside it: the speed from which motion, with its own acceleration and jerk, still comes to rest
+//! in the room; motion is told of it, the gate does not hold it to it: who is too fast runs into the stop. A prediction never gives more than the checks without it.
+
+use super::AxisFacts;
+use crate::plan::AxisPlan;
+use twin_lite::Nano;
+
+/// A part of the axis that must not be entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boundary {
+    /// Nothing below the first, nothing above the second.
+    Limits(Nano, Nano),
+    /// Nothing from the first to the second.
+    Zone(Nano, Nano),
+}
+
+/// What is asked of the twin about one axis, prepared once.
+#[derive(Clone, Copy, Debug)]
+pub struct TwinCheck {
+    boundary: Boundary,
+    /// Endless axis: where it wraps.
+    wrap: Option<Nano>,
+    /// What motion can slow down with, per s².
+    deceleration: u128,
+    /// What the speed falls by while motion has not begun to slow down: deceleration × reaction, per s.
+    lead: u128,
+    /// Below this an estimated velocity is noise, per s.
+    still: Nano,
+}
+
+/// What the twin says of one axis this cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prediction {
+    /// The axis cannot keep out, or is inside: stop.
+    pub stop: bool,
+    /// It may be at most this fast, per s; `None`: no more than the limits without the twin.
+    pub speed: Option<Nano>,
+}
+
+impl Prediction {
+    const FREE: Self = Self { stop: false, speed: None };
+    const STOP: Self = Self { stop: true, speed: None };
+}
+
+impl TwinCheck {
+    /// For `axis` and what it must keep out of, in a loop of `period_ns`.
+    #[must_use]
+    pub fn new(axis: &AxisPlan, boundary: Boundary, period_ns: u64) -> Self {
+        let limits = &axis.limits;
+        let deceleration = whole(limits.acceleration.min(axis.stop.ramp_deceleration)).max(1);
+        let jerk_ns = whole(limits.acceleration) * 1_000_000_000 / whole(limits.jerk).max(1);
+        let reaction_ns = u128::from(axis.model.response_ns) + 2 * u128::from(period_ns) + jerk_ns;
+        Self {
+            boundary,
+            wrap: axis.wrap,
+            deceleration,
+            lead: deceleration.saturating_mul(reaction_ns) / 1_000_000_000,
+            still: still(limits.velocity),
+        }
+    }
+
+    /// What must happen, judged from where the axis is, how it moves, and what has been commanded already.
+    #[must_use]
+    pub fn predict(&self, axis: &AxisFacts) -> Prediction {
+        if !axis.view.inputs_good {
+            return Prediction::STOP;
+        }
+        match self.boundary {
+            // Without a reference there are no soft limits; the gate holds the velocity down instead.
+            Boundary::Limits(..) if !axis.view.referenced => Prediction::FREE,
+            Boundary::Limits(low, high) => self
+                .towards(axis, axis.position.0.saturating_sub(low.0), -1)
+                .worst(self.towards(axis, high.0.saturating_sub(axis.position.0), 1)),
+            Boundary::Zone(..) if !axis.view.referenced => Prediction::STOP,
+            Boundary::Zone(from, to) if (from..=to).contains(&axis.position) => Prediction::STOP,
+            Boundary::Zone(from, to) => {
+                let up = self.room(from.0.saturating_sub(axis.position.0));
+                let down = self.room(axis.position.0.saturating_sub(to.0));
+                self.towards(axis, up, 1).worst(self.towards(axis, down, -1))
+            }
+        }
+    }
+
+    /// Room to a zone in one direction: what is behind a linear axis is never reached, an endless one comes round.
+    fn room(&self, distance: i64) -> i64 {
+        match (distance < 0, self.wrap) {
+            (false, _) => distance,
+            (true, Some(wrap)) => distance.saturating_add(wrap.0),
+            (true, None) => i64::MAX,
+        }
+    }
+
+    /// With `room` left in the direction of `sign`.
+    fn towards(&self, axis: &AxisFacts, room: i64, sign: i64) -> Prediction {
+        let velocity = axis.velocity.0.saturating_mul(sign);
+        let commanded = axis.commanded_velocity.0.saturating_mul(sign);
+        if room == i64::MAX || (velocity <= self.still.0 && commanded <= 0) {
+            return Prediction::FREE;
+        }
+        let commanded_reach = axis.commanded_stop.0.saturating_sub(axis.position.0);
+        let reach = axis.stopping.0.max(commanded_reach.saturating_mul(sign));
+        let usable = room.saturating_sub(axis.margin.0);
+        Prediction { stop: reach > room, speed: Some(self.speed(usable)) }
+    }
+
+    /// The speed from which `room` is enough: lead² + 2·d·room under the root, minus lead.
+    fn speed(&self, room: i64) -> Nano {
+        let room = u128::try_from(room).unwrap_or(0);
+        let square = self
+            .lead
+            .saturating_mul(self.lead)
+            .saturating_add(self.deceleration.saturating_mul(room).saturating_mul(2));
+        Nano(i64::try_from(square.isqrt().saturating_sub(self.lead)).unwrap_or(i64::MAX))
+    }
+}
+
+impl Prediction {
+    /// The tighter of both.
+    fn worst(self, other: Self) -> Self {
+        let speed = match (self.speed, other.speed) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (one, None) | (None, one) => one,
+        };
+        Self { stop: self.stop || other.stop, speed }
+    }
+}
+
+/// Below this an axis counts as standing: 1/500 of its velocity limit, per s.
+#[must_use]
+pub fn still(velocity_limit: Nano) -> Nano {
+    Nano((velocity_limit.0 / 500).max(1))
+}
+
+/// A limit is above 0; what is not counts as 0.
+fn whole(value: Nano) -> u128 {
+    u128::try_from(value.0).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step::testing::axis_plan;
+
+    const MM: i64 = 1_000_000_000;
+
+    fn facts(position: i64, velocity: i64, stopping: i64) -> AxisFacts {
+        let mut facts = AxisFacts {
+            position: Nano(position * MM),
+            velocity: Nano(velocity * MM),
+            commanded_velocity: Nano(velocity * MM),
+            commanded_stop: Nano(position * MM),
+            stopping: Nano(stopping * MM),
+            ..AxisFacts::default()
+        };
+        facts.view.inputs_good = true;
+        facts.view.referenced = true;
+        facts
+    }
+
+    fn limits() -> TwinCheck {
+        TwinCheck::new(&axis_plan(0), Boundary::Limits(Nano(0), Nano(500 * MM)), 1_000_000)
+    }
+
+    #[test]
+    fn a_predicted_stop_beyond_the_boundary_is_a_demand_and_one_short_of_it_is_not() {
+        assert!(!limits().predict(&facts(400, 300, 100)).stop);
+        assert!(limits().predict(&facts(400, 300, 101)).stop);
+        assert!(limits().predict(&facts(100, -300, 101)).stop, "downwards too");
+    }
+
+    #[test]
+    fn moving_away_from_a_boundary_is_free() {
+        assert_eq!(
+            limits().predict(&facts(499, -300, 100)).speed,
+            limits().predict(&facts(499, -300, 1)).speed
+        );
+        assert!(!limits().predict(&facts(499, -300, 100)).stop);
+    }
+
+    #[test]
+    fn what_has_been_commanded_counts_as_much_as_what_is_measured() {
+        let mut axis = facts(400, 300, 10);
+        axis.commanded_stop = Nano(501 * MM);
+        assert!(limits().predict(&axis).stop);
+    }
+
+    #[test]
+    fn unknown_is_a_demand_for_a_zone_and_bad_inputs_are_for_both() {
+        let zone = TwinCheck::new(&axis_plan(0), Boundary::Zone(Nano(200 * MM), Nano(300 * MM)), 1);
+        let mut axis = facts(0, 0, 0);
+        axis.view.referenced = false;
+        assert_eq!(zone.predict(&axis), Prediction::STOP);
+        assert_eq!(limits().predict(&axis), Prediction::FREE);
+        axis.view.inputs_good = false;
+        assert_eq!(limits().predict(&axis), Prediction::STOP);
+    }
+
+    #[test]
+    fn inside_the_zone_is_a_demand_even_at_rest() {
+        let zone = TwinCheck::new(&axis_plan(0), Boundary::Zone(Nano(200 * MM), Nano(300 * MM)), 1);
+        assert!(zone.predict(&facts(200, 0, 0)).stop);
+        assert!(zone.predict(&facts(300, 0, 0)).stop);
+        assert!(!zone.predict(&facts(301, 0, 0)).stop);
+    }
+
+    #[test]
+    fn an_endless_axis_reaches_the_zone_the_other_way_round() {
+        let mut plan = axis_plan(0);
+        plan.wrap = Some(Nano(360 * MM));
+        let zone = TwinCheck::new(&plan, Boundary::Zone(Nano(10 * MM), Nano(20 * MM)), 1);
+        assert!(zone.predict(&facts(350, 100, 21)).stop);
+        assert!(!zone.predict(&facts(350, 100, 20)).stop);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn from_the_speed_it_gives_the_room_is_enough(room in 0_i64..2_000_000) {
+            let check = limits();
+            let room = room * 1_000_000;
+            let speed = u128::try_from(check.speed(room).0).unwrap();
+            // lead is deceleration × reaction: v·lead/d is the travel before slowing, v²/2d the travel while slowing.
+            let travel = speed * check.lead / check.deceleration
+                + speed * speed / (2 * check.deceleration);
+            proptest::prop_assert!(travel <= u128::try_from(room).unwrap());
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The machine's state: starts safe, goes to run only by a person's reset and a person's fresh start.
+//!
+//! ```text
+//! Boot ──first cycle──► Safe ──reset, all causes clear──► AwaitStart ──fresh press of start──► Run
+//!                        ▲  ╰─no reset needed, all clear──► ▲  │                               │ │
+//!                        ╰──────────────a cause─────────────┼──╯◄───────────a cause────────────╯ │
+//!                                                           ╰────────────stop button─────────────╯
+//! ```
+//! A reset is needed at boot, after a cause that latches, and after a fault of program, gate or power-up. After a cause that does not
+//! latch, `Safe` goes to `AwaitStart` by itself once it is clear. Nothing ever goes to `Run` by itself. Leaving `Run` takes the permit
+//! of every group: groups that no interlock names come to rest on the gate's ramp and keep their power.
+
+mod button;
+
+pub use button::{Button, Press};
+
+use crate::plan::{AxisId, ControlPlan, GroupId, InterlockId};
+use crate::record::{ButtonFault, Event, MachineState};
+use crate::signal::SignalId;
+use crate::step::Log;
+
+/// From the fault reset that an accepted reset sends to the drives until their faults must be gone, ns.
+const FAULT_RESET_NS: u64 = 1_000_000_000;
+
+/// Why the machine is safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SafeCause {
+    /// It always starts so.
+    Boot,
+    /// An interlock stopped a group.
+    Interlock(InterlockId),
+    /// The program failed.
+    Program,
+    /// The gate did not pass what motion asked, or the axis lost its power while it should have it.
+    Gate(AxisId),
+    /// The drives of the group did not come up in time.
+    PowerUp(GroupId),
+    /// The controlled end.
+    Shutdown,
+}
+
+/// The machine's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// Nothing has been checked yet.
+    Boot,
+    /// No permit.
+    Safe {
+        /// The first cause.
+        cause: SafeCause,
+        /// Since when, ns.
+        since: u64,
+    },
+    /// A fresh start is needed.
+    AwaitStart,
+    /// Running.
+    Run,
+}
+
+impl Machine {
+    /// The state without its data.
+    #[must_use]
+    pub fn state(&self) -> MachineState {
+        match self {
+            Self::Boot => MachineState::Boot,
+            Self::Safe { .. } => MachineState::Safe,
+            Self::AwaitStart => MachineState::AwaitStart,
+            Self::Run => MachineState::Run,
+        }
+    }
+}
+
+/// What decides about the machine's state this cycle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Situation {
+    /// An interlock that stops a group demands or is latched, and whether one of them latches.
+    pub stop: Option<(InterlockId, bool)>,
+    /// One demands right now: a reset cannot be accepted.
+    pub demanded: bool,
+    /// One other than a drive fault demands right now.
+    pub demanded_but_drive_faults: bool,
+    /// A fault that needs a reset: program, gate or power-up.
+    pub fault: Option<SafeCause>,
+    /// The controlled end was asked for.
+    pub shutdown: bool,
+}
+
+/// What the machine's state did this cycle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// A reset was pressed that may be accepted: send the fault reset to the drives.
+    pub fault_reset: bool,
+    /// A reset was accepted: let latches go.
+    pub reset: bool,
+    /// A start was accepted.
+    pub started: bool,
+}
+
+/// The machine's state, and the buttons that move it.
+#[derive(Clone, Debug)]
+pub struct Control {
+    plan: ControlPlan,
+    machine: Machine,
+    /// When the machine's state changed last, ns.
+    since: u64,
+    reset: Button,
+    start: Button,
+    reset_needed: bool,
+    /// A reset is accepted as soon as the drives' faults are gone, until then, ns.
+    resetting_until: Option<u64>,
+}
+
+impl Control {
+    /// At boot.
+    #[must_use]
+    pub fn new(plan: ControlPlan) -> Self {
+        Self {
+            plan,
+            machine: Machine::Boot,
+            since: 0,
+            reset: Button::default(),
+            start: Button::default(),
+            reset_needed: true,
+            resetting_until: None,
+        }
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        self.machine
+    }
+
+    /// A reset must come before the next start.
+    #[must_use]
+    pub fn reset_needed(&self) -> bool {
+        self.reset_needed
+    }
+
+    /// One cycle: reads the buttons and moves the state by at most one transition. `read` gives a signal that is good, or young enough.
+    pub fn update(
+        &mut self,
+        read: impl Fn(SignalId) -> Option<i64>,
+        now: &Situation,
+        log: &mut Log<'_>,
+    ) -> Outcome {
+        let (shortest, longest) = (self.plan.press_min_ns, self.plan.press_max_ns);
+        let pressed = |signal| read(signal).map(|value| value != 0);
+        let reset = self.reset.update(pressed(self.plan.reset), log.now, shortest, longest);
+        self.start.update(pressed(self.plan.start), log.now, shortest, longest);
+        let stop_pressed = self.plan.stop.is_some_and(|stop| read(stop) != Some(1));
+
+        self.reset_needed |= now.fault.is_some() || now.stop.is_some_and(|(_, latches)| latches);
+        let (next, outcome) = match self.machine {
+            Machine::Safe { cause: SafeCause::Shutdown, .. } => (self.machine, Outcome::default()),
+            _ if now.shutdown => (safe(SafeCause::Shutdown, log.now), Outcome::default()),
+            Machine::Boot => (safe(SafeCause::Boot, log.now), Outcome::default()),
+            Machine::Safe { .. } => self.while_safe(reset, now, log),
+            Machine::AwaitStart => match stopped_by(now) {
+                Some(cause) => (safe(cause, log.now), Outcome::default()),
+                None if self.fresh_start(log.now) && !stop_pressed => {
+                    log.event(Event::Start);
+                    (Machine::Run, Outcome { started: true, ..Outcome::default() })
+                }
+                None => (Machine::AwaitStart, Outcome::default()),
+            },
+            Machine::Run => match stopped_by(now) {
+                Some(cause) => (safe(cause, log.now), Outcome::default()),
+                None if stop_pressed => (Machine::AwaitStart, Outcome::default()),
+                None => (Machine::Run, Outcome::default()),
+            },
+        };
+        self.enter(next, log);
+        outcome
+    }
+
+    /// Only here a reset means anything.
+    fn while_safe(
+        &mut self,
+        reset: Press,
+        now: &Situation,
+        log: &mut Log<'_>,
+    ) -> (Machine, Outcome) {
+        let mut outcome = Outcome::default();
+        let refuse = |reason, log: &mut Log<'_>| log.event(Event::ResetRefused { reason });
+        match reset {
+            Press::None => {}
+            Press::Fault(reason) => refuse(reason, log),
+            Press::Done if now.demanded_but_drive_faults || now.fault.is_some() => {
+                refuse(ButtonFault::CauseNotClear, log);
+            }
+            Press::Done => {
+                outcome.fault_reset = true;
+                self.resetting_until = Some(log.now.saturating_add(FAULT_RESET_NS));
+            }
+        }
+        if let Some(until) = self.resetting_until {
+            if !now.demanded && now.fault.is_none() {
+                self.resetting_until = None;
+                self.reset_needed = false;
+                outcome.reset = true;
+                log.event(Event::Reset);
+                return (Machine::AwaitStart, outcome);
+            }
+            if log.now > until || now.demanded_but_drive_faults {
+                self.resetting_until = None;
+                refuse(ButtonFault::CauseNotClear, log);
+            }
+        }
+        if !self.reset_needed && now.stop.is_none() && !now.demanded {
+            return (Machine::AwaitStart, outcome);
+        }
+        (self.machine, outcome)
+    }
+
+    /// Start is pressed, and was pressed after the machine began to wait for it.
+    fn fresh_start(&self, now: u64) -> bool {
+        self.start.pressed_since().is_some_and(|since| {
+            since > self.since && now.saturating_sub(since) >= self.plan.press_min_ns
+        })
+    }
+
+    fn enter(&mut self, next: Machine, log: &mut Log<'_>) {
+        let (from, to) = (self.machine.state(), next.state());
+        if from != to {
+            self.since = log.now;
+            self.resetting_until = None;
+            log.event(Event::Machine { from, to });
+        }
+        self.machine = next;
+    }
+}
+
+fn safe(cause: SafeCause, since: u64) -> Machine {
+    Machine::Safe { cause, since }
+}
+
+/// What takes the permit: a fault of ours before an interlock, for nothing else would name it.
+fn stopped_by(now: &Situation) -> Option<SafeCause> {
+    now.fault.or(now.stop.map(|(interlock, _)| SafeCause::Interlock(interlock)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,350 @@
+//! `step(state, inputs, now) → outputs`: everything that decides in a cycle, one pure function.
+//!
+//! The same state, inputs and time give the same outputs and records, bit by bit: on the machine, in the virtual cell, in replay.
+
+mod inputs;
+mod log;
+mod recorder;
+mod snapshot;
+mod trips;
+
+pub use inputs::{PlanError, StepInputs};
+pub use log::{Log, Sink};
+pub use snapshot::{AXES_SHOWN, GroupStatus, Snapshot};
+
+use crate::axis::{Axis, AxisEvent};
+use crate::gate::{Allowed, Gate};
+use crate::interlock::{AxisFacts, Facts, Interlocks, Overruns, stale_after_ns};
+use crate::machine::{Control, Machine, Outcome, SafeCause, Situation};
+use crate::motion::Motion;
+use crate::plan::{GroupId, MachinePlan};
+use crate::program::{AxisState, AxisView, Program, Request, Requests, STRANDS_MAX, View};
+use crate::record::{Event, MachineState};
+use crate::signal::{SignalId, Signals};
+use crate::vision::{StreamState, StreamView, VisionInputs};
+use alloc::boxed::Box;
+use recorder::Recorder;
+use trips::Trips;
+use twin_lite::Nano;
+
+/// Most requests of the program in one cycle; more is a program fault.
+pub const REQUESTS_MAX: u32 = 64;
+/// The controlled end takes no longer than this, ns; then the loop may end as the drives are.
+pub const SHUTDOWN_MAX_NS: u64 = 10_000_000_000;
+
+/// The controlled end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    No,
+    Since(u64),
+    Done,
+}
+
+/// Everything between decode and encode, with its state.
+#[derive(Clone, Debug)]
+pub struct Core<P: Program> {
+    plan: MachinePlan,
+    streams: Box<[StreamState]>,
+    stream_views: Box<[StreamView]>,
+    axes: Box<[Axis]>,
+    facts: Box<[AxisFacts]>,
+    views: Box<[AxisView]>,
+    /// When the inputs of each axis were good last, ns.
+    good_at: Box<[u64]>,
+    interlocks: Interlocks,
+    overruns: Overruns,
+    stale_after_ns: u64,
+    control: Control,
+    program: P,
+    program_ran: bool,
+    program_faulted: bool,
+    steps: [Option<u16>; STRANDS_MAX],
+    motion: Motion,
+    gate: Gate,
+    trips: Trips,
+    recorder: Recorder,
+    ending: Ending,
+    missed: u64,
+    axis_states: Box<[(AxisState, bool, bool)]>,
+    snapshot: Snapshot,
+}
+
+impl<P: Program> Core<P> {
+    /// A machine at boot: safe, without power. Allocates; nothing after it does.
+    ///
+    /// # Errors
+    /// [`PlanError`]: a plan that cannot be held.
+    pub fn new(plan: MachinePlan, program: P) -> Result<Self, PlanError> {
+        inputs::check(&plan)?;
+        let gate = Gate::new(&plan)?;
+        let streams =
+            plan.streams.iter().map(|stream| StreamState::new(*stream, plan.config_hash)).collect();
+        Ok(Self {
+            streams,
+            stream_views: plan.streams.iter().map(|_| StreamView::SILENT).collect(),
+            axes: plan.axes.iter().map(|axis| Axis::new(axis, plan.period_ns)).collect(),
+            facts: plan.axes.iter().map(inputs::facts_of).collect(),
+            views: plan.axes.iter().map(|_| AxisView::default()).collect(),
+            good_at: plan.axes.iter().map(|_| 0).collect(),
+            interlocks: Interlocks::new(&plan),
+            overruns: Overruns::new(plan.overrun.demand),
+            stale_after_ns: stale_after_ns(&plan),
+            control: Control::new(plan.control),
+            program,
+            program_ran: false,
+            program_faulted: false,
+            steps: [None; STRANDS_MAX],
+            motion: Motion::new(&plan),
+            gate,
+            trips: Trips::new(&plan),
+            recorder: Recorder::new(&plan),
+            ending: Ending::No,
+            missed: 0,
+            axis_states: plan.axes.iter().map(|_| (AxisState::Disabled, false, false)).collect(),
+            snapshot: Snapshot::new(&plan),
+            plan,
+        })
+    }
+
+    /// One cycle: inputs are in `signals`, outputs are written into it, what happened goes to `sink`.
+    pub fn step(&mut self, inputs: &StepInputs<'_>, signals: &mut Signals, sink: &mut dyn Sink) {
+        let log = &mut Log::new(sink, inputs.cycle, inputs.now);
+        self.recorder.inputs(signals, log);
+        self.see(inputs.vision, log);
+        self.update_twin(signals, log);
+        self.judge(inputs, signals, log);
+        self.ask(signals, log);
+        self.pass(signals, log);
+        self.leave(inputs, signals, log);
+    }
+
+    /// Phase 3, vision: what the cameras say that counts.
+    fn see(&mut self, vision: &VisionInputs, log: &mut Log<'_>) {
+        let streams = self.streams.iter_mut().zip(&mut self.stream_views);
+        for ((number, received), (stream, view)) in (0_u8..).zip(vision).zip(streams) {
+            let next = stream.update(received, log.now);
+            inputs::tell_vision(number, view, &next, log);
+            *view = next;
+        }
+    }
+
+    /// Phase 4, twin: where the axes are, where they are going, how far they would still go.
+    fn update_twin(&mut self, signals: &Signals, log: &mut Log<'_>) {
+        for (axis, (facts, good_at)) in
+            self.axes.iter_mut().zip(self.facts.iter_mut().zip(&mut self.good_at))
+        {
+            axis.sense(signals, log.now);
+            let mut view = axis.view();
+            if view.inputs_good {
+                *good_at = log.now;
+            }
+            view.inputs_good =
+                *good_at != 0 && log.now.saturating_sub(*good_at) <= self.stale_after_ns;
+            inputs::take_facts(facts, axis, view, signals);
+        }
+        self.gate.rebase(&self.axes);
+        self.gate.commanded(&mut self.facts);
+    }
+
+    /// Phase 5, interlock: demands, and what they and the buttons do to the machine.
+    fn judge(&mut self, inputs: &StepInputs<'_>, signals: &Signals, log: &mut Log<'_>) {
+        let facts = Facts {
+            now: log.now,
+            signals,
+            exchange: &inputs.exchange,
+            axes: &self.facts,
+            streams: &self.stream_views,
+            overruns_exceeded: self.overruns.update(inputs.skipped),
+            supervisor_at: inputs.command.supervisor_at,
+            stale_after_ns: self.stale_after_ns,
+        };
+        self.missed = self.missed.saturating_add(u64::from(inputs.skipped));
+        self.interlocks.evaluate(&facts, log);
+        if inputs.command.shutdown && self.ending == Ending::No {
+            self.ending = Ending::Since(log.now);
+            log.event(Event::ShutdownRequested);
+        }
+        let program = core::mem::take(&mut self.program_faulted).then_some(SafeCause::Program);
+        let situation = Situation {
+            stop: self.interlocks.first_stop(),
+            demanded: self.interlocks.any_stop_demanded(),
+            demanded_but_drive_faults: self.interlocks.any_stop_demanded_but_drive_faults(),
+            fault: self.gate.take_fault().or(program),
+            shutdown: self.ending != Ending::No,
+        };
+        let ran = self.control.machine() == Machine::Run;
+        let outcome = self.control.update(|signal| facts.value(signal), &situation, log);
+        self.trips.judge(ran, self.interlocks.groups(), &self.axes, &self.facts, log);
+        self.apply(&outcome);
+    }
+
+    /// What an accepted button does.
+    fn apply(&mut self, outcome: &Outcome) {
+        if outcome.fault_reset {
+            self.gate.reset_faults();
+        }
+        if outcome.reset {
+            self.interlocks.reset();
+            for axis in &mut self.axes {
+                let powered = axis.is_enabled();
+                axis.apply(AxisEvent::Reset { powered });
+            }
+        }
+    }
+
+    /// Phase 6, program and motion: what the machine's logic asks, as set-points.
+    fn ask(&mut self, signals: &Signals, log: &mut Log<'_>) {
+        let ending = self.ending != Ending::No;
+        let machine = self.control.machine().state();
+        let demands = self.interlocks.groups();
+        let allowed = Allowed { machine, ending, demands, facts: &self.facts };
+        self.gate.permit(&allowed, log);
+        for (view, facts) in self.views.iter_mut().zip(&self.facts) {
+            *view = facts.view;
+        }
+        let running = machine == MachineState::Run && self.gate.all_permitted();
+        let started = running && !self.program_ran;
+        self.program_ran = running;
+        let view = View { now: log.now, signals, axes: &self.views, running, started };
+        let mut asking = Asking {
+            motion: &mut self.motion,
+            gate: &mut self.gate,
+            axes: &self.axes,
+            running,
+            count: 0,
+        };
+        self.program.cycle(view, &mut asking);
+        let overflow = asking.count > REQUESTS_MAX;
+        self.follow_program(running, overflow, log);
+        self.motion.advance(&mut self.axes, self.gate.permits(), log.now);
+    }
+
+    /// Steps and faults of the program, for people and for the machine's state.
+    fn follow_program(&mut self, running: bool, overflow: bool, log: &mut Log<'_>) {
+        for (strand, known) in (0_u8..).zip(&mut self.steps) {
+            let step = self.program.strand(strand);
+            if let Some(step) = step.filter(|_| *known != step) {
+                log.event(Event::Step { strand, step });
+            }
+            *known = step;
+        }
+        let fault = self.program.fault().or(overflow.then(|| self.program.position()));
+        if let Some(step) = fault.filter(|_| running) {
+            self.program_faulted = true;
+            log.event(Event::ProgramFault { step });
+        }
+    }
+
+    /// Phase 7, gate: the single exit.
+    fn pass(&mut self, signals: &mut Signals, log: &mut Log<'_>) {
+        let machine = self.control.machine().state();
+        let demands = self.interlocks.groups();
+        let ending = self.ending != Ending::No;
+        let allowed = Allowed { machine, ending, demands, facts: &self.facts };
+        self.gate.pass(&mut self.motion, &mut self.axes, &allowed, signals, log);
+        let gate = &self.gate;
+        self.trips.settle(&self.axes, &self.facts, |group| gate.is_ramping(group), log);
+        if let Ending::Since(since) = self.ending {
+            let overdue = log.now.saturating_sub(since) > SHUTDOWN_MAX_NS;
+            let off = |facts: &AxisFacts| !facts.view.enabled;
+            if overdue || (self.gate.is_off() && self.facts.iter().all(off)) {
+                self.ending = Ending::Done;
+                log.event(Event::ShutdownDone);
+            }
+        }
+    }
+
+    /// What this cycle leaves behind: records of every axis and output, and the snapshot.
+    fn leave(&mut self, inputs: &StepInputs<'_>, signals: &Signals, log: &mut Log<'_>) {
+        inputs::tell_axes(&mut self.axis_states, &self.axes, &self.facts, log);
+        let machine = self.control.machine();
+        self.recorder.outputs(inputs, machine.state(), &self.axes, &self.facts, signals, log);
+        let (demanding, latched) = self.interlocks.counts();
+        let shot = &mut self.snapshot;
+        shot.cycle = inputs.cycle;
+        shot.now = inputs.now;
+        shot.machine = machine.state();
+        if let Machine::Safe { cause, since } = machine {
+            (shot.cause, shot.safe_since) = (cause, since);
+        }
+        shot.reset_needed = self.control.reset_needed();
+        (shot.demanding, shot.latched) = (demanding, latched);
+        shot.exchange = inputs.exchange;
+        shot.missed = self.missed;
+        shot.trips = self.trips.total();
+        shot.gate_violations = self.gate.violations();
+        shot.program_step = self.program.position();
+        shot.records = shot.records.saturating_add(u64::from(log.written()));
+        for (shown, facts) in shot.axes.iter_mut().zip(&self.facts) {
+            *shown = facts.view;
+        }
+        for (number, status) in (0_u8..).zip(&mut shot.groups).take(self.plan.groups.len()) {
+            let group = GroupId(number);
+            let demand = self.interlocks.groups().get(usize::from(number));
+            let permit = self.gate.permits().get(usize::from(number));
+            status.stop = demand.and_then(|demand| demand.stop);
+            status.speed_limit = permit.map_or(Nano::MAX, |permit| permit.speed_limit);
+            status.permit = permit.is_some_and(|permit| permit.motion);
+            status.power = self.gate.power(group);
+        }
+    }
+
+    /// The controlled end is done: every axis stands without power, or its time is over.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        self.ending == Ending::Done
+    }
+
+    /// What people may know, as of the last cycle.
+    #[must_use]
+    pub fn status(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The machine as it was told.
+    #[must_use]
+    pub fn plan(&self) -> &MachinePlan {
+        &self.plan
+    }
+
+    /// The axes, for those who look from outside (replay, tests).
+    #[must_use]
+    pub fn axes(&self) -> &[Axis] {
+        &self.axes
+    }
+}
+
+/// Hands the program's requests on, as long as the machine runs.
+struct Asking<'a> {
+    motion: &'a mut Motion,
+    gate: &'a mut Gate,
+    axes: &'a [Axis],
+    running: bool,
+    count: u32,
+}
+
+impl Requests for Asking<'_> {
+    fn put(&mut self, request: Request) -> bool {
+        self.count = self.count.saturating_add(1);
+        if !self.running || self.count > REQUESTS_MAX {
+            return false;
+        }
+        match request {
+            Request::Output { signal, value } => self.output(signal, value),
+            motion => self.motion.request(motion, self.axes).is_ok(),
+        }
+    }
+}
+
+impl Asking<'_> {
+    fn output(&mut self, signal: SignalId, value: i64) -> bool {
+        self.gate.ask_output(signal, value)
+    }
+}
+
+#[cfg(test)]
+pub(crate) use log::testing as log_testing;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! The records that every cycle leaves: what changed, what the axes did, how the cycle went.
+
+use super::StepInputs;
+use crate::axis::Axis;
+use crate::interlock::AxisFacts;
+use crate::plan::{AxisId, MachinePlan};
+use crate::record::{AxisRecord, Body, CycleRecord, MachineState};
+use crate::signal::{Quality, SignalId, Signals};
+use crate::step::Log;
+use alloc::boxed::Box;
+
+/// Remembers what was told last.
+#[derive(Clone, Debug)]
+pub(super) struct Recorder {
+    told: Box<[(i64, Quality)]>,
+    /// Cycles of one second: within them every signal is told once, spread out evenly.
+    cycles_per_second: u64,
+}
+
+impl Recorder {
+    pub(super) fn new(plan: &MachinePlan) -> Self {
+        Self {
+            told: (0..plan.signal_count).map(|_| (0, Quality::Missing)).collect(),
+            cycles_per_second: (1_000_000_000 / plan.period_ns.max(1)).max(1),
+        }
+    }
+
+    /// Signals whose value or quality changed since they were told, and this cycle's share of all.
+    pub(super) fn inputs(&mut self, signals: &Signals, log: &mut Log<'_>) {
+        let slot = log.cycle % self.cycles_per_second;
+        let mut turn = 0;
+        for ((number, sample), told) in (0_u16..).zip(signals.samples()).zip(&mut self.told) {
+            let now = (sample.value, sample.quality);
+            let keyframe = turn == slot && sample.quality != Quality::Missing;
+            if now != *told || keyframe {
+                *told = now;
+                log.write(Body::Signal { signal: SignalId(number), sample: *sample });
+            }
+            turn += 1;
+            if turn == self.cycles_per_second {
+                turn = 0;
+            }
+        }
+    }
+
+    /// Outputs that this cycle changed, its axes, and the cycle itself.
+    pub(super) fn outputs(
+        &mut self,
+        inputs: &StepInputs<'_>,
+        machine: MachineState,
+        axes: &[Axis],
+        facts: &[AxisFacts],
+        signals: &Signals,
+        log: &mut Log<'_>,
+    ) {
+        for ((number, sample), told) in (0_u16..).zip(signals.samples()).zip(&mut self.told) {
+            let now = (sample.value, sample.quality);
+            if now != *told {
+                *told = now;
+                log.write(Body::Signal { signal: SignalId(number), sample: *sample });
+            }
+        }
+        for ((number, axis), facts) in (0_u8..).zip(axes).zip(facts) {
+            log.write(Body::Axis(AxisRecord {
+                axis: AxisId(number),
+                view: axis.view(),
+                stopping_distance: facts.stopping.units(),
+                disturbance_nm: axis.twin().estimate().disturbance_nm,
+            }));
+        }
+        log.write(Body::Cycle(CycleRecord {
+            latency_ns: inputs.latency_ns,
+            execution_ns: inputs.execution_ns,
+            skipped: inputs.skipped,
+            exchange: inputs.exchange,
+            machine,
+        }));
+    }
+}

@@ -1,0 +1,258 @@
+//! The rules of the house, checked: which way imports point, what may not enter the real-time crates, how long a function is.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tactus_tests::root;
+
+/// Longest function, lines (STYLE: fits a screen).
+const FUNCTION_LINES_MAX: usize = 70;
+/// Longest source file, lines, tests included.
+const FILE_LINES_MAX: usize = 800;
+
+/// What each crate of ours may import of ours, besides dev-dependencies.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("twin-lite", &[]),
+    ("rt-channel", &[]),
+    ("rt-core", &["twin-lite"]),
+    ("rt-linux", &["rt-core"]),
+    ("fieldbus", &["rt-core", "twin-lite"]),
+    ("segment", &[]),
+    ("world", &["twin-lite"]),
+    ("config", &["fieldbus", "rt-core", "twin-lite"]),
+    (
+        "supervisor",
+        &[
+            "config",
+            "fieldbus",
+            "rt-channel",
+            "rt-core",
+            "rt-linux",
+            "segment",
+            "twin-lite",
+            "world",
+        ],
+    ),
+];
+
+fn metadata() -> serde_json::Value {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(root())
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON")
+}
+
+fn sources() -> Vec<PathBuf> {
+    tracked().into_iter().filter(|p| p.extension().is_some_and(|e| e == "rs")).collect()
+}
+
+fn tracked() -> Vec<PathBuf> {
+    let output = Command::new("git")
+        .current_dir(root())
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .output()
+        .expect("git runs");
+    let text = String::from_utf8(output.stdout).expect("paths are UTF-8");
+    let files: Vec<_> = text.lines().map(|l| root().join(l)).filter(|p| p.is_file()).collect();
+    assert!(files.len() > 20, "git lists the files of the repository");
+    files
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+#[test]
+fn imports_point_one_way() {
+    let metadata = metadata();
+    let allowed: BTreeMap<_, _> = ARROWS.iter().copied().collect();
+    let mut seen = 0;
+    for package in metadata["packages"].as_array().expect("packages") {
+        let name = package["name"].as_str().expect("name");
+        let Some(may) = allowed.get(name) else { continue };
+        if !package["source"].is_null() {
+            continue;
+        }
+        seen += 1;
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            let to = dependency["name"].as_str().expect("name");
+            if dependency["kind"].is_null() && allowed.contains_key(to) {
+                assert!(may.contains(&to), "{name} imports {to}, against the arrows");
+            }
+        }
+    }
+    assert_eq!(seen, ARROWS.len(), "a crate of the house is missing");
+}
+
+#[test]
+fn nothing_but_our_own_enters_the_real_time_crates() {
+    let metadata = metadata();
+    for package in metadata["packages"].as_array().expect("packages") {
+        let name = package["name"].as_str().expect("name");
+        if !matches!(name, "twin-lite" | "rt-core") || !package["source"].is_null() {
+            continue;
+        }
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            if dependency["kind"].is_null() {
+                assert_eq!(dependency["name"], "twin-lite", "{name} has a dependency");
+            }
+        }
+    }
+}
+
+#[test]
+fn ethercrab_is_resolved_without_std() {
+    let metadata = metadata();
+    let nodes = metadata["resolve"]["nodes"].as_array().expect("nodes");
+    let node = nodes
+        .iter()
+        .find(|n| n["id"].as_str().is_some_and(|id| id.contains("ethercrab@")))
+        .expect("ethercrab is used");
+    let features = node["features"].as_array().expect("features");
+    assert!(!features.iter().any(|f| f == "std"), "ethercrab/std is enabled: {features:?}");
+}
+
+#[test]
+fn unsafe_code_is_forbidden_where_it_has_no_business() {
+    for file in [
+        "twin-lite/src/lib.rs",
+        "rt-core/src/lib.rs",
+        "config/src/lib.rs",
+        "supervisor/src/lib.rs",
+        "fieldbus/segment/src/lib.rs",
+        "fieldbus/world/src/lib.rs",
+    ] {
+        let text = read(&root().join(file));
+        assert!(text.contains("#![forbid(unsafe_code)]"), "{file} does not forbid unsafe code");
+    }
+}
+
+/// Production code of a file: what stands before its test module.
+fn production(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap_or(text)
+}
+
+#[test]
+fn models_and_profiles_use_no_libm() {
+    let forbidden = [
+        ".sin(",
+        ".cos(",
+        ".tan(",
+        ".atan2(",
+        ".acos(",
+        ".asin(",
+        ".exp(",
+        ".ln(",
+        ".powi(",
+        ".powf(",
+        ".mul_add(",
+        ".cbrt(",
+        ".hypot(",
+        ".floor(",
+        ".ceil(",
+        ".round(",
+        ".rem_euclid(",
+        "libm::",
+    ];
+    for path in sources() {
+        let name = path.strip_prefix(root()).expect("below the root").display().to_string();
+        let ours = name.starts_with("twin-lite/src") || name.starts_with("rt-core/src");
+        if !ours || name.contains("test") {
+            continue;
+        }
+        let text = read(&path);
+        for (number, line) in production(&text).lines().enumerate() {
+            let integer = line.contains("// integer");
+            let hit = forbidden.iter().find(|word| line.contains(**word));
+            assert!(
+                integer || hit.is_none() || line.trim_start().starts_with("//"),
+                "{name}:{}: {} is a libm call (integers: end the line with `// integer`)",
+                number + 1,
+                hit.unwrap_or(&"")
+            );
+        }
+    }
+}
+
+/// (line, name, length) of each function in `text`, formatted by rustfmt.
+fn functions(text: &str) -> Vec<(usize, String, usize)> {
+    let lines: Vec<_> = text.lines().collect();
+    let mut found = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let indent = line.len() - line.trim_start().len();
+        let mut words = line.split_whitespace().skip_while(|w| {
+            matches!(*w, "pub" | "const" | "async" | "unsafe" | "extern") || w.starts_with("pub(")
+        });
+        if words.next() != Some("fn") || line.ends_with(';') {
+            continue;
+        }
+        let name: String = words.next().unwrap_or("").chars().take_while(|c| *c != '(').collect();
+        let closing = format!("{}}}", " ".repeat(indent));
+        let length = lines[start..].iter().position(|l| *l == closing).map_or(1, |end| end + 1);
+        found.push((start + 1, name, length));
+    }
+    found
+}
+
+#[test]
+fn a_function_fits_a_screen_and_a_file_can_be_read_in_one_go() {
+    let mut long = Vec::new();
+    for path in sources() {
+        let name = path.strip_prefix(root()).expect("below the root").display().to_string();
+        let text = read(&path);
+        for (line, function, length) in functions(&text) {
+            if length > FUNCTION_LINES_MAX {
+                long.push(format!("{name}:{line} {function}: {length} lines"));
+            }
+        }
+        let lines = text.lines().count();
+        if lines > FILE_LINES_MAX {
+            long.push(format!("{name}: {lines} lines"));
+        }
+    }
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn the_length_check_finds_a_function_that_is_too_long() {
+    let body = "    x();\n".repeat(FUNCTION_LINES_MAX);
+    let text = format!("mod m {{\n}}\npub(crate) const fn f(a: u8) {{\n{body}}}\n");
+    assert_eq!(functions(&text), [(3, "f".to_owned(), FUNCTION_LINES_MAX + 2)]);
+}
+
+#[test]
+fn no_file_names_a_registry_host_or_a_path_of_one_machine() {
+    let words = [
+        ["crates", ".io/"].concat(),
+        ["pypi", ".org"].concat(),
+        ["registry.npm", "js"].concat(),
+        ["deb.deb", "ian"].concat(),
+        ["/work", "/"].concat(),
+        ["/root", "/"].concat(),
+    ];
+    for path in tracked() {
+        if path.ends_with("Cargo.lock") || path.ends_with("LICENSE-APACHE") {
+            continue;
+        }
+        let text = read(&path);
+        for word in &words {
+            assert!(!text.contains(word.as_str()), "{} contains {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_decision_is_linked_from_the_architecture_page() {
+    let page = read(&root().join("docs/architecture.md"));
+    let directory = std::fs::read_dir(root().join("docs/adr")).expect("docs/adr");
+    let names: Vec<_> = directory.map(|e| e.expect("entry").file_name()).collect();
+    assert!(names.len() >= 13);
+    for name in names {
+        let name = name.to_string_lossy().into_owned();
+        assert!(page.contains(&name), "docs/architecture.md does not link adr/{name}");
+    }
+}

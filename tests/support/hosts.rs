@@ -1,0 +1,38 @@
+//! Two hosts on one machine: two network namespaces joined by a veth pair, `bus0` here and `bus1` there.
+
+use std::process::Command;
+
+/// The script that makes both namespaces and then runs `BODY`, in which `there CMD…` runs a command on the other host.
+/// Everything ends with it: the namespaces die with their last process.
+const SCRIPT: &str = r#"
+set -eu
+ip link set lo up
+ip link add bus0 type veth peer name bus1
+unshare -n sleep 600 & other=$!
+trap 'kill $other 2>/dev/null || true' EXIT
+until [ "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do :; done
+ip link set bus1 netns $other
+there() { nsenter -t $other -n "$@"; }
+for f in bus0; do sysctl -qw net.ipv6.conf.$f.disable_ipv6=1 2>/dev/null || true; done
+there sysctl -qw net.ipv6.conf.bus1.disable_ipv6=1 2>/dev/null || true
+ip link set bus0 up
+there ip link set bus1 up
+until [ "$(cat /sys/class/net/bus0/operstate 2>/dev/null || ip -br link show bus0 | awk '{print $2}')" = up ] || ip -br link show bus0 | grep -q ' UP '; do :; done
+"#;
+
+/// A command that runs `body` (bash) with both hosts up. Root makes the namespaces directly, anyone else in a user namespace.
+#[must_use]
+pub fn two_hosts(body: &str) -> Command {
+    let mut command = Command::new("unshare");
+    if !is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--net", "bash", "-c", &format!("{SCRIPT}\n{body}")]);
+    command
+}
+
+fn is_root() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
+        status.lines().any(|l| l.starts_with("Uid:") && l.split_whitespace().nth(2) == Some("0"))
+    })
+}

@@ -1,0 +1,72 @@
+//! The segment serves masters that we did not write, and others read what we wrote.
+//! `./test` prepares them: stock ethercrab (with `std`, outside this workspace's feature resolution), pysoem and mcap from PyPI.
+#![cfg(feature = "third-party")]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use tactus_tests::hosts::two_hosts;
+use tactus_tests::{machine, root, run, scratch, tactus};
+
+fn said(output: &Output) -> String {
+    format!(
+        "exit {:?}\n--- stdout\n{}\n--- stderr\n{}",
+        output.status.code(),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn python() -> PathBuf {
+    PathBuf::from(std::env::var_os("TACTUS_PYTHON").expect("./test sets TACTUS_PYTHON"))
+}
+
+/// Runs `master` against `tactus sim` on the other host.
+fn against_sim(name: &str, master: &str) -> Output {
+    let script = format!(
+        r#"
+cd {directory}
+there {tactus} sim {file} --iface bus1 --json >sim.json 2>sim.err & SIM=$!
+until grep -q '"ready"' sim.json; do kill -0 $SIM || {{ cat sim.err >&2; exit 99; }}; done
+code=0; {master} || code=$?
+kill $SIM; wait $SIM || true; exit $code
+"#,
+        directory = scratch(name).display(),
+        tactus = tactus().display(),
+        file = machine("demo-cell.toml").display(),
+    );
+    run(&mut two_hosts(&script))
+}
+
+#[test]
+fn stock_ethercrab_brings_our_segment_to_op() {
+    let master = root().join("target/third-party/stock-ethercrab/release/stock-ethercrab");
+    assert!(master.is_file(), "./test builds {}", master.display());
+    let output = against_sim("stock-ethercrab", &format!("{} bus0", master.display()));
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("OP 7 devices"), "{}", said(&output));
+}
+
+#[test]
+fn soem_brings_our_segment_to_op() {
+    let script = root().join("tests/third-party/soem_bringup.py");
+    let master = format!("{} {} bus0", python().display(), script.display());
+    let output = against_sim("soem", &master);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("OP 7 devices"), "{}", said(&output));
+}
+
+#[test]
+fn the_python_mcap_reader_decodes_a_recording() {
+    let directory = scratch("python-mcap");
+    let recording = directory.join("run.mcap");
+    let output = run(Command::new(tactus())
+        .arg("run")
+        .arg(machine("demo-cell.toml"))
+        .args(["--virtual-time", "--seed", "1", "--for", "20s", "--headless", "--record"])
+        .arg(&recording));
+    assert!(output.status.success(), "{}", said(&output));
+    let script = root().join("tests/third-party/read_recording.py");
+    let output = run(Command::new(python()).arg(script).arg(&recording));
+    assert!(output.status.success(), "{}", said(&output));
+}
