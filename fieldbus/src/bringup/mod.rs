@@ -213,20 +213,32 @@ fn to_pre_op<L: Link>(
     };
     let maindevice = MainDevice::new(pdu_loop, timeouts(), config);
     let mut runner = Runner::new(link, tx, rx);
-    let mut found = Vec::new();
-    let group = scan_devices(&mut runner, &maindevice, plan, &mut found)?;
-    configure(&mut runner, &maindevice, &group, plan, &mut found, progress)?;
-    let mapped = runner.run(Box::pin(group.into_pre_op_pdi(&maindevice)), SCAN_TIMEOUT_NS);
-    let mapped = mapped.map_err(|reason| {
-        BringupError::stalled("laying out process data", reason, SCAN_TIMEOUT_NS)
-    })?;
-    if let Err(error) = mapped {
-        return Err(failed(&mut runner, "laying out process data", error, count));
-    }
+    let outcome = set_up(&mut runner, &maindevice, plan, progress);
+    // They may say why it failed.
     for emergency in runner.emergencies {
         progress(Progress::Emergency(emergency));
     }
-    Ok(found)
+    outcome
+}
+
+/// Everything that ethercrab does.
+fn set_up<L: Link>(
+    runner: &mut Runner<'_, L>,
+    maindevice: &MainDevice<'_>,
+    plan: &BusPlan,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<FoundDevice>, BringupError> {
+    const MAPPING: &str = "laying out process data";
+    let mut found = Vec::new();
+    let group = scan_devices(runner, maindevice, plan, &mut found)?;
+    configure(runner, maindevice, &group, plan, &mut found, progress)?;
+    let mapped = runner.run(Box::pin(group.into_pre_op_pdi(maindevice)), SCAN_TIMEOUT_NS);
+    let mapped =
+        mapped.map_err(|reason| BringupError::stalled(MAPPING, reason, SCAN_TIMEOUT_NS))?;
+    match mapped {
+        Ok(_) => Ok(found),
+        Err(error) => Err(failed(runner, MAPPING, error, found.len())),
+    }
 }
 
 fn timeouts() -> Timeouts {

@@ -2,12 +2,15 @@
 
 #[path = "../cell/mod.rs"]
 mod cell;
+mod links;
+mod many;
 mod threaded;
 
 use cell::{Cell, PERIOD, cell, plan, with_dc};
 use fieldbus::link::{Fault, Faults, InlineLink, Link};
 use fieldbus::plan::{BusPlan, SdoValue};
 use fieldbus::{BringupError, EtherCat, Progress, bring_up};
+use links::{EmergencyLink, Forger, Silent};
 use rt_core::Bus;
 use rt_core::SignalId;
 use rt_core::bus::{BusState, Exchange};
@@ -19,9 +22,6 @@ const INPUT_3: SignalId = SignalId(0);
 const OUTPUT_1: SignalId = SignalId(1);
 /// Statusword, position, mode display, controlword, target, mode of the first drive.
 const DRIVE: u16 = 2;
-
-const EMERGENCY: segment::Emergency =
-    segment::Emergency { code: 0x8130, register: 0x11, data: [0; 5] };
 
 type Faulty = Fault<InlineLink<Cell>>;
 
@@ -210,35 +210,6 @@ fn a_segment_that_falls_silent_during_bring_up_ends_it() {
     }
 }
 
-/// Swallows everything after some frames.
-struct Silent {
-    inner: InlineLink<Cell>,
-    frames: u32,
-}
-
-impl Link for Silent {
-    fn send(&mut self, frame: &[u8]) -> Result<(), fieldbus::link::LinkFault> {
-        self.frames = self.frames.saturating_sub(1);
-        if self.frames > 0 { self.inner.send(frame) } else { Ok(()) }
-    }
-
-    fn receive(
-        &mut self,
-        buffer: &mut [u8],
-        deadline: u64,
-    ) -> Result<Option<usize>, fieldbus::link::LinkFault> {
-        self.inner.receive(buffer, deadline)
-    }
-
-    fn now(&self) -> u64 {
-        self.inner.now()
-    }
-
-    fn idle(&mut self, until: u64) {
-        self.inner.idle(until);
-    }
-}
-
 #[test]
 fn a_wrong_device_is_named() {
     let mut wrong = plan();
@@ -421,7 +392,7 @@ fn on_a_bad_line_every_frame_is_accounted_for() {
 #[test]
 fn an_emergency_during_bring_up_is_kept_from_ethercrab_and_told() {
     let mut cell = cell();
-    cell.0.inject(segment::Fault::Emergency { position: 3, emergency: EMERGENCY });
+    cell.0.inject(segment::Fault::Emergency { position: 3, emergency: links::EMERGENCY });
     let mut told = Vec::new();
     let link = EmergencyLink { inner: InlineLink::new(cell, 1_000_000_000), sent: 0 };
     bring_up(link, &plan(), &mut |progress| {
@@ -434,37 +405,12 @@ fn an_emergency_during_bring_up_is_kept_from_ethercrab_and_told() {
     assert!(told.iter().all(|one| *one == (3, 0x8130)), "{told:?}");
 }
 
-/// Makes drive 3 send an emergency again and again while SDOs are exchanged.
-struct EmergencyLink {
-    inner: InlineLink<Cell>,
-    sent: u32,
-}
-
-impl Link for EmergencyLink {
-    fn send(&mut self, frame: &[u8]) -> Result<(), fieldbus::link::LinkFault> {
-        self.sent += 1;
-        if self.sent.is_multiple_of(400) {
-            let fault = segment::Fault::Emergency { position: 3, emergency: EMERGENCY };
-            self.inner.wire_mut().0.inject(fault);
-        }
-        self.inner.send(frame)
-    }
-
-    fn receive(
-        &mut self,
-        buffer: &mut [u8],
-        deadline: u64,
-    ) -> Result<Option<usize>, fieldbus::link::LinkFault> {
-        self.inner.receive(buffer, deadline)
-    }
-
-    fn now(&self) -> u64 {
-        self.inner.now()
-    }
-
-    fn idle(&mut self, until: u64) {
-        self.inner.idle(until);
-    }
+#[test]
+fn a_forged_reply_does_not_reach_ethercrab() {
+    let link = Forger::new(InlineLink::new(cell(), 1_000_000_000));
+    let mut bus = bring_up(link, &plan(), &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
+    assert!(bus.link_mut().forged > 1_000);
+    assert_eq!(bus.devices()[3].identity.serial, Some(4711));
 }
 
 #[test]
