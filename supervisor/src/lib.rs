@@ -1,1 +1,26 @@
+//! *supervisor*: everything around the loop: command line, threads, recording, console, report.
 //!
+//! The binary `tactus` is a thin shell around this library; integrators link it with a [`Program`](rt_core::Program) of their own.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod console;
+pub mod drain;
+pub mod events;
+pub mod exit;
+pub mod histogram;
+pub mod labels;
+pub mod receiver;
+pub mod record;
+pub mod report;
+pub mod stats;
+pub mod vision;
+
+/// A fresh folder for one test.
+#[cfg(test)]
+pub(crate) fn test_folder(name: &str) -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("tactus-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}

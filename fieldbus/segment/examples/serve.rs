@@ -57,7 +57,11 @@ impl Process for Bench {
     fn set_analog_output(&mut self, _device: usize, _channel: usize, _value: i16) {}
 }
 
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "float to int saturates")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "float to int saturates"
+)]
 fn counts(value: f64) -> i64 {
     value as i64
 }

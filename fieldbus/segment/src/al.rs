@@ -84,6 +84,12 @@ pub(crate) fn request(state: AlState, error: bool, control: u16) -> Request {
     }
 }
 
+/// Device emulation: every state that exists is taken over.
+pub(crate) fn emulated(control: u16) -> Request {
+    // From Op every state can be reached, and no error is pending.
+    request(AlState::Op, false, control)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

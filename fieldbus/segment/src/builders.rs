@@ -2,7 +2,7 @@
 
 use crate::describe::{
     ClockDescription, DeviceDescription, Function, Identity, MailboxDescription, PdoDescription,
-    PdoEntryDescription, SyncManagerDescription, Usage,
+    PdoEntryDescription, StateMachine, SyncManagerDescription, Usage,
 };
 use crate::device::Device;
 use crate::esc::EscDescription;
@@ -35,6 +35,7 @@ impl DeviceDescription {
             objects: Vec::new(),
             sync0: false,
             function: Function::Passive,
+            state_machine: StateMachine::Firmware,
             clock: ClockDescription { start_ns: u64::from(seed) * 1_000, drift_ppb },
             sii_image: None,
         }

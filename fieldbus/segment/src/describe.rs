@@ -126,6 +126,17 @@ pub enum Function {
     Servo(ServoOptions),
 }
 
+/// Who runs the AL state machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateMachine {
+    /// The device's firmware: it checks its configuration, and leaves Op when its watchdog expires.
+    #[default]
+    Firmware,
+    /// The controller alone (0x0141 bit 0, device emulation): AL status repeats AL control; an expired watchdog switches the outputs off
+    /// and the state stays. Simple terminals are made like that.
+    Emulation,
+}
+
 /// The crystal of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClockDescription {
@@ -158,6 +169,8 @@ pub struct DeviceDescription {
     pub sync0: bool,
     /// What it does.
     pub function: Function,
+    /// Who runs its AL state machine.
+    pub state_machine: StateMachine,
     /// Its clock.
     pub clock: ClockDescription,
     /// Contents of the EEPROM; `None`: made from the rest.

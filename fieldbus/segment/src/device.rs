@@ -2,7 +2,9 @@
 
 use crate::al::{self, AlState, Request, code};
 use crate::coe::{Coe, Emergency};
-use crate::describe::{DeviceDescription, Function, PdoDescription, SyncManagerDescription, Usage};
+use crate::describe::{
+    DeviceDescription, Function, PdoDescription, StateMachine, SyncManagerDescription, Usage,
+};
 use crate::dictionary::{Access, DataType, Dictionary, ObjectDescription};
 use crate::esc::{Clock, Eeprom, Esc, FrameTimes};
 use crate::fault::DeviceStatus;
@@ -344,7 +346,9 @@ impl Device {
         self.watchdog_count = self.watchdog_count.saturating_add(1);
         self.esc.set(0x0440, &[0]);
         self.esc.set(0x0442, &[self.watchdog_count]);
-        if self.state == AlState::Op {
+        if self.is_emulated() {
+            self.safe_outputs(position, process);
+        } else if self.state == AlState::Op {
             self.leave_op(position, now, process);
             self.state = AlState::SafeOp;
             self.fail(code::WATCHDOG);
@@ -398,7 +402,12 @@ impl Device {
     }
 
     fn al_control<P: Process>(&mut self, control: u16, position: usize, now: u64, process: &mut P) {
-        match al::request(self.state, self.error, control) {
+        let request = if self.is_emulated() {
+            al::emulated(control)
+        } else {
+            al::request(self.state, self.error, control)
+        };
+        match request {
             Request::Ignore => {}
             Request::Refuse(status_code) => self.fail(status_code),
             Request::Go(target) if target > self.state => {
@@ -416,6 +425,11 @@ impl Device {
                 self.arrive(target);
             }
         }
+        if self.is_emulated() {
+            // The controller repeats the control word, acknowledgement and all.
+            self.error = control & 0x10 != 0;
+            self.show_state();
+        }
     }
 
     fn leave_op<P: Process>(&mut self, position: usize, now: u64, process: &mut P) {
@@ -427,8 +441,16 @@ impl Device {
         }
     }
 
+    fn is_emulated(&self) -> bool {
+        self.description.state_machine == StateMachine::Emulation
+    }
+
     /// One step up; the AL status code says what is missing.
     fn climb(&mut self, target: AlState, now: u64) -> Result<(), u16> {
+        if self.is_emulated() {
+            self.arrive(target);
+            return Ok(());
+        }
         self.check_mailbox()?;
         match target {
             AlState::Init => {}
@@ -449,7 +471,7 @@ impl Device {
                     return Err(status_code);
                 }
                 if self.waits_for().is_some() {
-                    self.op_deadline = Some(now + OP_WAIT_NS);
+                    self.op_deadline = Some(now.saturating_add(OP_WAIT_NS));
                     return Ok(());
                 }
                 self.esc.watchdog_triggered = (self.output_mask != 0).then_some(now);
@@ -531,7 +553,10 @@ impl Device {
 
     /// Where frames meet this device's clock.
     pub(crate) fn times(&self, now: u64, hop: u64, total: u64, is_last: bool) -> FrameTimes {
-        FrameTimes { forward: now + hop, back: (!is_last).then_some(now + total + (total - hop)) }
+        FrameTimes {
+            forward: now.saturating_add(hop),
+            back: (!is_last).then_some(now.saturating_add(total + (total - hop))),
+        }
     }
 }
 

@@ -33,7 +33,7 @@ pub use al::{AlState, code as al_code};
 pub use coe::Emergency;
 pub use describe::{
     ClockDescription, DeviceDescription, Function, Identity, MailboxDescription, PdoDescription,
-    PdoEntryDescription, SyncManagerDescription, Usage,
+    PdoEntryDescription, StateMachine, SyncManagerDescription, Usage,
 };
 pub use device::Device;
 pub use dictionary::{Access, DataType, EntryDescription, ObjectDescription};

@@ -1,6 +1,6 @@
 //! SubDevice information interface: the EEPROM image (ETG1000.6 §5.4, ETG2010).
 
-use crate::describe::{DeviceDescription, PdoDescription, Usage};
+use crate::describe::{DeviceDescription, PdoDescription, StateMachine, Usage};
 
 const STRINGS: u16 = 10;
 const GENERAL: u16 = 30;
@@ -83,7 +83,8 @@ fn header(device: &DeviceDescription) -> Vec<u8> {
         }
     };
     // PDI control: 0x05 SPI for devices with firmware, 0x04 digital I/O without.
-    set(0, if device.mailbox.is_some() { 0x0005 } else { 0x0004 });
+    let emulation = u16::from(device.state_machine == StateMachine::Emulation) << 8;
+    set(0, emulation | if device.mailbox.is_some() { 0x0005 } else { 0x0004 });
     set(2, 10);
     let identity = device.identity;
     let ids = [identity.vendor, identity.product, identity.revision, identity.serial];
@@ -214,8 +215,7 @@ mod tests {
     use crate::{Device, num::u16_at};
 
     #[test]
-    fn the_checksum_is_that_of_a_real_device() {
-        // Configuration area of a Beckhoff EK1100 (ethercrab's dump): 08 01 00 … checksum 0x003C is over 14 bytes.
+    fn the_checksum_is_the_remainder_of_the_polynomial() {
         assert_eq!(crc8(&[]), 0xFF);
         assert_eq!(crc8(&[0x05, 0x0C, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), {
             // Long division by the polynomial, bit by bit, as an oracle of its own.

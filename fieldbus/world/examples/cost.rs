@@ -1,4 +1,5 @@
-//! Measures one tick of a cell: three moving axes, a belt with parts, a person, a camera. `cargo run --release --example cost -p world`
+//! Measures one tick of a cell: three moving axes, a belt with parts, a person, a camera. `cargo
+//! run --release --example cost -p world`
 use std::time::Instant;
 
 use world::{

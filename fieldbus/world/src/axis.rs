@@ -1,6 +1,8 @@
-//! One axis in motion: motor and load on a compliant coupling with play, friction on both, brake, hard stops, encoder, switches.
+//! One axis in motion: motor and load on a compliant coupling with play, friction on both, brake,
+//! hard stops, encoder, switches.
 
 use crate::brake::BrakeState;
+use crate::coupling::Coupling;
 use crate::drive::{Loops, ServoDrive, ServoSense};
 use crate::friction::Bristles;
 use crate::num::{TAU, TICK_S, floor, from_counts, limit, nearest_i16};
@@ -20,9 +22,7 @@ struct Fixed {
     half_step: f64,
     current: f64,
     constant: f64,
-    half_play: f64,
-    stiffness: f64,
-    damping: f64,
+    coupling: Coupling,
     gravity: f64,
     motor_rate: f64,
     load_rate: f64,
@@ -48,9 +48,7 @@ impl Fixed {
             half_step: step * 0.5,
             current: step / (step + axis.drive.current_s),
             constant: axis.torque_constant_nm_per_a,
-            half_play: axis.backlash_rad * 0.5,
-            stiffness: axis.stiffness_nm_per_rad,
-            damping: axis.damping_nms,
+            coupling: Coupling::new(axis),
             gravity: axis.gravity_nm * payload_scale,
             motor_rate: step / motor * motor_viscous,
             load_rate: step / load * load_viscous,
@@ -164,7 +162,8 @@ impl Axis {
         self.brake_output = Some(released);
     }
 
-    /// Starts a tick: brake and drive do as commanded. [`Axis::steps`] steps follow, then [`Axis::finish`].
+    /// Starts a tick: brake and drive do as commanded. [`Axis::steps`] steps follow, then
+    /// [`Axis::finish`].
     pub(crate) fn begin(&mut self) {
         let asked = self.loops.torque(&self.command, self.counts);
         self.current_asked = asked * self.amperes_a_nm;
@@ -200,15 +199,7 @@ impl Axis {
         let motor = self.current * f.constant;
         let before = self.motor_velocity;
         let twist = self.motor_angle - self.load_angle;
-        let pressed = twist - limit(twist, f.half_play);
-        let mut coupling = 0.0;
-        if pressed != 0.0 {
-            let spring = pressed * f.stiffness;
-            let slip = (self.motor_velocity - self.load_velocity) * f.damping;
-            // Flanks push, they do not pull.
-            coupling =
-                if pressed > 0.0 { (spring + slip).max(0.0) } else { (spring + slip).min(0.0) };
-        }
+        let coupling = f.coupling.torque(twist, self.motor_velocity - self.load_velocity);
         let mut on_motor =
             motor - self.cogging - coupling - self.motor_bristles.torque(self.motor_velocity);
         if let Some(brake) = self.brake.as_mut() {
@@ -337,10 +328,10 @@ impl Axis {
     pub(crate) fn energy(&self) -> f64 {
         let load = self.physics.load_inertia_kgm2 * self.payload_scale * self.part_scale;
         let twist = self.motor_angle - self.load_angle;
-        let pressed = twist - limit(twist, self.fixed.half_play);
         let kinetic = self.physics.motor_inertia_kgm2 * self.motor_velocity * self.motor_velocity
             + load * self.load_velocity * self.load_velocity;
-        0.5 * (kinetic + self.fixed.stiffness * pressed * pressed)
+        0.5 * kinetic
+            + self.fixed.coupling.energy(twist)
             + self.brake.map_or(0.0, |brake| brake.energy())
             + self.motor_bristles.energy()
             + self.load_bristles.energy()

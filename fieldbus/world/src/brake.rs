@@ -1,4 +1,5 @@
-//! A holding brake that follows its command late, gives a little, and slips above its holding torque.
+//! A holding brake that follows its command late, gives a little, and slips above its holding
+//! torque.
 
 use crate::num::{TICK_NS, limit};
 use crate::physics::Brake;
@@ -123,5 +124,18 @@ mod tests {
         }
         assert_eq!(brake.torque(-1e4), -2.0);
         assert!((brake.energy() - 0.5 * 4.0 / 81.0).abs() < 1e-9, "wound up to 2 N m and no more");
+    }
+
+    #[test]
+    fn it_closes_without_a_jerk_whatever_it_held_before() {
+        let mut brake = brake();
+        brake.torque(1e4);
+        for released in [true, false] {
+            for _ in 0..5 {
+                brake.tick(released);
+            }
+        }
+        assert!(brake.holds());
+        assert_eq!(brake.torque(0.0), 0.0);
     }
 }

@@ -1,4 +1,5 @@
-//! A camera and its process: takes pictures at its own pace, sees persons with noise, sends datagrams late.
+//! A camera and its process: takes pictures at its own pace, sees persons with noise, sends
+//! datagrams late.
 
 use crate::datagram::{DATAGRAM_LENGTH, OBJECTS_MAX, Object, Picture, encode, spoil};
 use crate::geometry::{Area, Point};
@@ -30,7 +31,8 @@ pub struct CameraPlan {
     pub quality: u8,
     /// What it can see.
     pub view: Area,
-    /// Bit n of the zone words is zone `zones[n]` of the plan; at most 32. A zone that is not wholly in view is not evaluated.
+    /// Bit n of the zone words is zone `zones[n]` of the plan; at most 32. A zone that is not
+    /// wholly in view is not evaluated.
     pub zones: Vec<usize>,
     /// Standard deviation of a position, mm, ≥ 0; the uncertainty it reports is three times that.
     pub noise_mm: f64,
@@ -42,7 +44,8 @@ pub enum CameraFault {
     /// It does not.
     #[default]
     None,
-    /// The picture stands still and the process notices: new sequence and capture time, old content, liveness 0.
+    /// The picture stands still and the process notices: new sequence and capture time, old
+    /// content, liveness 0.
     Freeze,
     /// Nothing comes.
     Silence,

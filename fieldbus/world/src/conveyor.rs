@@ -75,7 +75,8 @@ pub struct GripperPlan {
     pub pick: Spot,
     /// Along the belt, mm.
     pub pick_belt: f64,
-    /// How x goes with the belt: 0 across, 1 along, −1 against it. Across, the part must be at `pick_belt` within `x_tolerance`.
+    /// How x goes with the belt: 0 across, 1 along, −1 against it. Across, the part must be at
+    /// `pick_belt` within `x_tolerance`.
     pub along: f64,
     /// Gripper and part may differ by this much, mm / s, above 0.
     pub speed_tolerance: f64,
@@ -289,5 +290,70 @@ impl Conveyor {
             let there = plan.along != 0.0 || ahead.abs() <= tolerance;
             there && (x - plan.pick.x - plan.along * ahead).abs() <= tolerance
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A belt with one part at 500 and a gripper that takes parts at 500 = x 100.
+    fn belt(along: f64) -> Conveyor {
+        let spot = |x, z| Spot { x, z, x_tolerance: 5.0, z_tolerance: 2.0 };
+        let gripper = GripperPlan {
+            axis_x: 1,
+            axis_z: 2,
+            output: 0,
+            delay_ns: 0,
+            pick: spot(100.0, 0.0),
+            pick_belt: 500.0,
+            along,
+            speed_tolerance: 20.0,
+            place: spot(300.0, 0.0),
+            part_payload: 1.0,
+            held_source: None,
+        };
+        let plan = ConveyorPlan {
+            axis: 0,
+            length: 1_000.0,
+            part_length: 50.0,
+            first_part: 0.0,
+            spacing: 5_000.0,
+            spacing_jitter: 0.0,
+            barrier: None,
+            gripper: Some(gripper),
+        };
+        let mut belt = Conveyor::new(plan, Rng::new(1, 1), 0.0);
+        belt.advance(Motion::default(), None);
+        belt
+    }
+
+    /// The part at `part`, the belt at `speed`, the gripper at `x`, `x_speed`.
+    fn picks(along: f64, part: f64, speed: f64, x: f64, x_speed: f64) -> bool {
+        let mut belt = belt(along);
+        let gripper = Gripper {
+            x: Motion { position: x, velocity: x_speed },
+            z: Motion::default(),
+            closed: true,
+        };
+        belt.advance(Motion { position: part, velocity: speed }, Some(&gripper));
+        belt.held()
+    }
+
+    #[test]
+    fn across_the_belt_part_and_gripper_must_both_be_at_the_spot_and_stand() {
+        assert!(picks(0.0, 503.0, 0.0, 98.0, 0.0));
+        assert!(!picks(0.0, 507.0, 0.0, 98.0, 0.0), "the part is too far");
+        assert!(!picks(0.0, 503.0, 0.0, 92.0, 0.0), "the gripper is too far");
+        assert!(!picks(0.0, 503.0, 200.0, 98.0, 0.0), "the belt runs");
+        assert!(!picks(0.0, 503.0, 0.0, 98.0, 200.0), "the gripper passes");
+    }
+
+    #[test]
+    fn along_the_belt_the_gripper_may_follow_the_part() {
+        assert!(picks(1.0, 560.0, 200.0, 160.0, 195.0));
+        assert!(!picks(1.0, 560.0, 200.0, 100.0, 195.0), "the part has gone on");
+        assert!(!picks(1.0, 560.0, 200.0, 160.0, 0.0), "it does not follow");
+        assert!(picks(-1.0, 560.0, 200.0, 40.0, -195.0), "mounted the other way round");
     }
 }

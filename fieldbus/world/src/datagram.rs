@@ -1,4 +1,5 @@
-//! The datagram of `docs/vision-channel.md`, encoded here on our own so that encoder and reader do not share a mistake.
+//! The datagram of `docs/vision-channel.md`, encoded here on our own so that encoder and reader do
+//! not share a mistake.
 
 /// Length, bytes.
 pub const DATAGRAM_LENGTH: usize = 436;

@@ -1,10 +1,12 @@
-//! The drive's control loops: position P with velocity feed-forward, velocity PI with anti-windup, dead time, torque limit.
-//! They run once a tick (8 kHz) on what the encoder says, never on the true state.
+//! The drive's control loops: position P with velocity feed-forward, velocity PI with anti-windup,
+//! dead time, torque limit. They run once a tick (8 kHz) on what the encoder says, never on the
+//! true state.
 
 use crate::num::{TICK_S, from_counts, limit};
 use crate::physics::AxisPhysics;
 
-/// What a servo drive's firmware commands its power stage and loops to do. Mirrors the segment's `ServoCommand`.
+/// What a servo drive's firmware commands its power stage and loops to do. Mirrors the segment's
+/// `ServoCommand`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ServoDrive {
     /// The power stage is on: the loops work. Off: no torque.
@@ -143,7 +145,7 @@ impl Loops {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::physics::Nominal;
+    use crate::nominal::Nominal;
 
     fn loops() -> Loops {
         Loops::new(&AxisPhysics::from_nominal(&Nominal::default()), 0)
@@ -200,5 +202,33 @@ mod tests {
             assert_eq!(drive.torque(&at(f64::NAN), 0), 0.0);
             assert_eq!(drive.torque(&at(f64::INFINITY), 0), 0.0);
         }
+    }
+
+    #[test]
+    fn nothing_of_a_saturated_push_is_left_when_the_target_comes_back() {
+        let mut drive = loops();
+        let push = ServoDrive { torque_limit_permille: 500, ..at(1e6) };
+        for _ in 0..40_000 {
+            drive.torque(&push, 0);
+        }
+        let here = ServoDrive { torque_limit_permille: 500, ..at(0.0) };
+        let torque = (0..4).map(|_| drive.torque(&here, 0)).last().unwrap();
+        assert!(torque.abs() < 0.1, "{torque} N m of 0.63 are left");
+    }
+
+    #[test]
+    fn the_peak_torque_holds_whatever_limit_is_commanded() {
+        let mut drive = loops();
+        let push = ServoDrive { torque_limit_permille: u16::MAX, ..at(1e9) };
+        let torque = (0..100).map(|_| drive.torque(&push, 0)).last();
+        assert_eq!(torque, Some(3.8));
+    }
+
+    #[test]
+    fn the_measured_velocity_is_filtered() {
+        let mut drive = loops();
+        drive.torque(&at(0.0), 100);
+        let quantum = 100.0 * drive.radians_per_count / TICK_S;
+        assert!((drive.velocity() - quantum * 125.0 / 325.0).abs() < 1e-9 * quantum);
     }
 }

@@ -1,8 +1,10 @@
-//! Friction with memory: elastic bristles that slip (LuGre), with the Stribeck curve as a rational function.
+//! Friction with memory: elastic bristles that slip (LuGre), with the Stribeck curve as a rational
+//! function.
 //!
-//! At rest it holds any torque up to breakaway with a small elastic give, so an axis sticks; breaking loose costs more than sliding on,
-//! so a slow axis stutters. Source: Canudas de Wit et al., "A new model for control of systems with friction", 1995; the bristle's
-//! differential equation is solved by one implicit step, which is stable at any speed.
+//! At rest it holds any torque up to breakaway with a small elastic give, so an axis sticks;
+//! breaking loose costs more than sliding on, so a slow axis stutters. Source: Canudas de Wit et
+//! al., "A new model for control of systems with friction", 1995; the bristle's differential
+//! equation is solved by one implicit step, which is stable at any speed.
 
 /// Friction of one inertia.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,7 +26,8 @@ const BRISTLE_DAMPING: f64 = 0.5;
 /// Below this there is no friction, N m.
 const LEAST_NM: f64 = 1e-9;
 
-/// The bristles of one inertia, ready to calculate (viscous friction is the inertia's own, solved implicitly).
+/// The bristles of one inertia, ready to calculate (viscous friction is the inertia's own, solved
+/// implicitly).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bristles {
     coulomb: f64,
@@ -65,7 +68,8 @@ impl Bristles {
     /// The torque against `velocity`, N m, one step on.
     #[inline]
     pub(crate) fn torque(&mut self, velocity: f64) -> f64 {
-        // z' = (z + h v) / (1 + h σ |v| / g), g = Fc + (Fs − Fc) / (1 + (v / vs)²); one division for both.
+        // z' = (z + h v) / (1 + h σ |v| / g), g = Fc + (Fs − Fc) / (1 + (v / vs)²); one division
+        // for both.
         let curve = 1.0 + velocity * velocity * self.stribeck;
         let slide = self.coulomb * curve + self.excess;
         let travel = self.deflection + self.step * velocity;

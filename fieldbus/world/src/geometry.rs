@@ -65,7 +65,8 @@ impl Area {
         self.edges().any(|(a, b)| distance_squared(centre, a, b) <= radius * radius)
     }
 
-    /// The other area lies wholly inside (exact for convex areas: every corner of it does, edges included).
+    /// The other area lies wholly inside (exact for convex areas: every corner of it does, edges
+    /// included).
     pub(crate) fn covers(&self, other: &Self) -> bool {
         other.corners.iter().all(|&corner| self.touches(corner, 1e-6))
     }

@@ -1,4 +1,5 @@
-//! How far each axis had travelled, ms by ms, so that the travel since a moment can be told after it.
+//! How far each axis had travelled, ms by ms, so that the travel since a moment can be told after
+//! it.
 
 /// ns between entries.
 pub(crate) const INTERVAL_NS: u64 = 1_000_000;

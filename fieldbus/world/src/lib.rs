@@ -1,16 +1,20 @@
-//! The physical world behind the virtual EtherCAT segment: axes, conveyors with parts, persons, cameras, and what happens when.
+//! The physical world behind the virtual EtherCAT segment: axes, conveyors with parts, persons,
+//! cameras, and what happens when.
 //!
-//! It has what the twin lacks, on purpose: two masses on a compliant coupling with backlash, friction that sticks, the drive's own
-//! loops with dead time and a torque limit, encoder quantisation, brakes that engage late and slip, parameters drawn at random. A twin
-//! that stops in time in front of this has not been proved against its own equations.
+//! It has what the twin lacks, on purpose: two masses on a compliant coupling with backlash,
+//! friction that sticks, the drive's own loops with dead time and a torque limit, encoder
+//! quantisation, brakes that engage late and slip, parameters drawn at random. A twin that stops
+//! in time in front of this has not been proved against its own equations.
 //!
 //! ```text
-//! ServoDrive ─► dead time ─► position P ─► velocity PI ─► current ─► motor ═ coupling with play ═ load ─► belt, gripper, switches
-//!                                ▲ encoder (counts, index pulse) ◄──────┘ friction, brake     └ friction, gravity, hard stops
+//! ServoDrive ─► dead time ─► position P ─► velocity PI ─► current ─► motor ═ coupling ═ load
+//!                                ▲ encoder (counts, index pulse) ◄─────┘ friction,  play └ friction,
+//!                                                                        brake       gravity, stops
 //! ```
 //!
-//! A world is a pure function of its plan and of what is commanded: the same seed gives the same bits. It calculates with `+ − × ÷ sqrt`
-//! only, allocates in [`World::new`] only, and stays finite for every plan that [`WorldPlan::check`] accepts.
+//! A world is a pure function of its plan and of what is commanded: the same seed gives the same
+//! bits. It calculates with `+ − × ÷ sqrt` only, allocates in [`World::new`] only, and stays
+//! finite for every plan that [`WorldPlan::check`] accepts.
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -18,11 +22,13 @@ mod axis;
 mod brake;
 mod camera;
 mod conveyor;
+mod coupling;
 mod datagram;
 mod drive;
 mod friction;
 mod geometry;
 mod history;
+mod nominal;
 mod num;
 mod operator;
 mod person;
@@ -39,9 +45,10 @@ pub use datagram::{DATAGRAM_LENGTH, OBJECTS_MAX};
 pub use drive::{ServoDrive, ServoSense};
 pub use friction::Friction;
 pub use geometry::{Area, Point};
+pub use nominal::Nominal;
 pub use num::TICK_NS;
 pub use person::{PersonPlan, PersonState, Waypoint};
-pub use physics::{AxisPhysics, Brake, DriveTuning, Nominal};
+pub use physics::{AxisPhysics, Brake, DriveTuning};
 pub use plan::{BrakeOutput, Echo, PlanError, WorldPlan};
 pub use script::{Action, BusAction, Condition, Event, Rule, Step};
 pub use views::AxisView;

@@ -1,6 +1,8 @@
-//! Numbers: the seeded generator, and the few named conversions between integers and floating point.
+//! Numbers: the seeded generator, and the few named conversions between integers and floating
+//! point.
 //!
-//! Everything here gives the same bits on every x86-64: `+ − × ÷ sqrt` only, no fused multiply-add, no libm.
+//! Everything here gives the same bits on every x86-64: `+ − × ÷ sqrt` only, no fused
+//! multiply-add, no libm.
 
 /// 2 π.
 pub(crate) const TAU: f64 = core::f64::consts::TAU;
@@ -11,7 +13,8 @@ pub const TICK_NS: u64 = 125_000;
 /// The same in s.
 pub(crate) const TICK_S: f64 = 125e-6;
 
-/// xoshiro256**, seeded through splitmix64. Source: Blackman and Vigna, "Scrambled linear pseudorandom number generators".
+/// xoshiro256**, seeded through splitmix64. Source: Blackman and Vigna, "Scrambled linear
+/// pseudorandom number generators".
 #[derive(Clone, Debug)]
 pub(crate) struct Rng {
     state: [u64; 4],
@@ -71,7 +74,8 @@ impl Rng {
     }
 }
 
-/// Limits to ±`bound`; `bound` ≥ 0. NaN becomes `bound`. Written so that it is two machine instructions.
+/// Limits to ±`bound`; `bound` ≥ 0. NaN becomes `bound`. Written so that it is two machine
+/// instructions.
 #[inline]
 pub(crate) fn limit(value: f64, bound: f64) -> f64 {
     let upper = if value < bound { value } else { bound };
@@ -119,7 +123,8 @@ mod tests {
 
     #[test]
     fn the_generator_is_the_published_one() {
-        // Given the state 1, 2, 3, 4, whose first outputs the authors' C code gives as 11520, 0, 1509978240.
+        // Given the state 1, 2, 3, 4, whose first outputs the authors' C code gives as 11520, 0,
+        // 1509978240.
         let mut rng = Rng { state: [1, 2, 3, 4] };
         let drawn = [rng.next_u64(), rng.next_u64(), rng.next_u64()];
         assert_eq!(drawn, [11_520, 0, 1_509_978_240]);

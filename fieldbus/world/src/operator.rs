@@ -1,4 +1,5 @@
-//! The people at the machine: rules that fire when the machine is as described, and do their steps in order.
+//! The people at the machine: rules that fire when the machine is as described, and do their steps
+//! in order.
 
 use crate::script::{Action, Condition, Rule};
 use crate::signals::{Source, Timed};
@@ -132,7 +133,8 @@ mod tests {
         lamp.set(true, 2_000);
         let mut zone = Timed::at_rest(true, 0);
         zone.set(false, 2_800);
-        // then the reset comes when both have held long enough, the start after it, and after the cooldown again.
+        // then the reset comes when both have held long enough, the start after it, and after the
+        // cooldown again.
         let done = acts(&mut operator(), &lamp, &zone, 2_000..8_000);
         let expected = [
             (3_300, PRESS_RESET),
@@ -151,5 +153,37 @@ mod tests {
         assert_eq!(acts(&mut operator(), &lamp, &occupied, 2_000..8_000), []);
         let off = Timed::default();
         assert_eq!(acts(&mut operator(), &off, &Timed::default(), 2_000..8_000), []);
+    }
+
+    #[test]
+    fn every_condition_asks_its_own_signal_for_its_own_state_and_time() {
+        use crate::script::Condition::*;
+        let both = |on: bool| {
+            let mut value = Timed::at_rest(!on, 0);
+            value.set(on, 1_000);
+            value
+        };
+        let (on, off) = (both(true), both(false));
+        let source = |value| Source { value, ..Source::at_rest(false, 0) };
+        let sources = [source(on), source(off)];
+        let values = [on, off];
+        for now in [1_499, 1_500] {
+            let scene = Scene { now, sources: &sources, outputs: &values, zones: &values };
+            let (held, for_ns) = (now >= 1_500, 500);
+            for which in [0, 1] {
+                let is_on = which == 0;
+                let expected = [
+                    (OutputOn { output: which, for_ns }, held && is_on),
+                    (OutputOff { output: which, for_ns }, held && !is_on),
+                    (SourceOn { source: which, for_ns }, held && is_on),
+                    (SourceOff { source: which, for_ns }, held && !is_on),
+                    (ZoneOccupied { zone: which, for_ns }, held && is_on),
+                    (ZoneFree { zone: which, for_ns }, held && !is_on),
+                ];
+                for (condition, holds) in expected {
+                    assert_eq!(scene.holds(&condition), holds, "{condition:?} at {now}");
+                }
+            }
+        }
     }
 }

@@ -22,7 +22,8 @@ pub struct PersonPlan {
     pub radius_mm: f64,
     /// First walk, ns since the start of the world; `None`: only when an event says so.
     pub start_ns: Option<u64>,
-    /// From one walk's start to the next; `None`: once. A walk that is still going on is never cut short.
+    /// From one walk's start to the next; `None`: once. A walk that is still going on is never cut
+    /// short.
     pub repeat_ns: Option<u64>,
 }
 
@@ -123,22 +124,29 @@ impl Person {
             walk.dwell = walk.dwell.saturating_sub(step_ns);
             return Some(walk);
         }
-        let from = self.plan.path.get(walk.leg)?;
-        let to = self.plan.path.get(walk.leg.saturating_add(1))?;
-        let (dx, dy) = (to.at.x - from.at.x, to.at.y - from.at.y);
-        let length = (dx * dx + dy * dy).sqrt();
         walk.gone += self.plan.speed_mm_per_s * crate::num::seconds(step_ns);
-        if walk.gone >= length {
+        // Short legs may end within one step, each at most once.
+        for _ in 0..self.plan.path.len() {
+            let from = self.plan.path.get(walk.leg)?;
+            let to = self.plan.path.get(walk.leg.saturating_add(1))?;
+            let (dx, dy) = (to.at.x - from.at.x, to.at.y - from.at.y);
+            let length = (dx * dx + dy * dy).sqrt();
+            if walk.gone < length {
+                let share = walk.gone / length;
+                let pace = self.plan.speed_mm_per_s / length;
+                walk.state.at = Point::new(from.at.x + dx * share, from.at.y + dy * share);
+                walk.state.velocity = Point::new(dx * pace, dy * pace);
+                return Some(walk);
+            }
             walk.leg = walk.leg.saturating_add(1);
-            walk.dwell = to.dwell_ns;
-            walk.gone = if to.dwell_ns > 0 { 0.0 } else { walk.gone - length };
+            walk.gone -= length;
             walk.state.at = to.at;
-            return Some(walk);
+            if to.dwell_ns > 0 {
+                walk.dwell = to.dwell_ns;
+                walk.gone = 0.0;
+                return Some(walk);
+            }
         }
-        let share = walk.gone / length;
-        let pace = self.plan.speed_mm_per_s / length;
-        walk.state.at = Point::new(from.at.x + dx * share, from.at.y + dy * share);
-        walk.state.velocity = Point::new(dx * pace, dy * pace);
         Some(walk)
     }
 }
@@ -201,5 +209,27 @@ mod tests {
         assert_eq!(at(&mut person, 0, 20_000), None);
         person.start();
         assert!(at(&mut person, 20_000, 20_100).is_some());
+    }
+
+    #[test]
+    fn corners_do_not_slow_a_person_down() {
+        // Given a path of 200 legs of 0.7 mm,
+        let along = (0..=200).map(|leg| f64::from(leg) * 0.7);
+        let path = along.map(|x| Waypoint { at: Point::new(x, 0.0), dwell_ns: 0 }).collect();
+        let mut person = Person::new(PersonPlan { path, repeat_ns: None, ..plan() }, 0);
+        let walking = at(&mut person, 0, 200).unwrap();
+        assert!((walking.at.x - 100.0).abs() < 0.1, "{}", walking.at.x);
+        assert_eq!(at(&mut person, 200, 241), None);
+    }
+
+    #[test]
+    fn walks_that_were_missed_are_not_made_up_for() {
+        let mut person = Person::new(plan(), 0);
+        person.advance(56_000 * MS, MS);
+        assert_eq!(person.walks(), 1);
+        // The one of 54.1 s begins late and takes 3.5 s; the next begins on the grid, at 60.1 s.
+        assert_eq!(at(&mut person, 56_000, 59_900), None);
+        assert!(at(&mut person, 59_900, 60_110).is_some());
+        assert_eq!(person.walks(), 2);
     }
 }

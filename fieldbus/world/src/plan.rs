@@ -7,7 +7,8 @@ use crate::person::{Person, PersonPlan};
 use crate::physics::AxisPhysics;
 use crate::script::{Action, Condition, Event, Rule};
 
-/// Everything behind the devices. Other parts refer to axes, sources, outputs, zones and persons by their place in these lists.
+/// Everything behind the devices. Other parts refer to axes, sources, outputs, zones and persons
+/// by their place in these lists.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WorldPlan {
     /// Same seed, same world, to the bit.
@@ -16,7 +17,8 @@ pub struct WorldPlan {
     pub axes: Vec<AxisPhysics>,
     /// Holding brakes that an output of a terminal releases and not the drive.
     pub brake_outputs: Vec<BrakeOutput>,
-    /// Digital sources (buttons, emergency stop and door channels, barriers) with their rest values.
+    /// Digital sources (buttons, emergency stop and door channels, barriers) with their rest
+    /// values.
     pub sources: Vec<bool>,
     /// Analogue sources with their values at the start, raw.
     pub analog_sources: Vec<i16>,
@@ -212,5 +214,22 @@ mod tests {
         let zone = Area { corners: vec![Point::new(0.0, 0.0), Point::new(1.0, 0.0)] };
         let plan = WorldPlan { zones: vec![zone], ..WorldPlan::default() };
         assert_eq!(error(&plan), ("zones", 0));
+    }
+
+    #[test]
+    fn a_rule_without_conditions_or_steps_is_refused() {
+        let step = crate::script::Step {
+            after_ns: 0,
+            action: Action::Pulse { source: 0, duration_ns: 1 },
+        };
+        let condition = Condition::SourceOn { source: 0, for_ns: 0 };
+        let plan = |when: &[Condition], then: &[crate::script::Step]| WorldPlan {
+            sources: vec![false],
+            rules: vec![Rule { when: when.to_vec(), then: then.to_vec(), cooldown_ns: 0 }],
+            ..WorldPlan::default()
+        };
+        assert_eq!(plan(&[condition], &[step]).check(), Ok(()));
+        assert_eq!(error(&plan(&[], &[step])), ("rules", 0));
+        assert_eq!(error(&plan(&[condition], &[])), ("rules", 0));
     }
 }

@@ -9,7 +9,8 @@ pub struct Event {
     pub action: Action,
 }
 
-/// What can happen. Indices that do not exist do nothing at run time; [`crate::World::new`] refuses them.
+/// What can happen. Indices that do not exist do nothing at run time; [`crate::World::new`]
+/// refuses them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Action {
     /// A digital source takes a value.
@@ -73,15 +74,15 @@ pub enum Action {
 /// Faults of the bus. The world only says when; positions are those on the segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BusAction {
-    /// The cable behind this device comes loose.
+    /// The cable behind a device comes loose; `None`: the one from the MainDevice.
     LinkDown {
-        /// Device position.
-        position: usize,
+        /// Last device that is still reached.
+        after: Option<usize>,
     },
     /// It is back.
     LinkUp {
-        /// Device position.
-        position: usize,
+        /// As in `LinkDown`.
+        after: Option<usize>,
     },
     /// A device loses its supply.
     PowerOff {
@@ -104,6 +105,13 @@ pub enum BusAction {
     AllowOp {
         /// Device position.
         position: usize,
+    },
+    /// A device lets process data pass untouched: its share of the working counter is missing.
+    IgnoreProcessData {
+        /// Device position.
+        position: usize,
+        /// On, or over.
+        active: bool,
     },
     /// The next frames are lost.
     LoseFrames {
@@ -190,7 +198,8 @@ pub struct Step {
     pub action: Action,
 }
 
-/// What a person at the machine does whenever it is as described: the operator who resets and starts, for any length of run.
+/// What a person at the machine does whenever it is as described: the operator who resets and
+/// starts, for any length of run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// All must hold.

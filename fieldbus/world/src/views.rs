@@ -140,7 +140,8 @@ impl World {
         })
     }
 
-    /// How far an axis has travelled since `since_ns` (to the ms); `None`: no such axis, or longer ago than 4 s.
+    /// How far an axis has travelled since `since_ns` (to the ms); `None`: no such axis, or longer
+    /// ago than 4 s.
     #[must_use]
     pub fn travel_since(&self, axis: usize, since_ns: u64) -> Option<f64> {
         let then = self.histories.get(axis)?.at(since_ns)?;

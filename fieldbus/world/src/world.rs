@@ -105,7 +105,8 @@ impl World {
         Ok(world)
     }
 
-    /// Moves on to `now`, ns, in ticks of 125 µs counted from the start. What is less than a tick waits for the next call.
+    /// Moves on to `now`, ns, in ticks of 125 µs counted from the start. What is less than a tick
+    /// waits for the next call.
     pub fn advance(&mut self, now: u64) {
         let mut ticks = 0;
         while now.saturating_sub(self.now) >= TICK_NS && ticks < CATCH_UP_TICKS {
@@ -116,6 +117,12 @@ impl World {
         let left = now.saturating_sub(self.now) / TICK_NS * TICK_NS;
         self.now = self.now.saturating_add(left);
         self.skipped = self.skipped.saturating_add(left);
+    }
+
+    /// Does something now that is not in the plan (a person at a test bench). An index that does not
+    /// exist does nothing.
+    pub fn act(&mut self, action: Action) {
+        self.apply(action, self.now);
     }
 
     fn tick(&mut self, now: u64) {
@@ -133,7 +140,8 @@ impl World {
         }
     }
 
-    /// Step by step over all axes: they do not depend on each other, so the processor calculates them side by side.
+    /// Step by step over all axes: they do not depend on each other, so the processor calculates
+    /// them side by side.
     fn move_axes(&mut self) {
         for axis in &mut self.axes {
             axis.begin();

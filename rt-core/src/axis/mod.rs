@@ -49,7 +49,7 @@ pub struct Axis {
 }
 
 /// The axis stands when it is slower than this part of its velocity limit.
-const STANDING: f64 = 1e-3;
+const STANDING: f64 = 2e-3;
 
 impl Axis {
     /// An axis of which nothing was received yet: `Disabled`, at 0; referenced only if its offset was kept.
@@ -240,7 +240,7 @@ impl Axis {
         if let Some(wrap) = self.plan.wrap
             && wrap > Nano::ZERO
         {
-            offset = offset.rem_euclid(i128::from(wrap.0));
+            offset = offset.rem_euclid(i128::from(wrap.0)); // integer
         }
         self.found = Some(Nano(saturated(offset)));
     }

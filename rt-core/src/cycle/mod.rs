@@ -15,7 +15,8 @@ use crate::program::Program;
 use crate::record::Record;
 use crate::signal::Signals;
 use crate::step::{Core, Sink, Snapshot, StepInputs};
-use crate::vision::VisionInputs;
+use crate::vision::{Received, STREAMS_MAX, VisionInputs};
+use alloc::boxed::Box;
 
 /// What the other side asks and says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +66,7 @@ pub struct Cycle<B: Bus, C: Clock, P: Program, O: Ports> {
     core: Core<P>,
     ports: O,
     signals: Signals,
+    vision: Box<VisionInputs>,
     schedule: Schedule,
     receive_deadline_ns: u64,
     cycle: u64,
@@ -85,6 +87,7 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
             core,
             ports,
             signals,
+            vision: Box::new([Received::default(); STREAMS_MAX]),
             schedule,
             receive_deadline_ns,
             cycle: 0,
@@ -101,7 +104,7 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         let exchange = self.bus.exchange(wake, wake.saturating_add(self.receive_deadline_ns));
         self.bus.decode(&mut self.signals);
         let command = self.ports.command();
-        let vision = *self.ports.vision();
+        take_new(&mut self.vision, self.ports.vision());
         let inputs = StepInputs {
             // Inputs that have just come in are not from the future.
             now: wake.max(exchange.received_at),
@@ -110,7 +113,7 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
             skipped,
             latency_ns: narrow(latency_ns),
             execution_ns: narrow(self.execution_ns),
-            vision: &vision,
+            vision: &self.vision,
             command,
         };
         self.core.step(&inputs, &mut self.signals, &mut Port(&mut self.ports));
@@ -185,6 +188,16 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
     /// Takes it apart: bus and ports are what outlives the loop.
     pub fn into_parts(self) -> (B, C, Core<P>, O) {
         (self.bus, self.clock, self.core, self.ports)
+    }
+}
+
+/// Copies what has arrived since; most cycles bring nothing.
+fn take_new(mine: &mut VisionInputs, newest: &VisionInputs) {
+    let judged = |of: &Received| (of.received_at, of.sequence_good, of.refused);
+    for (mine, newest) in mine.iter_mut().zip(newest) {
+        if judged(mine) != judged(newest) {
+            *mine = *newest;
+        }
     }
 }
 

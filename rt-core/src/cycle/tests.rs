@@ -1,4 +1,12 @@
 use super::*;
+use crate::bus::{BusState, Exchange};
+use crate::program::Sequence;
+use crate::record::{Body, CycleRecord};
+use crate::signal::SignalId;
+use crate::step::testing::machine_plan;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::RefCell;
 
 const PERIOD: u64 = 1_000;
 
@@ -50,4 +58,147 @@ fn a_cycle_that_ends_exactly_when_the_next_is_due_is_an_overrun() {
 fn a_wake_up_that_is_early_by_a_clock_that_stepped_is_not_late() {
     let mut schedule = Schedule::new(5 * PERIOD, PERIOD);
     assert_eq!(schedule.woke(4 * PERIOD), (0, 0));
+}
+
+/// Virtual time that can freeze: sleeping and working take as long as the script says.
+struct Script {
+    now: u64,
+    late: u64,
+    work: u64,
+}
+
+struct VirtualClock(Rc<RefCell<Script>>);
+
+impl Clock for VirtualClock {
+    fn now(&self) -> u64 {
+        self.0.borrow().now
+    }
+
+    fn sleep_until(&mut self, wake: u64) -> u64 {
+        let mut script = self.0.borrow_mut();
+        script.now = script.now.max(wake) + script.late;
+        script.now
+    }
+}
+
+/// A bus that brings one good signal and remembers when it was asked.
+struct Loop {
+    script: Rc<RefCell<Script>>,
+    asked: Vec<(u64, u64)>,
+    order: Vec<&'static str>,
+}
+
+impl Bus for Loop {
+    fn exchange(&mut self, now: u64, deadline: u64) -> Exchange {
+        self.asked.push((now, deadline));
+        self.order.push("exchange");
+        let mut script = self.script.borrow_mut();
+        script.now += script.work;
+        Exchange { state: BusState::Operational, received_at: script.now, ..Exchange::default() }
+    }
+
+    fn decode(&mut self, signals: &mut Signals) {
+        self.order.push("decode");
+        signals.set(SignalId(0), 0, self.script.borrow().now);
+    }
+
+    fn encode(&mut self, signals: &Signals) {
+        self.order.push("encode");
+        assert_eq!(signals.get(SignalId(30)).at, self.script.borrow().now, "outputs are written");
+    }
+}
+
+#[derive(Default)]
+struct Kept {
+    vision: VisionInputs,
+    cycles: Vec<CycleRecord>,
+    shown: u64,
+    shutdown: bool,
+}
+
+impl Ports for Kept {
+    fn vision(&mut self) -> &VisionInputs {
+        &self.vision
+    }
+
+    fn command(&mut self) -> Command {
+        Command { shutdown: self.shutdown, supervisor_at: 1 }
+    }
+
+    fn record(&mut self, record: Record) {
+        if let Body::Cycle(cycle) = record.body {
+            self.cycles.push(cycle);
+        }
+    }
+
+    fn publish(&mut self, snapshot: &Snapshot) {
+        self.shown = snapshot.cycle + 1;
+    }
+}
+
+fn virtual_loop() -> (Rc<RefCell<Script>>, Cycle<Loop, VirtualClock, Sequence, Kept>) {
+    let script = Rc::new(RefCell::new(Script { now: 5_000_000, late: 0, work: 0 }));
+    let plan = machine_plan();
+    let program = Sequence::new(&plan);
+    let core = Core::new(plan, program).unwrap();
+    let bus = Loop { script: script.clone(), asked: Vec::new(), order: Vec::new() };
+    let clock = VirtualClock(script.clone());
+    (script, Cycle::new(bus, clock, core, Kept::default(), 300_000))
+}
+
+#[test]
+fn one_pass_exchanges_decodes_steps_encodes_and_publishes_on_the_beat() {
+    let (_, mut cycle) = virtual_loop();
+    for _ in 0..3 {
+        assert!(cycle.run_one());
+    }
+    let due = [6_000_000, 7_000_000, 8_000_000];
+    assert_eq!(cycle.bus().asked, due.map(|due| (due, due + 300_000)));
+    assert_eq!(cycle.bus().order[..3], ["exchange", "decode", "encode"]);
+    assert_eq!(cycle.ports_mut().shown, 3);
+    let report = cycle.report();
+    assert_eq!((report.cycles, report.overruns, report.missed), (3, 0, 0));
+    assert_eq!(report.execution_time_ns, Quantiles::default(), "nothing takes time here");
+}
+
+#[test]
+fn a_freeze_is_counted_told_and_not_made_up_for() {
+    let (script, mut cycle) = virtual_loop();
+    cycle.run_one();
+    script.borrow_mut().late = 20_250_000;
+    cycle.run_one();
+    script.borrow_mut().late = 0;
+    cycle.run_one();
+    let asked: Vec<u64> = cycle.bus().asked.iter().map(|(now, _)| *now).collect();
+    assert_eq!(asked, [6_000_000, 27_250_000, 28_000_000]);
+    let skipped: Vec<u32> = cycle.ports_mut().cycles.iter().map(|cycle| cycle.skipped).collect();
+    assert_eq!(skipped, [0, 20, 0]);
+    assert_eq!(cycle.ports_mut().cycles[1].latency_ns, 250_000);
+    assert_eq!(cycle.report().missed, 20);
+    assert_eq!(cycle.report().wake_up_latency_ns.max, 250_000);
+}
+
+#[test]
+fn work_over_the_period_is_an_overrun_and_the_next_cycle_is_on_the_beat() {
+    let (script, mut cycle) = virtual_loop();
+    script.borrow_mut().work = 1_400_000;
+    cycle.run_one();
+    script.borrow_mut().work = 400_000;
+    cycle.run_one();
+    cycle.run_one();
+    let asked: Vec<u64> = cycle.bus().asked.iter().map(|(now, _)| *now).collect();
+    assert_eq!(asked, [6_000_000, 8_000_000, 9_000_000]);
+    let report = cycle.report();
+    assert_eq!((report.overruns, report.missed), (1, 1));
+    assert_eq!(report.execution_time_ns.max, 1_400_000);
+    let told: Vec<u32> = cycle.ports_mut().cycles.iter().map(|cycle| cycle.execution_ns).collect();
+    assert_eq!(told, [0, 1_400_000, 400_000]);
+}
+
+#[test]
+fn after_the_controlled_end_the_loop_may_be_left() {
+    let (_, mut cycle) = virtual_loop();
+    assert!(cycle.run_one());
+    cycle.ports_mut().shutdown = true;
+    assert!(!cycle.run_one(), "nothing has power: done at once");
 }

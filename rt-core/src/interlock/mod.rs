@@ -74,13 +74,21 @@ pub struct Facts<'a> {
 
 impl Facts<'_> {
     /// An input as interlocks take it: the last good value counts until it is older than its age limit.
-    fn sample(&self, signal: SignalId) -> Sample {
+    #[must_use]
+    pub fn sample(&self, signal: SignalId) -> Sample {
         let sample = self.signals.get(signal);
         let young = self.now.saturating_sub(sample.at) <= self.stale_after_ns;
         match sample.quality {
             Quality::Stale if young => Sample { quality: Quality::Good, ..sample },
             Quality::Stale | Quality::Good | Quality::Missing => sample,
         }
+    }
+
+    /// The value of an input that counts.
+    #[must_use]
+    pub fn value(&self, signal: SignalId) -> Option<i64> {
+        let sample = self.sample(signal);
+        (sample.quality == Quality::Good).then_some(sample.value)
     }
 }
 

@@ -16,7 +16,7 @@ pub use button::{Button, Press};
 
 use crate::plan::{AxisId, ControlPlan, GroupId, InterlockId};
 use crate::record::{ButtonFault, Event, MachineState};
-use crate::signal::Signals;
+use crate::signal::SignalId;
 use crate::step::Log;
 
 /// From the fault reset that an accepted reset sends to the drives until their faults must be gone, ns.
@@ -137,13 +137,18 @@ impl Control {
         self.reset_needed
     }
 
-    /// One cycle: reads the buttons and moves the state by at most one transition.
-    pub fn update(&mut self, signals: &Signals, now: &Situation, log: &mut Log<'_>) -> Outcome {
+    /// One cycle: reads the buttons and moves the state by at most one transition. `read` gives a signal that is good, or young enough.
+    pub fn update(
+        &mut self,
+        read: impl Fn(SignalId) -> Option<i64>,
+        now: &Situation,
+        log: &mut Log<'_>,
+    ) -> Outcome {
         let (shortest, longest) = (self.plan.press_min_ns, self.plan.press_max_ns);
-        let pressed = |signal| signals.good(signal).map(|value| value != 0);
+        let pressed = |signal| read(signal).map(|value| value != 0);
         let reset = self.reset.update(pressed(self.plan.reset), log.now, shortest, longest);
         self.start.update(pressed(self.plan.start), log.now, shortest, longest);
-        let stop_pressed = self.plan.stop.is_some_and(|stop| !signals.is_on(stop));
+        let stop_pressed = self.plan.stop.is_some_and(|stop| read(stop) != Some(1));
 
         self.reset_needed |= now.fault.is_some() || now.stop.is_some_and(|(_, latches)| latches);
         let (next, outcome) = match self.machine {

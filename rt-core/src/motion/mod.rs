@@ -267,7 +267,7 @@ impl Group {
         if let Some(line) = &self.line
             && line.travel().is_over()
         {
-            let arrived = line.travel().is_at_end() && self.wish.is_none() && !self.halting;
+            let arrived = line.travel().is_at_end() && !line.travel().is_halted();
             self.line = None;
             self.done = arrived;
             for id in &self.axes {

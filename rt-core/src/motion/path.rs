@@ -44,6 +44,14 @@ impl Travel {
 
     fn change_speed(&mut self, speed: f64) {
         let now = self.state();
+        let before = self.speed;
+        self.speed = speed;
+        // Slowing to the end already, or a move too short for either limit: there is nothing to plan.
+        let peak = self.profile.peak();
+        let is_free = peak < before && peak <= speed && now.velocity <= speed;
+        if is_free || self.profile.is_slowing_to_its_end(seconds(self.elapsed_ns)) {
+            return;
+        }
         let limits = Limits { velocity: speed, ..self.limits };
         let planned = if speed > 0.0 {
             Profile::moving_to_rest(now, self.length, limits)
@@ -55,7 +63,6 @@ impl Travel {
             self.profile = profile;
             self.elapsed_ns = 0;
         }
-        self.speed = speed;
     }
 
     /// To rest at once, unless that is at the end anyway.
@@ -87,6 +94,12 @@ impl Travel {
     pub fn is_over(&self) -> bool {
         let over = seconds(self.elapsed_ns) >= self.profile.duration();
         over && (self.halting || self.is_at_end())
+    }
+
+    /// It was told to come to rest before the end.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        self.halting
     }
 
     /// It has arrived.

@@ -55,6 +55,10 @@ pub struct Profile {
     pieces: [Piece; PIECES_MAX],
     duration: f64,
     end: State,
+    /// Velocity that a move keeps, or turns at if it is short.
+    peak: f64,
+    /// When a move begins to slow down to its end, s; infinite for a change of velocity.
+    slowing_from: f64,
 }
 
 /// Bisections for the peak velocity of a move that starts in motion: what they leave is below 2⁻³² of the velocity limit and is
@@ -68,7 +72,8 @@ impl Profile {
     #[must_use]
     pub fn resting(position: f64) -> Self {
         let end = State { position, ..State::default() };
-        Self { pieces: [Piece { start: end, ..Piece::default() }; PIECES_MAX], duration: 0.0, end }
+        let pieces = [Piece { start: end, ..Piece::default() }; PIECES_MAX];
+        Self { pieces, duration: 0.0, end, peak: 0.0, slowing_from: f64::INFINITY }
     }
 
     /// From `start` to `velocity`, which is then held.
@@ -118,6 +123,18 @@ impl Profile {
         Some(builder.finish())
     }
 
+    /// Velocity that a move keeps, or turns at if it is short; 0 for a change of velocity.
+    #[must_use]
+    pub fn peak(&self) -> f64 {
+        self.peak
+    }
+
+    /// Whether a move is, `time` s after its start, slowing down to its end as hard as it may.
+    #[must_use]
+    pub fn is_slowing_to_its_end(&self, time: f64) -> bool {
+        time >= self.slowing_from
+    }
+
     /// Until the end, s.
     #[must_use]
     pub fn duration(&self) -> f64 {
@@ -153,11 +170,21 @@ struct Builder {
     pieces: [Piece; PIECES_MAX],
     used: usize,
     state: State,
+    duration: f64,
+    peak: f64,
+    slowing_from: f64,
 }
 
 impl Builder {
     fn new(start: State) -> Self {
-        Self { pieces: [Piece::default(); PIECES_MAX], used: 0, state: start }
+        Self {
+            pieces: [Piece::default(); PIECES_MAX],
+            used: 0,
+            state: start,
+            duration: 0.0,
+            peak: 0.0,
+            slowing_from: f64::INFINITY,
+        }
     }
 
     fn push(&mut self, duration: f64, jerk: f64) {
@@ -166,6 +193,7 @@ impl Builder {
         {
             *piece = Piece { duration, jerk, start: self.state };
             self.used += 1;
+            self.duration += duration;
             self.state = self.state.after(duration, jerk);
         }
     }
@@ -187,13 +215,20 @@ impl Builder {
         if peak > 0.0 {
             self.push(cruise / peak, 0.0);
         }
+        self.peak = peak;
+        self.slowing_from = self.duration;
         self.change_velocity(0.0, limits);
         self.state.position = target;
     }
 
     fn finish(self) -> Profile {
-        let duration = self.pieces.iter().map(|piece| piece.duration).sum();
-        Profile { pieces: self.pieces, duration, end: self.state }
+        Profile {
+            pieces: self.pieces,
+            duration: self.duration,
+            end: self.state,
+            peak: self.peak,
+            slowing_from: self.slowing_from,
+        }
     }
 }
 

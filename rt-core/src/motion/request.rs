@@ -1,6 +1,6 @@
 //! Which requests are taken, and what they ask.
 
-use super::single::{Mode, Wish};
+use super::single::Wish;
 use super::{Group, LineWish, Motion};
 use crate::axis::Axis;
 use crate::plan::{AxisId, GroupId};
@@ -39,7 +39,7 @@ pub enum Refused {
 pub(super) fn target(start: Nano, target: Option<Nano>, axis: &Axis) -> Nano {
     let Some(target) = target else { return start };
     let Some(wrap) = axis.plan().wrap.filter(|wrap| *wrap > Nano::ZERO) else { return target };
-    let ahead = target.0.saturating_sub(start.0).rem_euclid(wrap.0);
+    let ahead = target.0.saturating_sub(start.0).rem_euclid(wrap.0); // integer
     let way = if ahead > wrap.0 / 2 { ahead - wrap.0 } else { ahead };
     Nano(start.0.saturating_add(way))
 }
@@ -85,13 +85,9 @@ impl Motion {
         is_ready(id, axis)?;
         let most = axis.plan().limits.velocity;
         let velocity = Nano(velocity.0.clamp(-most.0, most.0));
-        let index = usize::from(id.0);
-        let single = self.singles.get_mut(index).ok_or(Refused::Unknown)?;
-        if let Mode::Turning { target, .. } = &mut single.mode {
-            *target = velocity;
-            single.wish = None;
-            single.done = false;
-            return Ok(());
+        let single = self.singles.get_mut(usize::from(id.0)).ok_or(Refused::Unknown)?;
+        if single.aim(velocity) {
+            return self.leave_group(id);
         }
         self.wish(id, Wish::Turn { velocity })
     }
@@ -169,7 +165,6 @@ impl Motion {
         for axis in &group.axes {
             if let Some(single) = self.singles.get_mut(usize::from(axis.0)) {
                 single.wish = None;
-                single.done = false;
                 single.halt();
             }
         }
@@ -180,7 +175,11 @@ impl Motion {
         let single = self.singles.get_mut(usize::from(id.0)).ok_or(Refused::Unknown)?;
         single.halt();
         single.wish = Some(wish);
-        single.done = false;
+        self.leave_group(id)
+    }
+
+    /// What the group of an axis was asked is replaced by what the axis was.
+    fn leave_group(&mut self, id: AxisId) -> Result<(), Refused> {
         let group = self.group_of(id)?;
         group.wish = None;
         group.halting = false;

@@ -47,12 +47,14 @@ pub(super) struct Single {
     pub(super) position: Nano,
     pub(super) mode: Mode,
     pub(super) wish: Option<Wish>,
+    /// It comes to rest because something else was asked: that rest is not what makes it done.
+    ending: bool,
     pub(super) done: bool,
 }
 
 impl Single {
     pub(super) const IDLE: Self =
-        Self { position: Nano::ZERO, mode: Mode::Rest, wish: None, done: false };
+        Self { position: Nano::ZERO, mode: Mode::Rest, wish: None, ending: false, done: false };
 
     pub(super) fn is_resting(&self) -> bool {
         matches!(self.mode, Mode::Rest)
@@ -78,11 +80,14 @@ impl Single {
     pub(super) fn abandon(&mut self, axis: &Axis) {
         self.mode = Mode::Rest;
         self.wish = None;
+        self.ending = false;
         self.position = if axis.is_enabled() { axis.commanded_position() } else { axis.position() };
     }
 
     /// Comes to rest by itself; what is on the line is the group's business.
     pub(super) fn halt(&mut self) {
+        self.done = false;
+        self.ending = !self.is_resting();
         match &mut self.mode {
             Mode::Rest | Mode::OnLine => {}
             Mode::Moving(line) => line.halt(),
@@ -93,12 +98,23 @@ impl Single {
         }
     }
 
+    /// Turns at another velocity, if it turns.
+    pub(super) fn aim(&mut self, velocity: Nano) -> bool {
+        let Mode::Turning { target, .. } = &mut self.mode else { return false };
+        *target = velocity;
+        self.wish = None;
+        self.ending = false;
+        self.done = false;
+        true
+    }
+
     /// Begins what it wishes, once it rests.
     pub(super) fn begin(&mut self, axis: &mut Axis, now: u64) {
         if !self.is_resting() {
             return;
         }
         let Some(wish) = self.wish.take() else { return };
+        self.ending = false;
         let limits = axis.plan().limits;
         match wish {
             Wish::Move { target, velocity } => {
@@ -148,7 +164,7 @@ impl Single {
                 self.position = turn.advance(cycle.period_ns, allowed);
                 let steady = turn.is_steady() && allowed == *target;
                 let over = turn.is_resting() && *target == Nano::ZERO;
-                self.done = steady && self.wish.is_none();
+                self.done = steady && !self.ending;
                 if over {
                     self.rest(axis, true);
                 }
@@ -181,7 +197,8 @@ impl Single {
     pub(super) fn rest(&mut self, axis: &mut Axis, done: bool) {
         self.mode = Mode::Rest;
         axis.apply(AxisEvent::Done);
-        self.done = done && self.wish.is_none() && axis.state() == AxisState::Standstill;
+        self.done = done && !self.ending && axis.state() == AxisState::Standstill;
+        self.ending = false;
     }
 }
 

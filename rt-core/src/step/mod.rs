@@ -173,7 +173,7 @@ impl<P: Program> Core<P> {
             shutdown: self.ending != Ending::No,
         };
         let ran = self.control.machine() == Machine::Run;
-        let outcome = self.control.update(signals, &situation, log);
+        let outcome = self.control.update(|signal| facts.value(signal), &situation, log);
         self.trips.judge(ran, self.interlocks.groups(), &self.axes, &self.facts, log);
         self.apply(&outcome);
     }

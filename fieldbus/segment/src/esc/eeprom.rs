@@ -26,6 +26,11 @@ impl Eeprom {
         Self { image, flags, busy_ns, busy_until: 0, busy_command: 0, error: 0 }
     }
 
+    /// Processor interface and controller configuration (0x0140, 0x0141) as stored.
+    pub(crate) fn pdi_control(&self) -> u16 {
+        u16_at(&self.image, 0)
+    }
+
     /// Configured station alias as stored.
     pub(crate) fn alias(&self) -> u16 {
         u16_at(&self.image, 8)
@@ -61,7 +66,7 @@ impl Eeprom {
             }
         }
         self.busy_command = command;
-        self.busy_until = now + self.busy_ns;
+        self.busy_until = now.saturating_add(self.busy_ns);
     }
 
     fn read(&self, registers: &mut [u8], word: usize) {

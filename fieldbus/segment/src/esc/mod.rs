@@ -172,6 +172,7 @@ impl Esc {
         self.set(0x0008, &(description.features | dc_features).to_le_bytes());
         self.set(0x0012, &self.eeprom.alias().to_le_bytes());
         self.set(0x0100, &[0x01, 0, 0, 0]);
+        self.set(0x0140, &self.eeprom.pdi_control().to_le_bytes());
         self.set(0x0400, &2_498_u16.to_le_bytes());
         self.set(0x0410, &1_000_u16.to_le_bytes());
         self.set(0x0420, &1_000_u16.to_le_bytes());

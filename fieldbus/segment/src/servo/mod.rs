@@ -316,10 +316,12 @@ impl Servo {
         let (had, has) = (self.state.has_power(), state.has_power());
         if !had && has {
             self.motion = Motion::hold(self.feedback.position_counts);
-            self.follow_from = now + self.options.brake.map_or(0, |brake| brake.release_ns);
+            let release = self.options.brake.map_or(0, |brake| brake.release_ns);
+            self.follow_from = now.saturating_add(release);
         }
         if had && !has && braked {
-            self.power_until = now + self.options.brake.map_or(0, |brake| brake.engage_ns);
+            let engage = self.options.brake.map_or(0, |brake| brake.engage_ns);
+            self.power_until = now.saturating_add(engage);
         }
         self.disabling = None;
         self.homing = (self.homing.0 && has, self.homing.1 && has);

@@ -195,3 +195,35 @@ fn a_camera_out_of_range_is_refused() {
     assert_eq!(refused(CameraPlan { zones: vec![2], ..camera() }), "zones");
     assert_eq!(refused(CameraPlan { noise_mm: f64::NAN, ..camera() }), "noise_mm");
 }
+
+#[test]
+fn a_zone_counts_as_occupied_as_far_as_the_camera_may_be_wrong() {
+    // Given a person who stands 315 mm beside the zone and reaches 300 mm, seen with an
+    // uncertainty of 30 mm,
+    let mut plan = plan(1);
+    let path = &mut plan.persons[0].path;
+    path.iter_mut().for_each(|waypoint| waypoint.at.x = -315.0);
+    path[0].dwell_ns = 8 * S;
+    let mut world = World::new(plan, 0).unwrap();
+    run(&mut world, 2 * S);
+    let all = datagrams(&mut world, 8 * S);
+    let occupied = all.iter().filter(|(_, bytes)| u32_at(bytes, OCCUPIED) & 1 == 1).count();
+    // then the zone is free in truth, and the camera does not say so but for its noise.
+    assert!(!world.zone_occupied(0));
+    assert!(occupied * 10 > all.len() * 8, "{occupied} of {}", all.len());
+}
+
+#[test]
+fn more_persons_than_objects_still_occupy_and_do_no_harm() {
+    let mut plan = plan(1);
+    let mut person = plan.persons[0].clone();
+    person.path.truncate(1);
+    person.path[0].at.x = 500.0;
+    person.path[0].dwell_ns = 10 * S;
+    plan.persons = vec![person; 20];
+    let mut world = World::new(plan, 0).unwrap();
+    run(&mut world, 2 * S);
+    let (_, last) = datagrams(&mut world, 3 * S).pop().unwrap();
+    assert_eq!((last[OBJECTS], u32_at(&last, OCCUPIED)), (16, 1));
+    assert!(crc_good(&last) && last[48 + 15 * 24..432].iter().any(|&byte| byte != 0));
+}

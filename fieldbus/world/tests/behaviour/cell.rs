@@ -122,11 +122,14 @@ fn parts_keep_their_spacing_and_fall_off_the_end() {
     let mut machine = Machine::new(5);
     machine.go(BELT, 3_000.0, |_| false);
     let parts = machine.world.parts(0).unwrap();
-    // First at 50, then each 300 to 340 on: 9 or 10 on 3000 mm; those that have gone 1000 mm are lost.
+    // First at 50, then each 300 to 340 on: 9 or 10 on 3000 mm; those that have gone 1000 mm are
+    // lost.
     assert!((9..=10).contains(&parts.spawned), "{parts:?}");
     assert!((6..=7).contains(&parts.ran_off), "{parts:?}");
     let places: Vec<f64> = machine.world.part_positions(0).collect();
-    assert!(places.windows(2).all(|pair| (300.0..=340.0).contains(&(pair[0] - pair[1]))));
+    let spacings: Vec<f64> = places.windows(2).map(|pair| pair[0] - pair[1]).collect();
+    assert!(spacings.iter().all(|spacing| (300.0..=340.0).contains(spacing)));
+    assert!((spacings[0] - spacings[1]).abs() > 0.01, "they vary: {spacings:?}");
     machine.balance();
 }
 
@@ -199,15 +202,43 @@ fn a_press_lasts_as_long_as_the_script_says_and_inverts_a_closed_circuit() {
 }
 
 #[test]
+fn an_action_out_of_the_blue_works_at_once_and_one_on_nothing_does_nothing() {
+    let mut world = World::new(plan(1), 0).unwrap();
+    run(&mut world, 100 * MS);
+    world.act(Action::Pulse { source: RESET, duration_ns: 50 * MS });
+    world.act(Action::DriveFault { axis: X, code: 0x7305 });
+    world.act(Action::SetSource { source: 99, on: true });
+    world.act(Action::FrictionScale { axis: 99, factor: f64::NAN });
+    assert!(world.input(RESET));
+    assert_eq!(world.servo_feedback(X).fault_code, 0x7305);
+    run(&mut world, 49 * MS);
+    assert!(world.input(RESET));
+    run(&mut world, MS);
+    assert!(!world.input(RESET), "the press is over");
+}
+
+#[test]
+fn an_event_sends_a_person_in() {
+    let mut plan = plan(1);
+    plan.persons[0].start_ns = None;
+    plan.events = vec![Event { at_ns: 2 * S, action: Action::PersonStart { person: 0 } }];
+    let mut world = World::new(plan, 0).unwrap();
+    run(&mut world, 2 * S - TICK_NS);
+    assert_eq!(world.person(0), None);
+    run(&mut world, 2 * S);
+    assert!(world.person(0).is_some_and(|person| person.at.x > 300.0));
+}
+
+#[test]
 fn bus_faults_are_handed_on_in_order_when_they_are_due() {
     let event = |at_ns, action| Event { at_ns, action: Action::Bus(action) };
-    let down = BusAction::LinkDown { position: 2 };
+    let down = BusAction::LinkDown { after: Some(2) };
     let refuse = BusAction::RefuseOp { position: 1, al_status_code: 0x1B };
     let plan = WorldPlan {
         events: vec![
             event(S, down),
             event(S, refuse),
-            event(2 * S, BusAction::LinkUp { position: 2 }),
+            event(2 * S, BusAction::LinkUp { after: Some(2) }),
         ],
         ..WorldPlan::default()
     };
@@ -219,7 +250,7 @@ fn bus_faults_are_handed_on_in_order_when_they_are_due() {
     assert_eq!(world.take_bus_action(), Some(refuse));
     assert_eq!(world.take_bus_action(), None);
     run(&mut world, S);
-    assert_eq!(world.take_bus_action(), Some(BusAction::LinkUp { position: 2 }));
+    assert_eq!(world.take_bus_action(), Some(BusAction::LinkUp { after: Some(2) }));
 }
 
 #[test]
@@ -255,4 +286,31 @@ fn a_call_that_comes_late_is_caught_up_and_more_than_a_second_is_skipped() {
     assert_eq!((world.now(), world.skipped_ns()), (500 * MS, 0));
     world.advance(10 * S);
     assert_eq!((world.now(), world.skipped_ns()), (10 * S, 8_500 * MS));
+}
+
+#[test]
+fn a_zone_is_occupied_by_whoever_reaches_into_it() {
+    for (x, occupied) in [(-290.0, true), (-310.0, false)] {
+        let mut plan = plan(1);
+        plan.persons[0].path.truncate(1);
+        plan.persons[0].path[0].at.x = x;
+        plan.persons[0].path[0].dwell_ns = 10 * S;
+        let mut world = World::new(plan, 0).unwrap();
+        run(&mut world, 2 * S);
+        assert_eq!(world.zone_occupied(0), occupied, "at {x}, with a reach of 300");
+    }
+}
+
+#[test]
+fn travel_adds_up_in_both_directions() {
+    let mut machine = Machine::new(1);
+    let since = machine.world.now();
+    machine.go(X, 50.0, |_| false);
+    machine.go(X, 20.0, |_| false);
+    let view = machine.world.axis(X).unwrap();
+    assert!((view.position - 20.0).abs() < 0.1);
+    assert!((view.travel - 80.0).abs() < 1.0, "{} mm", view.travel);
+    let told = machine.world.travel_since(X, since).unwrap();
+    assert!((told - view.travel).abs() < 0.1);
+    assert_eq!(machine.world.travel_since(99, since), None);
 }

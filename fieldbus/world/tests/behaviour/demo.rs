@@ -72,7 +72,8 @@ fn axes() -> Vec<AxisPhysics> {
     nominals.iter().map(AxisPhysics::from_nominal).collect()
 }
 
-/// Person from outside into zone 0 (0 ..= 1000 square) and out again, every 12 s. Zone 1 is only half in view.
+/// Person from outside into zone 0 (0 ..= 1000 square) and out again, every 12 s. Zone 1 is only
+/// half in view.
 pub(crate) fn plan(seed: u64) -> WorldPlan {
     let waypoint = |x, dwell_ns| Waypoint { at: Point::new(x, 500.0), dwell_ns };
     let square = |x: f64| Area::rectangle(Point::new(x, 0.0), Point::new(x + 1_000.0, 1_000.0));

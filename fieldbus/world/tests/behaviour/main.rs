@@ -10,6 +10,7 @@ mod camera;
 mod cell;
 mod demo;
 mod determinism;
+mod gravity;
 mod mechanics;
 mod rig;
 mod sensing;

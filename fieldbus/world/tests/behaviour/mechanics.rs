@@ -1,122 +1,8 @@
-//! Gravity, brake, friction, energy, hard stops: what the twin does not know.
+//! Friction, coupling, energy, hard stops: what the twin does not know.
 
+use crate::gravity::{BRAKE, position, vertical};
 use crate::rig::{MS, S, counts, hold, run, world};
-use world::{
-    Action, AxisPhysics, Brake, BrakeOutput, Event, Friction, Nominal, ServoDrive, TICK_NS, World,
-    WorldPlan,
-};
-
-const BRAKE: Brake = Brake { holding_nm: 1.6, engage_ns: 40 * MS, release_ns: 25 * MS };
-/// g at the motor shaft, 0.5 N m on 1.2e-4 kg m²: rad / s².
-const GRAVITY_NM: f64 = 0.5;
-
-fn vertical() -> AxisPhysics {
-    AxisPhysics::from_nominal(&Nominal {
-        gravity_nm: GRAVITY_NM,
-        brake: Some(BRAKE),
-        start_position: 300.0,
-        ..Nominal::default()
-    })
-}
-
-fn position(world: &World) -> f64 {
-    world.axis(0).unwrap().position
-}
-
-#[test]
-fn a_vertical_load_is_held_by_the_drive_against_gravity() {
-    let axis = vertical();
-    let mut world = world(&[axis]);
-    world.servo_command(0, &hold(&axis, 300.0));
-    run(&mut world, 2 * S);
-    assert!((position(&world) - 300.0).abs() < 0.1);
-    assert!(!world.axis(0).unwrap().brake_holds);
-    // The torque is gravity's, but for what friction takes over.
-    let torque = f64::from(world.servo_feedback(0).torque_permille) * 1e-3 * axis.rated_torque_nm;
-    assert!((torque - GRAVITY_NM).abs() < 0.11, "{torque} N m");
-}
-
-#[test]
-fn a_closed_brake_holds_without_power() {
-    let axis = vertical();
-    let mut world = world(&[axis]);
-    run(&mut world, S);
-    let settled = position(&world);
-    run(&mut world, 60 * S);
-    assert!((settled - 300.0).abs() < 0.2);
-    assert!((position(&world) - settled).abs() < 1e-6, "creeps from {settled}");
-    assert!(world.axis(0).unwrap().brake_holds);
-}
-
-#[test]
-fn an_overloaded_brake_slips_as_the_excess_says() {
-    // Given a brake of 0.3 N m under 0.5 N m, and friction of 0.08 N m,
-    let weak = Brake { holding_nm: 0.3, ..BRAKE };
-    let axis = AxisPhysics { brake: Some(weak), ..vertical() };
-    let mut world = world(&[axis]);
-    run(&mut world, 200 * MS);
-    // then it falls with what is left: 0.12 N m over the inertia (less viscous friction).
-    let expected = 0.5 * (0.12 / 1.2e-4) * 0.2 * 0.2 * axis.units_per_radian;
-    let fallen = 300.0 - position(&world);
-    assert!((fallen / expected - 1.0).abs() < 0.15, "{fallen} mm, {expected} expected");
-}
-
-/// From power off to standstill, mm, with the brake commanded `early_ns` before.
-fn sag(early_ns: u64) -> f64 {
-    let axis = vertical();
-    let mut world = world(&[axis]);
-    world.servo_command(0, &hold(&axis, 300.0));
-    run(&mut world, 2 * S);
-    let before = position(&world);
-    world.servo_command(0, &ServoDrive { brake_released: false, ..hold(&axis, 300.0) });
-    run(&mut world, early_ns);
-    world.servo_command(0, &ServoDrive::default());
-    run(&mut world, S);
-    before - position(&world)
-}
-
-#[test]
-fn a_vertical_axis_sags_by_free_fall_during_the_brake_delay() {
-    // Torque and brake go at once: it falls for 40 ms under gravity less friction, then the brake stops it.
-    let acceleration = (GRAVITY_NM - 0.08) / 1.2e-4;
-    let falling = 0.5 * acceleration * 0.04 * 0.04;
-    let velocity = acceleration * 0.04;
-    let braking = 0.5 * velocity * velocity / ((BRAKE.holding_nm - GRAVITY_NM + 0.08) / 1.2e-4);
-    let expected = (falling + braking) * 10.0 / std::f64::consts::TAU;
-    let measured = sag(0);
-    assert!((measured / expected - 1.0).abs() < 0.1, "{measured} mm, {expected} expected");
-}
-
-#[test]
-fn a_brake_that_closes_before_power_goes_keeps_the_load() {
-    let kept = sag(50 * MS);
-    assert!(kept.abs() < 0.1, "{kept} mm");
-    assert!(sag(20 * MS) > 0.5, "20 ms are not enough for this brake");
-}
-
-#[test]
-fn a_brake_on_a_terminal_output_follows_that_output_late() {
-    let axis = vertical();
-    let plan = WorldPlan {
-        axes: vec![axis],
-        outputs: 1,
-        brake_outputs: vec![BrakeOutput { axis: 0, output: 0 }],
-        ..WorldPlan::default()
-    };
-    let mut world = World::new(plan, 0).unwrap();
-    world.set_output(0, true);
-    run(&mut world, 24 * MS);
-    assert!(world.axis(0).unwrap().brake_holds);
-    run(&mut world, 3 * MS);
-    assert!(!world.axis(0).unwrap().brake_holds, "released 25 ms after the output");
-    // The drive's own brake output has no say.
-    world.servo_command(0, &hold(&axis, 300.0));
-    world.set_output(0, false);
-    run(&mut world, 38 * MS);
-    assert!(!world.axis(0).unwrap().brake_holds);
-    run(&mut world, 4 * MS);
-    assert!(world.axis(0).unwrap().brake_holds, "engaged 40 ms after the output");
-}
+use world::{Action, AxisPhysics, Event, Friction, Nominal, ServoDrive, TICK_NS, World, WorldPlan};
 
 /// Standstills and stretches of motion of the load while the motor creeps at 0.5 mm/s for 2 s.
 fn stutter(friction: Friction) -> (u32, u32) {
@@ -190,7 +76,8 @@ fn friction_and_payload_change_when_the_scenario_says() {
 
 #[test]
 fn cogging_makes_the_torque_ripple_as_often_as_the_motor_has_teeth() {
-    // Given an axis that goes at one revolution a second, slow enough for the loops to fight the ripple,
+    // Given an axis that goes at one revolution a second, slow enough for the loops to fight the
+    // ripple,
     let crossings = |cogging_nm: f64| {
         let base = AxisPhysics::from_nominal(&Nominal::default());
         let axis = AxisPhysics { cogging_nm, cogging_per_revolution: 12, ..base };
@@ -221,7 +108,8 @@ fn cogging_makes_the_torque_ripple_as_often_as_the_motor_has_teeth() {
 
 #[test]
 fn energy_comes_from_the_motor_alone() {
-    // Given an axis that is driven about, let go and comes to rest, then never is there more energy in it than the motor put in.
+    // Given an axis that is driven about, let go and comes to rest, then never is there more
+    // energy in it than the motor put in.
     for seed in 0..8 {
         let axis = AxisPhysics::from_nominal(&Nominal {
             gravity_nm: 0.1,
@@ -262,23 +150,140 @@ fn an_unpowered_axis_loses_its_energy_and_stands() {
     let rest = world.axis(0).unwrap();
     assert!(rest.energy < 1e-3 * moving && rest.velocity.abs() < 1e-3);
     let coasted = world.travel_since(0, cut).unwrap();
-    // From 251 rad/s with 0.08 N m and some viscous friction on 1.2e-4 kg m²: half a second, some 70 mm.
+    // From 251 rad/s with 0.08 N m and some viscous friction on 1.2e-4 kg m²: half a second, some
+    // 70 mm.
     assert!((40.0..90.0).contains(&coasted), "{coasted} mm");
     assert_eq!(world.travel_since(0, world.now()), Some(0.0));
 }
 
 #[test]
 fn a_hard_stop_stops_even_at_full_torque() {
-    let axis = AxisPhysics::from_nominal(&Nominal::default());
-    let mut world = world(&[axis]);
-    world.servo_command(0, &hold(&axis, -200.0));
-    let mut furthest = 0.0_f64;
-    for _ in 0..16_000 {
-        world.advance(world.now() + TICK_NS);
-        furthest = furthest.min(position(&world));
+    for (target, place, sign) in [(-200.0, -10.0, -1.0), (900.0, 610.0, 1.0)] {
+        let axis = AxisPhysics::from_nominal(&Nominal {
+            start_position: if sign > 0.0 { 600.0 } else { 0.0 },
+            ..Nominal::default()
+        });
+        let mut world = world(&[axis]);
+        world.servo_command(0, &hold(&axis, target));
+        let mut deepest = f64::NEG_INFINITY;
+        for _ in 0..16_000 {
+            world.advance(world.now() + TICK_NS);
+            deepest = deepest.max((position(&world) - place) * sign);
+        }
+        assert!((0.0..5.0).contains(&deepest), "{deepest} mm deep");
+        let rest = (position(&world) - place) * sign;
+        assert!((0.0..0.5).contains(&rest), "rests {rest} mm deep");
     }
-    assert!((-15.0..-10.0).contains(&furthest), "{furthest}");
-    assert!((position(&world) + 10.0).abs() < 0.5, "rests on the stop at {}", position(&world));
+}
+
+/// A load that hangs on a closed brake, without play and friction, suddenly weighs half as much
+/// again: how far it sinks, and then each tick how far it is from where it comes to rest, mm.
+fn swinging(damping: f64) -> (AxisPhysics, f64, Vec<f64>) {
+    let nominal = Nominal {
+        gravity_nm: 0.5,
+        coulomb_nm: 0.0,
+        viscous_nms: 0.0,
+        brake: Some(BRAKE),
+        start_position: 300.0,
+        ..Nominal::default()
+    };
+    let base = AxisPhysics::from_nominal(&nominal);
+    let damping_nms = base.damping_nms * damping;
+    let axis = AxisPhysics { backlash_rad: 0.0, damping_nms, ..base };
+    let plan = WorldPlan {
+        axes: vec![axis],
+        events: vec![Event { at_ns: S, action: Action::PayloadScale { axis: 0, factor: 1.5 } }],
+        ..WorldPlan::default()
+    };
+    let mut world = World::new(plan, 0).unwrap();
+    run(&mut world, S);
+    let before = position(&world);
+    let mut places: Vec<f64> = (0..8_000)
+        .map(|_| {
+            world.advance(world.now() + TICK_NS);
+            position(&world)
+        })
+        .collect();
+    let rest = places[7_999];
+    places.iter_mut().for_each(|place| *place -= rest);
+    (axis, before - rest, places)
+}
+
+#[test]
+fn the_load_swings_on_its_coupling_and_calms_down() {
+    let (axis, sunk, places) = swinging(1.0);
+    // It sinks by what coupling and brake give,
+    let brake_stiffness = axis.motor_inertia_kgm2 * 900.0 * 900.0;
+    let give = 0.25 / axis.stiffness_nm_per_rad + 0.25 / brake_stiffness;
+    assert!((sunk / (give * axis.units_per_radian) - 1.0).abs() < 0.02, "{sunk} mm");
+    // swings below the 98 Hz that the coupling alone would have with this load,
+    let most = |from: usize, to: usize| {
+        places[from..to].iter().fold(0.0_f64, |most, place| most.max(place.abs()))
+    };
+    let down = places.iter().position(|&place| place < 0.0).unwrap();
+    let up = down + places[down..].iter().position(|&place| place > 0.0).unwrap();
+    let hertz = 0.5 / (125e-6 * (up - down) as f64);
+    assert!((70.0..98.0).contains(&hertz), "{hertz} Hz");
+    assert!(most(down, up) > 0.3 * sunk, "it overshoots");
+    // and has calmed down after 100 ms; without the damping of the coupling it takes longer.
+    assert!(most(800, 880) < 0.02 * sunk, "{} of {sunk} mm", most(800, 880));
+    let (_, _, loose) = swinging(0.0);
+    let later = loose[240..320].iter().fold(0.0_f64, |most, place| most.max(place.abs()));
+    assert!(later > 1.2 * most(240, 320), "{later} mm against {}", most(240, 320));
+}
+
+#[test]
+fn play_is_lost_at_a_reversal() {
+    let lost = |backlash_rad: f64| {
+        let nominal = Nominal { coulomb_nm: 0.02, ..Nominal::default() };
+        let axis = AxisPhysics { backlash_rad, ..AxisPhysics::from_nominal(&nominal) };
+        let mut world = world(&[axis]);
+        let mut ends = [0.0; 2];
+        for (end, to) in ends.iter_mut().zip([2.0, 1.0]) {
+            let from = if to > 1.5 { 0.0 } else { 2.0 };
+            for tick in 0..8_000_u32 {
+                let place = from + (to - from) * f64::from(tick) / 8_000.0;
+                world.servo_command(0, &hold(&axis, place));
+                world.advance(world.now() + TICK_NS);
+            }
+            let encoder = world.servo_feedback(0).position_counts as f64 / counts(&axis, 1.0);
+            *end = encoder - position(&world);
+        }
+        (ends[0] - ends[1]) / axis.units_per_radian
+    };
+    let more = lost(0.05) - lost(0.0);
+    assert!((more - 0.05).abs() < 0.002, "{more} rad");
+}
+
+#[test]
+fn payload_makes_the_load_heavier_to_accelerate() {
+    let speed = |factor: f64| {
+        let axis = AxisPhysics::from_nominal(&Nominal { coulomb_nm: 0.0, ..Nominal::default() });
+        let plan = WorldPlan {
+            axes: vec![axis],
+            events: vec![Event { at_ns: 0, action: Action::PayloadScale { axis: 0, factor } }],
+            ..WorldPlan::default()
+        };
+        let mut world = World::new(plan, 0).unwrap();
+        let push = ServoDrive { torque_limit_permille: 300, ..hold(&axis, 500.0) };
+        world.servo_command(0, &push);
+        run(&mut world, 50 * MS);
+        world.axis(0).unwrap().velocity
+    };
+    // Twice the load is 1.45 times the inertia.
+    let ratio = speed(1.0) / speed(2.0);
+    assert!((ratio - 1.45).abs() < 0.03, "{ratio}");
+}
+
+#[test]
+fn the_position_loop_never_asks_for_more_than_the_largest_velocity() {
+    let mut axis = AxisPhysics::from_nominal(&Nominal::default());
+    axis.drive.velocity_max_rad_per_s = 100.0;
+    let mut world = world(&[axis]);
+    world.servo_command(0, &hold(&axis, 500.0));
+    run(&mut world, 400 * MS);
+    let velocity = world.axis(0).unwrap().velocity / axis.units_per_radian;
+    assert!((velocity - 100.0).abs() < 2.0, "{velocity} rad/s");
 }
 
 #[test]

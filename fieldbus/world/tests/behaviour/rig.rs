@@ -1,4 +1,5 @@
-//! A drive firmware for tests: targets at 1 kHz, interpolated to the tick as a CiA 402 drive does, along a jerk-limited profile.
+//! A drive firmware for tests: targets at 1 kHz, interpolated to the tick as a CiA 402 drive does,
+//! along a jerk-limited profile.
 
 use world::{AxisPhysics, ServoDrive, TICK_NS, World, WorldPlan};
 
@@ -35,7 +36,8 @@ pub(crate) fn run(world: &mut World, ns: u64) {
     }
 }
 
-/// A rest-to-rest move in S-shape (phases of constant jerk), long enough to reach velocity and acceleration.
+/// A rest-to-rest move in S-shape (phases of constant jerk), long enough to reach velocity and
+/// acceleration.
 #[derive(Clone, Copy)]
 pub(crate) struct Move {
     pub(crate) from: f64,

@@ -68,7 +68,8 @@ fn the_encoder_is_quantised() {
     let nominal = Nominal { counts_per_revolution: 2_000, ..Nominal::default() };
     let axis = AxisPhysics::from_nominal(&nominal);
     let mut world = world(&[axis]);
-    // 2000 counts on 10 mm: the encoder says the place within one count of 5 µm and the twist of the coupling.
+    // 2000 counts on 10 mm: the encoder says the place within one count of 5 µm and the twist of
+    // the coupling.
     let mut places = std::collections::BTreeSet::new();
     drive(&mut world, &axis, 0.0, 1.0, 1.0, |world| {
         let counts = world.servo_feedback(0).position_counts;
@@ -129,4 +130,54 @@ fn a_scripted_drive_fault_shows_until_it_is_taken_away() {
     assert_eq!(world.servo_feedback(0).fault_code, 0x4310);
     run(&mut world, S);
     assert_eq!(world.servo_feedback(0).fault_code, 0);
+}
+
+#[test]
+fn a_switch_lets_go_a_little_later_than_it_closes() {
+    let nominal = Nominal { travel: Some((-5.0, 30.0)), ..Nominal::default() };
+    let axis = AxisPhysics { switch_hysteresis: 0.5, ..AxisPhysics::from_nominal(&nominal) };
+    let mut world = world(&[axis]);
+    let hit = |world: &World| world.servo_feedback(0).limit_positive;
+    drive(&mut world, &axis, 0.0, 29.8, 40.0, |_| {});
+    run(&mut world, 300 * MS);
+    assert!(!hit(&world));
+    drive(&mut world, &axis, 29.8, 30.3, 40.0, |_| {});
+    drive(&mut world, &axis, 30.3, 29.8, 40.0, |_| {});
+    run(&mut world, 300 * MS);
+    assert!(hit(&world), "0.2 mm back are not enough");
+    drive(&mut world, &axis, 29.8, 29.2, 40.0, |_| {});
+    run(&mut world, 300 * MS);
+    assert!(!hit(&world));
+}
+
+#[test]
+fn the_reported_torque_is_what_the_drive_believes_of_its_motor() {
+    // Given a motor that makes a fifth less torque of its current than the drive believes,
+    let nominal = Nominal { gravity_nm: 0.5, coulomb_nm: 0.0, ..Nominal::default() };
+    let axis = AxisPhysics { cogging_nm: 0.0, ..AxisPhysics::from_nominal(&nominal) };
+    let weak =
+        AxisPhysics { torque_constant_nm_per_a: axis.torque_constant_nm_per_a * 0.8, ..axis };
+    let holding = |axis: AxisPhysics| {
+        let mut world = world(&[axis]);
+        world.servo_command(0, &hold(&axis, 0.0));
+        run(&mut world, 2 * S);
+        f64::from(world.servo_feedback(0).torque_permille) * 1e-3 * axis.rated_torque_nm
+    };
+    // then it reports more torque for the same load.
+    assert!((holding(axis) - 0.5).abs() < 0.01, "{}", holding(axis));
+    assert!((holding(weak) - 0.625).abs() < 0.01, "{}", holding(weak));
+}
+
+#[test]
+fn the_current_follows_with_its_time_constant() {
+    let mut axis = AxisPhysics::from_nominal(&Nominal::default());
+    axis.drive.current_s = 2e-3;
+    axis.drive.dead_time_ticks = 0;
+    let mut world = world(&[axis]);
+    // A far target saturates the loops from the first tick on: a step of torque.
+    let push = ServoDrive { torque_limit_permille: 1_000, ..hold(&axis, 300.0) };
+    world.servo_command(0, &push);
+    run(&mut world, 2 * MS);
+    let torque = world.servo_feedback(0).torque_permille;
+    assert!((600..=660).contains(&torque), "{torque} ‰ after one time constant");
 }

@@ -115,7 +115,8 @@ fn dead_time_shows_in_the_following_error() {
 
 #[test]
 fn the_derived_loops_are_stable_for_any_sensible_data_sheet() {
-    // Given motors from 50 W to 5 kW with encoders from 12 to 24 bits on screws, belts and rotary tables,
+    // Given motors from 50 W to 5 kW with encoders from 12 to 24 bits on screws, belts and rotary
+    // tables,
     let mut draw = {
         let mut state = 12_345_u64;
         move || {

@@ -1,6 +1,7 @@
 //! Motion over ideal drives: what is commanded is where the axis is one cycle later.
 
 extern crate std;
+mod any;
 mod homing;
 
 use super::*;

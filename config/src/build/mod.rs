@@ -1,0 +1,213 @@
+//! From the sections of the file to the plans, with every check that needs more than one key.
+
+mod axes;
+mod bus;
+mod cell;
+mod cover;
+mod cycle;
+mod model;
+mod names;
+mod program;
+mod safety;
+mod scenario;
+mod sdo;
+mod signals;
+
+use fieldbus::plan::BusPlan;
+use rt_core::plan::{AxisId, MachinePlan};
+
+use crate::cell::VirtualCell;
+use crate::file::File;
+use crate::machine::{Machine, Names, ZoneName};
+use crate::problem::{Problem, Problems};
+
+pub(crate) use cycle::interface_name;
+
+/// What the parts that refer to each other became.
+#[derive(Debug)]
+pub(crate) struct Built<'f> {
+    devices: bus::Devices<'f>,
+    axes: axes::Axes<'f>,
+    vision: safety::Vision<'f>,
+}
+
+/// Checks all of `file`. `None`: there are errors in `problems`.
+pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> Option<Machine> {
+    require(file, problems);
+    let cycle = file.cycle.0.as_ref().and_then(|section| cycle::cycle(section, problems));
+    let period_ns = cycle.map_or(cycle::PERIOD_FALLBACK_NS, |cycle| cycle.period_ns);
+    let bus_section = file.bus.0.as_ref();
+    let devices = bus::devices(&file.subdevice, bus_section, period_ns, problems);
+    let mut built = build(file, devices, period_ns, problems);
+    let dc_section = bus_section.and_then(|section| section.dc.as_ref());
+    let dc = cycle::dc(dc_section, period_ns, problems);
+    startup(&mut built, period_ns, problems);
+    let control = file.control.0.as_ref();
+    let control =
+        control.and_then(|section| safety::control(section, &built.devices.signals, problems));
+    let outputs =
+        safety::outputs(&file.output, &built.axes, &mut built.devices.signals, problems);
+    let scope = safety::Scope {
+        axes: &built.axes,
+        signals: &built.devices.signals,
+        vision: &built.vision,
+        units: &built.devices.units,
+        dc: dc_section.is_some(),
+        overrun: cycle.is_none_or(|cycle| cycle.overrun.demand.is_some()),
+    };
+    let interlocks = safety::interlocks(&file.interlock, &scope, problems);
+    let (program, steps) = program::program(
+        file.program.0.as_ref(),
+        &built.axes,
+        &built.devices.signals,
+        &outputs,
+        problems,
+    );
+    // What could not be read may be what is missing.
+    if problems.lost.is_empty() {
+        cover::check_causes(file, &built, &interlocks, dc_section.is_some(), problems);
+        cover::check_vision(file, &built, &interlocks, problems);
+        cover::check_referenced(&built, &interlocks, &program, problems);
+    }
+    cover::check_buttons(&built, control.as_ref(), &interlocks, problems);
+    let virtual_cell = virtual_cell(file, &built, control.as_ref(), &interlocks, problems);
+    let copies = bus::copies(bus_section, &built.devices, problems);
+    if let (Some(cycle), Some(section)) = (&cycle, &file.cycle.0) {
+        let units = built.devices.units.len();
+        let wire = cycle::wire_time_ns(&built.devices.plans, units, dc.is_some());
+        cycle::check_wire(section, cycle, wire, problems);
+    }
+    let link = cycle::link(file.link.0.as_ref(), problems);
+    let recording = cycle::recording(file.recording.0.as_ref(), problems);
+    if problems.any_error() {
+        return None;
+    }
+    let (identification, cycle, control) = (file.machine.0.as_ref()?, cycle?, control?);
+    let names = self_names(&built, interlocks.names, steps);
+    let hash64 = hash64(&hash);
+    let plan = MachinePlan {
+        period_ns,
+        config_hash: hash64,
+        signal_count: u16::try_from(names.signals.len()).ok()?,
+        axes: built.axes.plans.into_iter().collect::<Option<_>>()?,
+        groups: built.axes.group_plans.into_boxed_slice(),
+        interlocks: interlocks.plans.into_boxed_slice(),
+        streams: built.vision.plans.into_boxed_slice(),
+        outputs: outputs.into_boxed_slice(),
+        control,
+        overrun: cycle.overrun,
+        program,
+    };
+    let bus = BusPlan {
+        period_ns,
+        receive_deadline_ns: cycle.receive_deadline_ns,
+        subdevices: built.devices.plans,
+        sync_units: built.devices.units.names(),
+        signals: built.devices.signals.plans,
+        dc,
+        copies,
+    };
+    Some(Machine {
+        name: identification.name.value.clone(),
+        description: identification.description.clone().unwrap_or_default(),
+        plan,
+        bus,
+        names,
+        cycle,
+        link,
+        virtual_cell,
+        recording,
+        hash,
+        hash64,
+        warnings: Vec::new(),
+    })
+}
+
+/// Sections without which there is no machine. A section that is there but wrong has been reported.
+fn require(file: &File, problems: &mut Problems) {
+    if let Some(machine) = &file.machine.0 {
+        names::check_identifier(&machine.name, problems);
+    }
+    if file.subdevice.is_empty() && problems.lost.is_empty() {
+        let at = file.machine.0.as_ref().map_or(0..1, |machine| machine.name.span.clone());
+        problems.push(
+            Problem::error("missing-key", &at, "there is nothing on the segment")
+                .expected("at least one [[subdevice]]")
+                .found("none")
+                .remedy("describe the devices; `tactus scan` lists what answers"),
+        );
+    }
+}
+
+fn build<'f>(
+    file: &'f File,
+    mut devices: bus::Devices<'f>,
+    period_ns: u64,
+    problems: &mut Problems,
+) -> Built<'f> {
+    let axes = axes::axes(&file.axis, &file.group, &mut devices, problems);
+    let vision = safety::vision(&file.stream, &file.zone, period_ns, problems);
+    Built { devices, axes, vision }
+}
+
+fn startup(built: &mut Built<'_>, period_ns: u64, problems: &mut Problems) {
+    for (place, section) in built.axes.sections.iter().enumerate() {
+        let axis = AxisId(u8::try_from(place).unwrap_or(u8::MAX));
+        let drive = built.axes.drives.get(place).copied().flatten();
+        if let (Some(plan), Some(drive)) = (built.axes.plan(axis), drive) {
+            sdo::add(drive, plan, section, period_ns, &mut built.devices, problems);
+        }
+    }
+}
+
+fn virtual_cell(
+    file: &File,
+    built: &Built<'_>,
+    control: Option<&rt_core::plan::ControlPlan>,
+    interlocks: &safety::Interlocks,
+    problems: &mut Problems,
+) -> VirtualCell {
+    let section = file.r#virtual.0.as_ref();
+    let scenario = file.scenario.0.as_ref();
+    let rest = cell::rest(section, built, problems);
+    let devices = cell::devices(built, &rest, problems);
+    let conveyors = cell::conveyors(section, built, problems);
+    let cameras = cell::cameras(section, built, problems);
+    let mut names = names::Table::new("a person");
+    let persons = cell::persons(section, &mut names, problems);
+    let scope = scenario::Scope { built, persons: &names, cameras: &cameras, rest: &rest };
+    let events = scenario::events(scenario, &scope, problems);
+    let rules = scenario::rules(scenario, &scope, problems);
+    if section.is_some() && problems.lost.is_empty() {
+        cover::check_rest(built, control, interlocks, (&rest, &events), problems);
+    }
+    VirtualCell { devices, conveyors, zones: cell::zones(built), cameras, persons, events, rules }
+}
+
+fn self_names(
+    built: &Built<'_>,
+    interlocks: Vec<crate::machine::InterlockName>,
+    steps: Vec<crate::machine::StepName>,
+) -> Names {
+    let zones = built.vision.sections.iter().zip(&built.vision.zone_at);
+    Names {
+        signals: built.devices.signals.names(),
+        axes: built.axes.names.names(),
+        axis_units: built.axes.units.clone(),
+        groups: built.axes.groups.names(),
+        interlocks,
+        steps,
+        streams: built.vision.streams.names(),
+        zones: zones
+            .filter_map(|(section, at)| {
+                let (stream, bit) = (*at)?;
+                Some(ZoneName { stream: stream.0, bit, name: section.name.value.clone() })
+            })
+            .collect(),
+    }
+}
+
+/// First 8 bytes, little endian.
+pub(crate) fn hash64(hash: &[u8; 32]) -> u64 {
+    hash.iter().take(8).rev().fold(0, |word, byte| (word << 8) | u64::from(*byte))
+}

@@ -1,0 +1,153 @@
+//! The machine file as written: its sections and keys. The comments here are the documentation that `tactus schema` gives to
+//! editors.
+
+pub(crate) mod axis;
+pub(crate) mod bus;
+pub(crate) mod cell;
+pub(crate) mod program;
+pub(crate) mod safety;
+
+use crate::read::{Int, Name, Part, Time, section, word};
+
+section! {
+    /// A machine: cycle, bus, axes, interlocks, vision, program, and the virtual world for running it without hardware.
+    "the machine file" File {
+        /// Who it is.
+        machine: Part<Identification>,
+        /// How the loop is run.
+        cycle: Part<Cycle>,
+        /// What carries the frames; without it: the virtual segment. `--link` on the command line wins.
+        #[schemars(default)]
+        link: Part<Link>,
+        /// Sync units and distributed clocks.
+        bus: Part<bus::Bus>,
+        /// The devices on the segment.
+        subdevice: Vec<bus::SubDevice>,
+        /// Axes, each over one servo drive.
+        #[schemars(default)]
+        axis: Vec<axis::Axis>,
+        /// Axes that move and stop together. Every axis is in exactly one.
+        #[schemars(default)]
+        group: Vec<axis::Group>,
+        /// Reset, start and stop.
+        control: Part<safety::Control>,
+        /// Outputs that are not an axis' own.
+        #[schemars(default)]
+        output: Vec<safety::Output>,
+        /// Cause and effect.
+        #[schemars(default)]
+        interlock: Vec<safety::Interlock>,
+        /// Camera processes.
+        #[schemars(default)]
+        stream: Vec<safety::Stream>,
+        /// Areas that a stream watches.
+        #[schemars(default)]
+        zone: Vec<safety::Zone>,
+        /// The built-in program.
+        #[schemars(default)]
+        program: Part<program::Program>,
+        /// What is kept of a run.
+        #[schemars(default)]
+        recording: Part<Recording>,
+        /// What the virtual cell is made of; ignored at a real machine.
+        #[schemars(default)]
+        r#virtual: Part<cell::Virtual>,
+        /// What happens in the virtual cell; ignored at a real machine.
+        #[schemars(default)]
+        scenario: Part<cell::Scenario>,
+    }
+}
+
+section! {
+    /// Who the machine is.
+    "[machine]" Identification {
+        /// Its name: letters, digits, `-`, `_`. Recordings are called after it.
+        name: Name,
+        /// One sentence for people.
+        description: Option<String>,
+    }
+}
+
+section! {
+    /// How the loop is run.
+    "[cycle]" Cycle {
+        /// Time between two cycles, 62.5 us to 100 ms.
+        period: Time,
+        /// From the start of a cycle until frames that are not back count as lost. Below `period`; default: 40 % of it.
+        receive_deadline: Option<Time>,
+        /// CPU that the loop is pinned to; without it the system chooses.
+        cpu: Option<Int<0, 1023>>,
+        /// SCHED_FIFO priority, 1 to 98; default 80.
+        priority: Option<Int<1, 98>>,
+        /// What happens without the rights to real time: default `strict`.
+        realtime: Option<Realtime>,
+        /// How long before each wake-up the loop spins instead of sleeping, 0 to 200 us; default 0.
+        spin: Option<Time>,
+        /// When the loop being late becomes a demand. Without it overruns are counted and skipped.
+        overrun: Option<Overrun>,
+    }
+}
+
+word! {
+    /// What happens without the rights to real time.
+    "realtime setting" Realtime {
+        /// The run is refused.
+        "strict" => Strict,
+        /// It runs, and every report says so.
+        "degraded" => Degraded,
+    }
+}
+
+section! {
+    /// More than `count` overruns within `cycles` cycles are a demand (cause `overrun`).
+    "the overrun policy" Overrun {
+        /// 0 to 255.
+        count: Int<0, 255>,
+        /// 1 to 1024.
+        cycles: Int<1, 1024>,
+    }
+}
+
+section! {
+    /// What carries the frames.
+    "[link]" Link {
+        /// `virtual`: the segment in process; `raw`: a network interface.
+        kind: LinkKind,
+        /// For `raw`: the network interface.
+        interface: Option<Name>,
+    }
+}
+
+word! {
+    /// What carries the frames.
+    "kind of link" LinkKind {
+        /// The virtual segment in process.
+        "virtual" => Virtual,
+        /// AF_PACKET on a network interface.
+        "raw" => Raw,
+    }
+}
+
+section! {
+    /// What is kept of a run.
+    "[recording]" Recording {
+        /// Default true.
+        enabled: Option<bool>,
+        /// Where files go; default `recordings`.
+        directory: Option<String>,
+        /// Name of the file; default: machine and time.
+        file: Option<String>,
+        /// Default `lz4`.
+        compression: Option<Compression>,
+    }
+}
+
+word! {
+    /// How a recording is packed.
+    "compression" Compression {
+        /// Not at all.
+        "none" => None,
+        /// LZ4.
+        "lz4" => Lz4,
+    }
+}

@@ -1,0 +1,221 @@
+//! `[control]`, `[[output]]`, `[[interlock]]`, `[[stream]]` and `[[zone]]`.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::axis::Point;
+use crate::problem::{Problem, Problems};
+use crate::quantity::{self, Value};
+use crate::read::{
+    At, FromToml, Int, Map, Name, Node, OneOrMany, Position, Time, section, word, wrong_type,
+};
+
+section! {
+    /// Wired buttons. A reset counts as press and release within the window; a reset never starts motion.
+    "[control]" Control {
+        /// Input, 1 = pressed.
+        reset: Name,
+        /// Input, 1 = pressed.
+        start: Name,
+        /// Input, 0 = pressed (closed circuit).
+        stop: Option<Name>,
+        /// Shortest press, 10 ms to 1 s; default 50 ms.
+        press_min: Option<Time>,
+        /// Longest press, up to 30 s; default 3 s.
+        press_max: Option<Time>,
+    }
+}
+
+section! {
+    /// An output that is not an axis' own.
+    "[[output]]" Output {
+        /// The output signal.
+        signal: Name,
+        /// Raw value without permit, at start and at the end; default 0.
+        safe: Option<Int<-2_147_483_648, 4_294_967_295>>,
+        /// The group whose permit it needs; without it the whole machine's.
+        group: Option<Name>,
+        /// Who drives it; default `program`.
+        source: Option<SourceWord>,
+    }
+}
+
+word! {
+    /// Who drives an output.
+    "source of an output" SourceWord {
+        /// Steps of the program.
+        "program" => Program,
+        /// 1 while the machine runs.
+        "running" => Running,
+        /// 1 while the machine waits for reset or start.
+        "waiting" => Waiting,
+    }
+}
+
+section! {
+    /// One row of the cause-and-effect matrix.
+    "[[interlock]]" Interlock {
+        /// Its name.
+        name: Name,
+        /// What a person reads when it trips; default: the name.
+        text: Option<String>,
+        /// What to do about it.
+        remedy: Option<String>,
+        /// What it watches.
+        cause: Cause,
+        /// Group → reaction. `all`: every group; `own`: the group of the axis that caused it.
+        effects: Map<At<ReactionText>>,
+        /// The trip outlives its demand until a person resets.
+        latch: bool,
+    }
+}
+
+section! {
+    /// What an interlock watches.
+    "the cause" Cause {
+        /// What kind.
+        kind: At<CauseKind>,
+        /// `emergency_stop`, `guard_door`: first channel, 1 = permit.
+        a: Option<Name>,
+        /// `emergency_stop`, `guard_door`: second channel, 1 = permit.
+        b: Option<Name>,
+        /// `emergency_stop`, `guard_door`: longest time that the channels may differ, 1 ms to 10 s; default 500 ms.
+        discrepancy: Option<Time>,
+        /// `zone`, `twin_zone`: the zone.
+        zone: Option<Name>,
+        /// Causes of an axis: which ones; without it all (`twin_limit`: all that have soft limits). One row is made of each.
+        axes: Option<OneOrMany<Name>>,
+        /// `twin_zone`: first forbidden position.
+        from: Option<Position>,
+        /// `twin_zone`: last forbidden position.
+        to: Option<Position>,
+        /// `working_counter`: which sync units; without it all. One row is made of each.
+        sync_units: Option<OneOrMany<Name>>,
+        /// `working_counter`: wrong in so many cycles in a row, 1 to 8; default 3.
+        cycles: Option<Int<1, 8>>,
+        /// `supervisor`: oldest heartbeat, 10 ms to 10 s; default 500 ms.
+        age_max: Option<Time>,
+        /// `input`: the input that must be 1.
+        signal: Option<Name>,
+    }
+}
+
+word! {
+    /// Kinds of causes. Missing, stale and unknown are demands.
+    "kind of cause" CauseKind {
+        /// Two channels of an emergency stop.
+        "emergency_stop" => EmergencyStop,
+        /// Two channels of a guard door.
+        "guard_door" => GuardDoor,
+        /// A zone is not known to be clear.
+        "zone" => Zone,
+        /// The twin predicts that the axis cannot stop before its soft limit.
+        "twin_limit" => TwinLimit,
+        /// A zone is not clear and the twin predicts that the axis would enter `from` .. `to`.
+        "twin_zone" => TwinZone,
+        /// |commanded − actual| is beyond the limit.
+        "following_error" => FollowingError,
+        /// The drive reports a fault.
+        "drive_fault" => DriveFault,
+        /// The drive says that it ignores the target.
+        "target_ignored" => TargetIgnored,
+        /// A sync unit's working counter is wrong.
+        "working_counter" => WorkingCounter,
+        /// The bus is not operational.
+        "bus" => Bus,
+        /// Distributed clocks are used and not locked.
+        "dc_unlocked" => DcUnlocked,
+        /// More overruns than [cycle.overrun] allows.
+        "overrun" => Overrun,
+        /// The supervisor is silent.
+        "supervisor" => Supervisor,
+        /// An input that must be 1.
+        "input" => Input,
+    }
+}
+
+/// A reaction as written: `"warn"`, `"limit 250 mm/s"`, `"stop 2"`, `"stop 1"`, `"stop 0"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReactionText {
+    Warn,
+    Limit(Value),
+    Stop2,
+    Stop1,
+    Stop0,
+}
+
+const REACTIONS: &str =
+    "\"warn\", \"limit 250 mm/s\" (any speed), \"stop 2\", \"stop 1\" or \"stop 0\"";
+
+impl FromToml for ReactionText {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let Some(text) = node.get_ref().as_str() else {
+            problems.push(wrong_type(node, &format!("a reaction: {REACTIONS}"), "it in quotes"));
+            return None;
+        };
+        let reaction = match text.trim() {
+            "warn" => Some(Self::Warn),
+            "stop 2" => Some(Self::Stop2),
+            "stop 1" => Some(Self::Stop1),
+            "stop 0" => Some(Self::Stop0),
+            other => other
+                .strip_prefix("limit ")
+                .and_then(|speed| quantity::parse(speed).ok())
+                .map(Self::Limit),
+        };
+        if reaction.is_none() {
+            problems.push(
+                Problem::error("bad-reaction", &node.span(), format!("\"{text}\" is no reaction"))
+                    .expected(REACTIONS)
+                    .found(format!("\"{text}\""))
+                    .remedy("choose one of these"),
+            );
+        }
+        reaction
+    }
+}
+
+impl JsonSchema for ReactionText {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Reaction".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^(warn|stop [012]|limit .+)$",
+            "examples": ["warn", "limit 250 mm/s", "stop 2", "stop 1", "stop 0"],
+        })
+    }
+}
+
+section! {
+    /// A camera process.
+    "[[stream]]" Stream {
+        /// Its name.
+        name: Name,
+        /// The id that its datagrams carry.
+        id: Int<0, 65_535>,
+        /// From image capture to use; older is stale. One period to 10 s.
+        age_max: Time,
+        /// Results below this quality do not count, 0 to 100; default 50.
+        quality_min: Option<Int<0, 100>>,
+    }
+}
+
+section! {
+    /// An area that a stream watches.
+    "[[zone]]" Zone {
+        /// Its name.
+        name: Name,
+        /// The stream that watches it.
+        stream: Name,
+        /// Its bit in the datagram's zone words.
+        bit: Int<0, 31>,
+        /// Corners in cell coordinates: 3 to 32 points [x, y]. For the virtual camera and for people.
+        polygon: Vec<Point>,
+    }
+}

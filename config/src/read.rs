@@ -1,0 +1,649 @@
+//! Reading the parsed TOML into the sections of `file`, without stopping at the first thing that is wrong.
+//!
+//! Serde ends at the first error of a table. People want all of them, so each type reads itself from the spanned tree and
+//! leaves what is wrong in [`Problems`]; a section with a bad key is lost, its neighbours are not.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_spanned::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::problem::{Problem, Problems, Span, did_you_mean};
+use crate::quantity::{self, Dimension, Fault, Value};
+
+pub(crate) type Node<'a> = Spanned<DeValue<'a>>;
+
+/// A value that reads itself.
+pub(crate) trait FromToml: Sized {
+    /// `None`: it could not be read, and the problem is in `problems`.
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self>;
+}
+
+/// A key of a section: required, optional or a list.
+pub(crate) trait Field: Sized {
+    fn field(section: &SectionReader<'_, '_>, key: &str, problems: &mut Problems) -> Option<Self>;
+}
+
+impl<T: FromToml> Field for T {
+    fn field(section: &SectionReader<'_, '_>, key: &str, problems: &mut Problems) -> Option<Self> {
+        if let Some(node) = section.get(key) {
+            return T::read(node, problems);
+        }
+        problems.push(
+            Problem::error("missing-key", &section.span, format!("{} has no `{key}`", section.what))
+                .expected(format!("the key `{key}`"))
+                .found(format!("no `{key}` here"))
+                .remedy(format!("add `{key} = …`; docs/guide/machine-file.md says what it takes")),
+        );
+        None
+    }
+}
+
+impl<T: FromToml> Field for Option<T> {
+    fn field(section: &SectionReader<'_, '_>, key: &str, problems: &mut Problems) -> Option<Self> {
+        match section.get(key) {
+            Some(node) => T::read(node, problems).map(Some),
+            None => Some(None),
+        }
+    }
+}
+
+impl<T: FromToml> Field for Vec<T> {
+    fn field(section: &SectionReader<'_, '_>, key: &str, problems: &mut Problems) -> Option<Self> {
+        match section.get(key) {
+            Some(node) => read_list(node, key, problems),
+            None => Some(Self::new()),
+        }
+    }
+}
+
+/// A whole section of the file that may be wrong without hiding the others.
+#[derive(Debug)]
+pub(crate) struct Part<T>(pub(crate) Option<T>);
+
+impl<T> Default for Part<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: FromToml> Field for Part<T> {
+    fn field(section: &SectionReader<'_, '_>, key: &str, problems: &mut Problems) -> Option<Self> {
+        Some(Self(section.get(key).and_then(|node| T::read(node, problems))))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Part<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// Elements that cannot be read are left out; the strings in them are remembered as lost.
+fn read_list<T: FromToml>(node: &Node<'_>, key: &str, problems: &mut Problems) -> Option<Vec<T>> {
+    let Some(list) = node.get_ref().as_array() else {
+        problems.push(wrong_type(node, &format!("a list for `{key}`"), "[ … ], or [[…]] sections"));
+        return None;
+    };
+    let mut out = Vec::new();
+    for element in list.iter() {
+        match T::read(element, problems) {
+            Some(value) => out.push(value),
+            None => lose(element.get_ref(), problems),
+        }
+    }
+    Some(out)
+}
+
+fn lose(value: &DeValue<'_>, problems: &mut Problems) {
+    match value {
+        DeValue::String(text) => {
+            problems.lost.insert(text.to_string());
+        }
+        DeValue::Array(list) => list.iter().for_each(|node| lose(node.get_ref(), problems)),
+        DeValue::Table(table) => {
+            table.iter().for_each(|(_, node)| lose(node.get_ref(), problems));
+        }
+        _ => {}
+    }
+}
+
+pub(crate) fn wrong_type(node: &Node<'_>, expected: &str, remedy: &str) -> Problem {
+    Problem::error("wrong-type", &node.span(), format!("this should be {expected}"))
+        .expected(expected)
+        .found(format!("{} here", describe(node.get_ref())))
+        .remedy(format!("write {remedy}"))
+}
+
+fn describe(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("the text \"{text}\""),
+        DeValue::Integer(number) => format!("the number {number}"),
+        DeValue::Float(number) => format!("the number {number}"),
+        DeValue::Boolean(value) => format!("{value}"),
+        DeValue::Datetime(_) => "a date".to_owned(),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+/// A table being read.
+pub(crate) struct SectionReader<'t, 'i> {
+    table: &'t DeTable<'i>,
+    pub(crate) span: Span,
+    what: &'static str,
+}
+
+impl<'t, 'i> SectionReader<'t, 'i> {
+    /// Reports every key that is not in `known`.
+    pub(crate) fn open(
+        node: &'t Node<'i>,
+        what: &'static str,
+        known: &[&'static str],
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let Some(table) = node.get_ref().as_table() else {
+            problems.push(wrong_type(node, &format!("a table ({what})"), "{ key = value, … }"));
+            return None;
+        };
+        for (key, _) in table.iter() {
+            let name: &str = key.get_ref();
+            if known.contains(&name) {
+                continue;
+            }
+            let remedy = match did_you_mean(name, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "remove it, or look the key up in docs/guide/machine-file.md".to_owned(),
+            };
+            problems.push(
+                Problem::error("unknown-key", &key.span(), format!("{what} has no key `{name}`"))
+                    .expected(format!("one of {}", known.join(", ")))
+                    .found(format!("`{name}`"))
+                    .remedy(remedy),
+            );
+        }
+        Some(Self { table, span: node.span(), what })
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&'t Node<'i>> {
+        self.table.get(key)
+    }
+}
+
+/// The key of a field: its name without `r#`.
+pub(crate) const fn key(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', rest @ ..] => match std::str::from_utf8(rest) {
+            Ok(name) => name,
+            Err(_) => field,
+        },
+        _ => field,
+    }
+}
+
+/// Declares a section: a struct whose fields are its keys, that reads itself and has a schema.
+macro_rules! section {
+    ($(#[$meta:meta])* $what:literal $name:ident {
+        $( $(#[$field_meta:meta])* $field:ident : $type:ty ),* $(,)?
+    }) => {
+        $(#[$meta])*
+        #[derive(Debug, schemars::JsonSchema)]
+        #[schemars(deny_unknown_fields)]
+        pub(crate) struct $name {
+            $( $(#[$field_meta])* pub(crate) $field: $type, )*
+            /// Where the section is.
+            #[schemars(skip)]
+            pub(crate) span: $crate::problem::Span,
+        }
+
+        impl $crate::read::FromToml for $name {
+            fn read(
+                node: &$crate::read::Node<'_>,
+                problems: &mut $crate::problem::Problems,
+            ) -> Option<Self> {
+                const KEYS: &[&str] = &[$($crate::read::key(stringify!($field))),*];
+                let section = $crate::read::SectionReader::open(node, $what, KEYS, problems)?;
+                $( let $field = <$type as $crate::read::Field>::field(
+                    &section, $crate::read::key(stringify!($field)), problems); )*
+                Some(Self { $( $field: $field?, )* span: section.span })
+            }
+        }
+    };
+}
+pub(crate) use section;
+
+/// Declares a word: an enum whose variants are written as text.
+macro_rules! word {
+    ($(#[$meta:meta])* $what:literal $name:ident {
+        $( $(#[$variant_meta:meta])* $text:literal => $variant:ident ),* $(,)?
+    }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema)]
+        pub(crate) enum $name {
+            $( $(#[$variant_meta])* #[schemars(rename = $text)] $variant, )*
+        }
+
+        impl $crate::read::FromToml for $name {
+            fn read(
+                node: &$crate::read::Node<'_>,
+                problems: &mut $crate::problem::Problems,
+            ) -> Option<Self> {
+                const WORDS: &[&str] = &[$($text),*];
+                match $crate::read::read_word(node, $what, WORDS, problems)? {
+                    $( $text => Some(Self::$variant), )*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+pub(crate) use word;
+
+/// One of `words`.
+pub(crate) fn read_word<'w>(
+    node: &Node<'_>,
+    what: &str,
+    words: &[&'w str],
+    problems: &mut Problems,
+) -> Option<&'w str> {
+    let listed = format!("one of {}", quoted(words));
+    let Some(text) = node.get_ref().as_str() else {
+        problems.push(wrong_type(node, &format!("{what}: {listed}"), "the word in quotes"));
+        return None;
+    };
+    if let Some(word) = words.iter().find(|word| **word == text) {
+        return Some(word);
+    }
+    let remedy = match did_you_mean(text, words.iter().copied()) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => "use one of the words listed".to_owned(),
+    };
+    problems.push(
+        Problem::error("unknown-word", &node.span(), format!("\"{text}\" is no {what}"))
+            .expected(listed)
+            .found(format!("\"{text}\""))
+            .remedy(remedy),
+    );
+    None
+}
+
+fn quoted(words: &[&str]) -> String {
+    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
+}
+
+/// A value and its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
+}
+
+impl<T: FromToml> FromToml for At<T> {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        T::read(node, problems).map(|value| Self { value, span: node.span() })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// A name or a reference to one.
+pub(crate) type Name = At<String>;
+
+impl FromToml for String {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let text = node.get_ref().as_str().map(ToOwned::to_owned);
+        if text.is_none() {
+            problems.push(wrong_type(node, "a text", "it in quotes: \"…\""));
+        }
+        text
+    }
+}
+
+impl FromToml for bool {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let value = node.get_ref().as_bool();
+        if value.is_none() {
+            problems.push(wrong_type(node, "true or false", "true or false, without quotes"));
+        }
+        value
+    }
+}
+
+/// An integer in `MIN..=MAX`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Int<const MIN: i64, const MAX: i64> {
+    value: i64,
+    pub(crate) span: Span,
+}
+
+impl<const MIN: i64, const MAX: i64> Int<MIN, MAX> {
+    /// As an integer type that holds `MIN..=MAX`.
+    pub(crate) fn to<T: TryFrom<i64> + Default>(&self) -> T {
+        T::try_from(self.value).unwrap_or_default()
+    }
+}
+
+impl<const MIN: i64, const MAX: i64> FromToml for Int<MIN, MAX> {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let range = format!("a whole number from {MIN} to {MAX}");
+        let Some(number) = node.get_ref().as_integer() else {
+            problems.push(wrong_type(node, &range, "a whole number without quotes"));
+            return None;
+        };
+        let value = i64::from_str_radix(number.as_str(), number.radix()).ok();
+        if let Some(value) = value.filter(|value| (MIN..=MAX).contains(value)) {
+            return Some(Self { value, span: node.span() });
+        }
+        problems.push(
+            Problem::error("out-of-range", &node.span(), format!("{number} is out of range"))
+                .expected(range)
+                .found(number.to_string())
+                .remedy("choose a number in this range"),
+        );
+        None
+    }
+}
+
+impl<const MIN: i64, const MAX: i64> JsonSchema for Int<MIN, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "integer".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX })
+    }
+}
+
+/// One value or a list of them.
+#[derive(Debug)]
+pub(crate) struct OneOrMany<T>(pub(crate) Vec<T>);
+
+impl<T: FromToml> FromToml for OneOrMany<T> {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        if node.get_ref().is_array() {
+            return read_list(node, "this", problems).map(Self);
+        }
+        T::read(node, problems).map(|value| Self(vec![value]))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("OneOrMany_{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
+
+/// Exactly two values.
+#[derive(Debug)]
+pub(crate) struct Pair<T>(pub(crate) T, pub(crate) T);
+
+impl<T: FromToml> FromToml for Pair<T> {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let pair = node.get_ref().as_array().filter(|list| list.len() == 2);
+        let Some((first, second)) = pair.and_then(|list| Some((list.get(0)?, list.get(1)?))) else {
+            problems.push(wrong_type(node, "a list of two values", "[first, second]"));
+            return None;
+        };
+        let (first, second) = (T::read(first, problems), T::read(second, problems));
+        Some(Self(first?, second?))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Pair<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("Pair_{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        json_schema!({ "type": "array", "items": one, "minItems": 2, "maxItems": 2 })
+    }
+}
+
+/// A table from names to values, in the order of the names.
+#[derive(Debug)]
+pub(crate) struct Map<T>(pub(crate) Vec<(Name, T)>);
+
+impl<T: FromToml> FromToml for Map<T> {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let Some(table) = node.get_ref().as_table() else {
+            problems.push(wrong_type(node, "a table from names to values", "{ name = value, … }"));
+            return None;
+        };
+        let mut out = Vec::new();
+        for (key, value) in table.iter() {
+            let name = At { value: key.get_ref().to_string(), span: key.span() };
+            if let Some(value) = T::read(value, problems) {
+                out.push((name, value));
+            }
+        }
+        Some(Self(out))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Map<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("Map_{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        BTreeMap::<String, T>::json_schema(generator)
+    }
+}
+
+/// A kind of quantity: which units it takes.
+pub(crate) trait Kind {
+    const NOUN: &'static str;
+    const DIMENSIONS: &'static [Dimension];
+    const EXAMPLE: &'static str;
+}
+
+/// A quantity of kind `K`.
+#[derive(Debug)]
+pub(crate) struct Quantity<K> {
+    /// 10⁻⁹ of the base unit; times: ns.
+    pub(crate) nano: i64,
+    pub(crate) dimension: Dimension,
+    pub(crate) span: Span,
+    kind: PhantomData<K>,
+}
+
+impl<K> Clone for Quantity<K> {
+    fn clone(&self) -> Self {
+        Self { span: self.span.clone(), ..*self }
+    }
+}
+
+impl<K> Quantity<K> {
+    pub(crate) fn from_value(value: Value, span: &Span) -> Self {
+        let Value { nano, dimension } = value;
+        Self { nano, dimension, span: span.clone(), kind: PhantomData }
+    }
+
+    /// As written by preference.
+    pub(crate) fn show(&self) -> String {
+        quantity::show(self.nano, self.dimension)
+    }
+
+    /// In base units. Exact to 2⁻⁵³.
+    pub(crate) fn units(&self) -> f64 {
+        twin_lite::units::Nano(self.nano).units()
+    }
+}
+
+impl<K: Kind> FromToml for Quantity<K> {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let expected = format!(
+            "{} with its unit ({}), for instance \"{}\"",
+            K::NOUN,
+            quantity::symbols(K::DIMENSIONS).join(", "),
+            K::EXAMPLE
+        );
+        let text = match node.get_ref() {
+            DeValue::String(text) => text,
+            DeValue::Integer(_) | DeValue::Float(_) => {
+                problems.push(bare_number(node, &expected, K::DIMENSIONS));
+                return None;
+            }
+            _ => {
+                problems.push(wrong_type(node, &expected, "number and unit in quotes"));
+                return None;
+            }
+        };
+        match quantity::parse(text) {
+            Ok(Value { nano, dimension }) if K::DIMENSIONS.contains(&dimension) => {
+                Some(Self { nano, dimension, span: node.span(), kind: PhantomData })
+            }
+            Ok(value) => {
+                let problem = not_a(node, text, K::NOUN, &expected);
+                problems.push(problem.found(format!("a unit of {:?}", value.dimension)));
+                None
+            }
+            Err(fault) => {
+                let problem = not_a(node, text, K::NOUN, &expected);
+                problems.push(explain(problem, &fault, K::DIMENSIONS));
+                None
+            }
+        }
+    }
+}
+
+impl<K: Kind> JsonSchema for Quantity<K> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        K::NOUN.into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let units: Vec<String> = quantity::symbols(K::DIMENSIONS)
+            .iter()
+            .map(|symbol| symbol.replace('2', "[2²]").replace('3', "[3³]"))
+            .collect();
+        json_schema!({
+            "type": "string",
+            "pattern": format!("^[+-]?[0-9_]+(\\.[0-9_]+)? *({}|µs|µm|°)$", units.join("|")),
+            "examples": [K::EXAMPLE],
+        })
+    }
+}
+
+fn bare_number(node: &Node<'_>, expected: &str, dimensions: &[Dimension]) -> Problem {
+    let number = match node.get_ref() {
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        _ => String::new(),
+    };
+    let unit = dimensions.first().map_or("", |dimension| dimension.base());
+    Problem::error("bare-number", &node.span(), format!("{number} has no unit"))
+        .expected(expected)
+        .found(format!("the bare number {number}"))
+        .remedy(format!("say the unit, in quotes: \"{number} {unit}\", if that is what it means"))
+}
+
+fn not_a(node: &Node<'_>, text: &str, noun: &str, expected: &str) -> Problem {
+    Problem::error("bad-quantity", &node.span(), format!("\"{text}\" is not {noun}"))
+        .expected(expected)
+        .found(format!("\"{text}\""))
+        .remedy("write a number, a space and one of these units")
+}
+
+fn explain(problem: Problem, fault: &Fault, dimensions: &[Dimension]) -> Problem {
+    match fault {
+        Fault::NoNumber => problem.found("no number at the start"),
+        Fault::NoUnit => problem.found("a number without a unit"),
+        Fault::UnknownUnit(unit) => {
+            let near = did_you_mean(unit, quantity::symbols(dimensions));
+            let problem = problem.found(format!("the unit `{unit}`"));
+            match near {
+                Some(near) => problem.remedy(format!("did you mean `{near}`?")),
+                None => problem,
+            }
+        }
+        Fault::TooFine => problem
+            .found("a value that cannot be kept exactly")
+            .remedy("quantities are kept as whole 10⁻⁹ of the unit (times: ns): round it"),
+        Fault::TooLarge => problem.found("a value too large to be kept"),
+    }
+}
+
+/// Declares kinds of quantities.
+macro_rules! kinds {
+    ($( $name:ident: $noun:literal, $example:literal, [$($dimension:ident),*]; )*) => {$(
+        #[derive(Debug)]
+        pub(crate) struct $name;
+        impl Kind for $name {
+            const NOUN: &'static str = $noun;
+            const DIMENSIONS: &'static [Dimension] = &[$(Dimension::$dimension),*];
+            const EXAMPLE: &'static str = $example;
+        }
+    )*};
+}
+
+kinds! {
+    TimeKind: "a time", "1 ms", [Time];
+    LengthKind: "a length", "1200 mm", [Length];
+    PositionKind: "a position or distance", "400 mm", [Length, Angle];
+    SpeedKind: "a speed", "250 mm/s", [LinearSpeed, AngularSpeed];
+    WalkKind: "a speed", "1.6 m/s", [LinearSpeed];
+    AccelerationKind: "an acceleration", "2 m/s2", [LinearAcceleration, AngularAcceleration];
+    JerkKind: "a jerk", "40 m/s3", [LinearJerk, AngularJerk];
+    MassKind: "a mass", "0.8 kg", [Mass];
+    InertiaKind: "a moment of inertia", "1.2 kg cm2", [Inertia];
+    TorqueKind: "a torque", "2.4 N m", [Torque];
+    ViscousKind: "a viscous friction", "0.6 mN m s/rad", [Viscous];
+    StiffnessKind: "a torsional stiffness", "900 N m/rad", [Stiffness];
+    ShareKind: "a share", "5 %", [Share];
+}
+
+pub(crate) type Time = Quantity<TimeKind>;
+pub(crate) type Length = Quantity<LengthKind>;
+pub(crate) type Position = Quantity<PositionKind>;
+pub(crate) type Speed = Quantity<SpeedKind>;
+pub(crate) type Walk = Quantity<WalkKind>;
+pub(crate) type Acceleration = Quantity<AccelerationKind>;
+pub(crate) type Jerk = Quantity<JerkKind>;
+pub(crate) type Mass = Quantity<MassKind>;
+pub(crate) type Inertia = Quantity<InertiaKind>;
+pub(crate) type Torque = Quantity<TorqueKind>;
+pub(crate) type Viscous = Quantity<ViscousKind>;
+pub(crate) type Stiffness = Quantity<StiffnessKind>;
+pub(crate) type Share = Quantity<ShareKind>;

@@ -1,0 +1,204 @@
+//! The stopping distance of an axis against the physical world, which has what the twin lacks: compliance, play, cogging, friction
+//! with memory, current and velocity loops, dead time, parameters drawn at random. The margin is 0 here: what holds, holds without it.
+
+use rt_core::Axis;
+use rt_core::axis::cia402::DriveState;
+use rt_core::plan::{
+    AxisLimits, AxisModel, AxisPlan, AxisSignals, GroupId, HomingPlan, Ratio, StopPlan,
+};
+use rt_core::signal::{SignalId, Signals};
+use twin_lite::Nano;
+use world::{AxisPhysics, Nominal, ServoDrive, World, WorldPlan};
+
+const PERIOD: u64 = 1_000_000;
+const TICKS: u32 = 8;
+const STATUSWORD: SignalId = SignalId(0);
+const POSITION: SignalId = SignalId(1);
+const TORQUE: SignalId = SignalId(2);
+
+fn mm(value: f64) -> Nano {
+    Nano::from_units(value).expect("finite")
+}
+
+fn plan(nominal: &Nominal) -> AxisPlan {
+    AxisPlan {
+        group: GroupId(0),
+        signals: AxisSignals {
+            controlword: SignalId(3),
+            target_position: SignalId(4),
+            mode: None,
+            statusword: STATUSWORD,
+            actual_position: POSITION,
+            mode_display: None,
+            actual_torque: Some(TORQUE),
+            following_error: None,
+            error_code: None,
+            digital_inputs: None,
+            touch_probe_position: None,
+        },
+        // 10 mm a revolution.
+        counts_per_unit: Ratio {
+            numerator: i64::from(nominal.counts_per_revolution),
+            denominator: 10,
+        },
+        wrap: None,
+        limits: AxisLimits {
+            position: None,
+            velocity: mm(1000.0),
+            acceleration: mm(5000.0),
+            jerk: mm(100_000.0),
+            velocity_unreferenced: mm(50.0),
+            following_error: mm(5.0),
+        },
+        stop: StopPlan {
+            ramp_deceleration: mm(8000.0),
+            quick_stop_deceleration: mm(10_000.0),
+            watchdog_ns: 100_000_000,
+        },
+        brake: None,
+        vertical: false,
+        homing: HomingPlan::Kept { offset: Nano::ZERO },
+        model: AxisModel {
+            units_per_radian: nominal.units_per_radian,
+            inertia_kgm2: nominal.inertia_kgm2,
+            rated_torque_nm: nominal.rated_torque_nm,
+            peak_torque_nm: nominal.peak_torque_nm,
+            viscous_nms: nominal.viscous_nms,
+            coulomb_nm: nominal.coulomb_nm,
+            gravity_nm: nominal.gravity_nm,
+            response_ns: 4_000_000,
+            margin: 0.0,
+        },
+    }
+}
+
+/// An axis of ours over a drive of the world, as the bus would join them: what is sent in one cycle is seen in the next, the drive
+/// interpolates to it over a period.
+struct Rig {
+    world: World,
+    axis: Axis,
+    signals: Signals,
+    now: u64,
+    demand: f64,
+    target: i32,
+}
+
+impl Rig {
+    fn new(physics: AxisPhysics, plan: &AxisPlan) -> Self {
+        let world = WorldPlan { axes: vec![physics], ..WorldPlan::default() };
+        let world = World::new(world, PERIOD).expect("a sound world");
+        Self {
+            world,
+            axis: Axis::new(plan, PERIOD),
+            signals: Signals::new(8),
+            now: PERIOD,
+            demand: 0.0,
+            target: 0,
+        }
+    }
+
+    /// Inputs as the frame of this cycle brings them.
+    fn sense(&mut self) {
+        let sensed = self.world.servo_feedback(0);
+        self.now += PERIOD;
+        self.signals.set(STATUSWORD, 0x1237, self.now);
+        self.signals.set(POSITION, sensed.position_counts, self.now);
+        self.signals.set(TORQUE, i64::from(sensed.torque_permille), self.now);
+        self.axis.sense(&self.signals, self.now);
+        assert_eq!(self.axis.drive_state(), DriveState::OperationEnabled);
+    }
+
+    /// The drive goes on to what the frame of this cycle brought it; `position` is in the next.
+    fn command(&mut self, position: Nano) {
+        let step = (f64::from(self.target) - self.demand) / f64::from(TICKS);
+        self.target = self.axis.target_counts(position);
+        self.axis.commanded(position);
+        for tick in 1..=TICKS {
+            self.demand += step;
+            let drive = ServoDrive {
+                power: true,
+                brake_released: true,
+                target_counts: self.demand,
+                velocity_counts_per_s: step * 8000.0,
+                torque_limit_permille: 3000,
+            };
+            self.world.servo_command(0, &drive);
+            self.world.advance(self.now + u64::from(tick) * PERIOD / u64::from(TICKS));
+        }
+    }
+
+    fn truth(&self) -> f64 {
+        self.world.axis(0).expect("there is one").position
+    }
+}
+
+struct Outcome {
+    predicted: f64,
+    travelled: f64,
+}
+
+/// Accelerates towards `speed`, is told to stop after `cycles`, and ramps down as the gate does.
+fn stop(seed: u64, gravity_nm: f64, speed: f64, cycles: u32, deceleration: f64) -> Outcome {
+    let travel = Some((-2000.0, 2000.0));
+    let nominal = Nominal { gravity_nm, travel, ..Nominal::default() };
+    let physics = AxisPhysics::from_nominal(&nominal).randomised(seed, 0.2);
+    let mut rig = Rig::new(physics, &plan(&nominal));
+    let (mut position, mut velocity) = (Nano::ZERO, 0.0_f64);
+    let (gain, loss) = (5.0 * speed.signum(), deceleration * 1e-3 * speed.signum());
+    for cycle in 0..500 + cycles {
+        rig.sense();
+        if cycle >= 500 && (velocity - speed).abs() > 5.0 {
+            velocity += gain;
+        }
+        position = Nano(position.0 + mm(velocity * 1e-3).0);
+        rig.command(position);
+    }
+    rig.sense();
+    let predicted = rig.axis.stopping_distance(mm(deceleration)).units();
+    let start = rig.truth();
+    let mut travelled = 0.0_f64;
+    for _ in 0..600 {
+        velocity = if velocity.abs() > loss.abs() { velocity - loss } else { 0.0 };
+        position = Nano(position.0 + mm(velocity * 1e-3).0);
+        rig.command(position);
+        travelled = travelled.max((rig.truth() - start) * speed.signum());
+        rig.sense();
+    }
+    Outcome { predicted, travelled }
+}
+
+fn check(gravity_nm: f64, deceleration: f64, ratio_median_max: f64) {
+    let mut ratios = Vec::new();
+    for seed in 0..48_u32 {
+        // Speeds from 60 to 900 mm/s in both directions; stops while accelerating and while cruising.
+        let speed = (60.0 + 840.0 * f64::from(seed % 13) / 12.0) * [1.0, -1.0][seed as usize % 2];
+        let cycles = 40 + 29 * (seed % 11);
+        let outcome = stop(u64::from(seed), gravity_nm, speed, cycles, deceleration);
+        let Outcome { predicted, travelled } = outcome;
+        assert!(
+            predicted >= travelled,
+            "seed {seed}: {predicted} predicted, {travelled} travelled"
+        );
+        assert!(travelled > 0.1, "it moved");
+        ratios.push(predicted / travelled);
+    }
+    ratios.sort_by(f64::total_cmp);
+    let median = ratios[ratios.len() / 2];
+    println!("predicted ÷ travelled: {:.3} to {:.3}, median {median:.3}", ratios[0], ratios[47]);
+    assert!(median <= ratio_median_max, "wasteful: {median}");
+}
+
+#[test]
+fn a_horizontal_axis_never_stops_later_than_predicted() {
+    check(0.0, 8000.0, 1.4);
+}
+
+#[test]
+fn a_soft_stop_is_predicted_closely() {
+    check(0.0, 3000.0, 1.2);
+}
+
+#[test]
+fn a_vertical_axis_never_stops_later_than_predicted() {
+    check(0.4, 10_000.0, 1.4);
+}

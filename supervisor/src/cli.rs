@@ -1,0 +1,226 @@
+//! The command line: what can be asked, and what each answer means.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::exit::EXIT_CODES_HELP;
+
+const RUN_EXAMPLES: &str = "Examples:
+  tactus run config/machines/demo-cell.toml
+      the whole cell in this process, in real time, until Ctrl-C
+  tactus run demo-cell.toml --virtual-time --seed 7 --for 60s --report report.json
+      one minute as fast as it goes; the same seed gives the same bytes
+  tactus run demo-cell.toml --link raw:eth1 --report report.json
+      the same machine on a network interface";
+
+const CHECK_EXAMPLES: &str = "Examples:
+  tactus check demo-cell.toml
+      every problem at once: where, what was expected, what was found, what to do
+  tactus check demo-cell.toml --hash
+      the number that camera processes carry in their datagrams";
+
+const SCHEMA_EXAMPLES: &str = "Example:
+  tactus schema > tactus.schema.json
+      then name the file in your editor's TOML settings: it completes and checks machine files";
+
+const SIM_EXAMPLES: &str = "Example, with a pair of interfaces:
+  ip link add ec0 type veth peer name ec1; ip link set ec0 up; ip link set ec1 up
+  tactus sim demo-cell.toml --iface ec1 &
+  tactus run demo-cell.toml --link raw:ec0";
+
+/// Control and safety service for machines with EtherCAT axes and cameras.
+#[derive(Debug, Parser)]
+#[command(name = "tactus", version, after_help = EXIT_CODES_HELP, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring a machine up and run it.
+    #[command(after_help = help(RUN_EXAMPLES))]
+    Run(RunArgs),
+    /// Check a machine file and print every problem at once.
+    #[command(after_help = help(CHECK_EXAMPLES))]
+    Check(CheckArgs),
+    /// Print the JSON Schema of machine files.
+    #[command(after_help = help(SCHEMA_EXAMPLES))]
+    Schema,
+    /// Be the machine: virtual devices and the world behind them, on a network interface.
+    #[command(after_help = help(SIM_EXAMPLES))]
+    Sim(SimArgs),
+}
+
+fn help(examples: &str) -> String {
+    format!("{examples}\n\n{EXIT_CODES_HELP}")
+}
+
+/// `tactus run`.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// Machine file (TOML).
+    pub file: PathBuf,
+    /// Where the devices are; without it, where the machine file says.
+    #[arg(long, value_name = "virtual|raw:IFACE", value_parser = link)]
+    pub link: Option<Link>,
+    /// Run on a virtual clock in one thread, as fast as it goes, deterministic to the byte. Needs the virtual link.
+    #[arg(long)]
+    pub virtual_time: bool,
+    /// Seed of the virtual cell: its tolerances, noise and faults.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// End after this time of the machine (500ms, 60s, 5min, 1h); without it: run until Ctrl-C. In virtual time 60s.
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub for_: Option<Duration>,
+    /// No console, no report for people on the standard output.
+    #[arg(long)]
+    pub headless: bool,
+    /// Print the report as JSON instead of text.
+    #[arg(long)]
+    pub json: bool,
+    /// Write the report as JSON to this file.
+    #[arg(long, value_name = "FILE.json")]
+    pub report: Option<PathBuf>,
+    /// Write the recording to this file; without it, where the machine file says.
+    #[arg(long, value_name = "FILE.mcap", conflicts_with = "no_record")]
+    pub record: Option<PathBuf>,
+    /// Do not record.
+    #[arg(long)]
+    pub no_record: bool,
+    /// Keep the frames of the run (the first 64 MB; 8 MB in real time) for Wireshark.
+    #[arg(long, value_name = "FILE.pcapng")]
+    pub capture: Option<PathBuf>,
+}
+
+/// `tactus check`.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// Machine file (TOML).
+    pub file: PathBuf,
+    /// Print the problems as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Print the configuration hash that camera datagrams carry, and nothing else.
+    #[arg(long, conflicts_with = "json")]
+    pub hash: bool,
+}
+
+/// `tactus sim`.
+#[derive(Args, Clone, Debug)]
+pub struct SimArgs {
+    /// Machine file (TOML).
+    pub file: PathBuf,
+    /// Network interface on which the devices answer.
+    #[arg(long, value_name = "IFACE")]
+    pub iface: String,
+    /// Seed of the virtual cell.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// End after this time; without it: run until SIGTERM or Ctrl-C.
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub for_: Option<Duration>,
+    /// Print events as JSON, one a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Where the cameras send their datagrams; without it, where the machine file says.
+    #[arg(long, value_name = "PATH")]
+    pub vision_socket: Option<PathBuf>,
+}
+
+/// Where the devices are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// In this process.
+    Virtual,
+    /// On this network interface.
+    Raw(String),
+}
+
+impl std::fmt::Display for Link {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Virtual => formatter.write_str("virtual"),
+            Self::Raw(interface) => write!(formatter, "raw:{interface}"),
+        }
+    }
+}
+
+fn link(text: &str) -> Result<Link, String> {
+    match (text, text.strip_prefix("raw:")) {
+        ("virtual", _) => Ok(Link::Virtual),
+        (_, Some(interface)) if !interface.is_empty() => Ok(Link::Raw(interface.to_owned())),
+        (_, _) => Err("expected virtual, or raw: and a network interface, such as raw:eth1".into()),
+    }
+}
+
+/// Longest time that `--for` takes.
+const FOR_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = "expected a time with its unit, such as 500ms, 60s, 5min or 1h, above 0";
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| wrong)?;
+    let unit_ms = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "min" | "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(wrong.into()),
+    };
+    let duration = number.checked_mul(unit_ms).map(Duration::from_millis).ok_or(wrong)?;
+    if duration.is_zero() || duration > FOR_MAX {
+        return Err(format!("{wrong} and at most a year"));
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_has_an_example_and_the_exit_codes() {
+        for command in Cli::command().get_subcommands_mut() {
+            let text = command.render_long_help().to_string();
+            assert!(text.contains("Example"), "{text}");
+            assert!(text.contains("ended in a safety stop that nobody resolved"), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_have_units_and_bounds() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2min"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "60", "s", "0s", "-1s", "1.5s", "99999999999999999999s", "9000h1", "1d"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+        assert!(duration("10000h").is_err());
+    }
+
+    #[test]
+    fn a_link_is_virtual_or_names_an_interface() {
+        assert_eq!(link("virtual"), Ok(Link::Virtual));
+        assert_eq!(link("raw:eth1"), Ok(Link::Raw("eth1".into())));
+        assert!(link("raw:").is_err());
+        assert!(link("eth1").is_err());
+    }
+
+    #[test]
+    fn recording_and_not_recording_exclude_each_other() {
+        let both = ["tactus", "run", "m.toml", "--record", "a.mcap", "--no-record"];
+        assert!(Cli::try_parse_from(both).is_err());
+        assert!(Cli::try_parse_from(&both[..5]).is_ok());
+    }
+}

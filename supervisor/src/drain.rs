@@ -1,0 +1,196 @@
+//! From the loop to people and disk: takes the records, sums them up, hands them to the recording. And the loop's own ends of the
+//! channels.
+
+use rt_channel::{latest, stream};
+use rt_core::cycle::{Command, Ports};
+use rt_core::record::Record;
+use rt_core::vision::{Received, STREAMS_MAX, VisionInputs};
+
+use crate::record::{FileRecorder, RecorderThread, Stored};
+use crate::report::Ledger;
+use crate::stats::Statistics;
+use crate::vision::Datagram;
+
+/// Records that fit between the loop and the drain: half a second of a busy machine at 1 kHz.
+pub const STREAM_RECORDS: usize = 8192;
+/// Records taken at once, so that the heartbeat is never late.
+const DRAIN_MAX: usize = 4096;
+
+/// The loop's ends of its channels.
+pub struct LoopPorts {
+    records: stream::Producer<Record>,
+    vision: latest::Reader<VisionInputs>,
+    command: latest::Reader<Command>,
+}
+
+impl Ports for LoopPorts {
+    fn vision(&mut self) -> &VisionInputs {
+        self.vision.read()
+    }
+
+    fn command(&mut self) -> Command {
+        *self.command.read()
+    }
+
+    fn record(&mut self, record: Record) {
+        // Full: the stream counts it, and the sequence shows the gap.
+        let _ = self.records.push(record);
+    }
+}
+
+/// The other ends.
+pub struct Outside {
+    /// What the loop leaves.
+    pub records: stream::Consumer<Record>,
+    /// What the cameras say.
+    pub vision: latest::Writer<VisionInputs>,
+    /// What people say.
+    pub command: latest::Writer<Command>,
+}
+
+/// All channels of a loop. All memory is allocated here.
+#[must_use]
+pub fn channels() -> (LoopPorts, Outside) {
+    let (producer, consumer) = stream::channel(STREAM_RECORDS);
+    let (vision_writer, vision) = latest::channel([Received::default(); STREAMS_MAX]);
+    let (command_writer, command) = latest::channel(Command::default());
+    let ports = LoopPorts { records: producer, vision, command };
+    (ports, Outside { records: consumer, vision: vision_writer, command: command_writer })
+}
+
+/// Where records go.
+pub enum Recording {
+    /// Nowhere.
+    Off,
+    /// To the file, in this thread.
+    Direct(FileRecorder),
+    /// To the file, by a thread of its own.
+    Threaded(RecorderThread),
+}
+
+/// Takes the loop's records.
+pub struct Drain {
+    /// What the run amounts to so far.
+    pub statistics: Statistics,
+    recording: Recording,
+    not_recorded: u64,
+}
+
+impl Drain {
+    /// Begins with nothing.
+    #[must_use]
+    pub fn new(statistics: Statistics, recording: Recording) -> Self {
+        Self { statistics, recording, not_recorded: 0 }
+    }
+
+    /// Takes what is there now, up to a bound; returns how many.
+    pub fn take(&mut self, records: &mut stream::Consumer<Record>) -> usize {
+        let Self { statistics, recording, not_recorded } = self;
+        let taken = records.drain(DRAIN_MAX, |sequence, record| {
+            statistics.take(&record);
+            match recording {
+                Recording::Off => *not_recorded += 1,
+                Recording::Direct(recorder) => recorder.record(sequence, &record),
+                Recording::Threaded(thread) => thread.record(sequence, &record),
+            }
+        });
+        if let Recording::Threaded(thread) = recording {
+            thread.hand_over();
+        }
+        taken
+    }
+
+    /// Records a camera's datagram.
+    pub fn vision(&mut self, datagram: &Datagram) {
+        match &mut self.recording {
+            Recording::Off => {}
+            Recording::Direct(recorder) => recorder.vision(datagram),
+            Recording::Threaded(thread) => thread.vision(datagram),
+        }
+    }
+
+    /// What became of the records so far; what waits for the disk is neither stored nor dropped yet.
+    #[must_use]
+    pub fn stored(&self) -> Stored {
+        match &self.recording {
+            Recording::Off => Stored::default(),
+            Recording::Direct(recorder) => recorder.stored(),
+            Recording::Threaded(thread) => thread.stored(),
+        }
+    }
+
+    /// After the loop has ended: takes the rest, ends the recording, and closes the ledger.
+    pub fn finish(&mut self, records: &mut stream::Consumer<Record>) -> Ledger {
+        while self.take(records) > 0 {}
+        let stored = match &mut self.recording {
+            Recording::Off => Stored::default(),
+            Recording::Direct(recorder) => recorder.finish().clone(),
+            Recording::Threaded(thread) => thread.finish(),
+        };
+        Ledger {
+            produced: records.produced(),
+            dropped_by_stream: records.dropped(),
+            high_water: u64::try_from(records.high_water()).unwrap_or(u64::MAX),
+            stored,
+            not_recorded: self.not_recorded,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::labels::example;
+    use crate::record::RunInfo;
+    use rt_core::record::{Body, CycleRecord};
+
+    fn record(cycle: u64) -> Record {
+        Record { cycle, now: 1 + cycle, body: Body::Cycle(CycleRecord::default()) }
+    }
+
+    fn holds(ledger: &Ledger) {
+        assert_eq!(
+            ledger.produced,
+            ledger.stored.stored
+                + ledger.stored.dropped
+                + ledger.dropped_by_stream
+                + ledger.not_recorded
+        );
+    }
+
+    #[test]
+    fn what_the_loop_produced_was_stored_or_counted_as_dropped_even_if_the_stream_was_full() {
+        let folder = crate::test_folder("drain");
+        let file = FileRecorder::create(&folder.join("a.mcap"), &example(), &RunInfo::default());
+        for recording in [
+            Recording::Off,
+            Recording::Direct(file.unwrap()),
+            Recording::Threaded(
+                RecorderThread::spawn(
+                    FileRecorder::create(&folder.join("b.mcap"), &example(), &RunInfo::default())
+                        .unwrap(),
+                )
+                .unwrap(),
+            ),
+        ] {
+            let off = matches!(recording, Recording::Off);
+            let (mut ports, mut outside) = channels();
+            let mut drain = Drain::new(Statistics::new(vec![]), recording);
+            let produced = u64::try_from(STREAM_RECORDS).unwrap() + 100;
+            (0..produced).for_each(|cycle| ports.record(record(cycle)));
+            let ledger = drain.finish(&mut outside.records);
+            assert_eq!(ledger.produced, produced);
+            assert_eq!(ledger.dropped_by_stream, 100);
+            assert_eq!(ledger.stored.stored == 0, off);
+            holds(&ledger);
+        }
+    }
+
+    #[test]
+    fn a_disk_that_is_full_costs_records_and_they_are_counted() {
+        let full = std::path::Path::new("/dev/full");
+        let recorder = FileRecorder::create(full, &example(), &RunInfo::default());
+        assert!(recorder.is_err(), "the first bytes already fail there");
+        assert_eq!(recorder.err().unwrap().code, crate::exit::ExitCode::Environment);
+    }
+}

@@ -1,0 +1,280 @@
+//! Events in words: what happened, how serious it is, and to what.
+
+use rt_core::plan::Reaction;
+use rt_core::program::AxisState;
+use rt_core::record::{ButtonFault, Event, GateLimit, MachineState};
+use twin_lite::Nano;
+
+use crate::labels::Labels;
+
+/// How serious an event is. Its numbers are those of `foxglove.Log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The course of things.
+    Info,
+    /// Look at it.
+    Warning,
+    /// Something stopped.
+    Error,
+}
+
+impl Severity {
+    /// Its number in recordings.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        match self {
+            Self::Info => 2,
+            Self::Warning => 3,
+            Self::Error => 4,
+        }
+    }
+}
+
+/// An event in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// Stable word for machines: `trip`, `stopped`, …
+    pub kind: &'static str,
+    /// How serious.
+    pub severity: Severity,
+    /// Name of what it is about: interlock, axis, stream, step; empty when it is the machine.
+    pub subject: String,
+    /// One sentence.
+    pub text: String,
+}
+
+fn described(kind: &'static str, severity: Severity, subject: &str, text: String) -> Described {
+    Described { kind, severity, subject: subject.to_owned(), text }
+}
+
+/// Says an event in words.
+#[must_use]
+pub fn describe(event: &Event, labels: &Labels) -> Described {
+    use Severity::{Error, Info, Warning};
+    match *event {
+        Event::Machine { from, to } => {
+            let text = format!("machine: {} → {}", machine(from), machine(to));
+            described("machine", Info, "", text)
+        }
+        Event::Demand { interlock } => {
+            let name = labels.interlock(interlock);
+            described("demand", Warning, name, format!("{name} demands"))
+        }
+        Event::Clear { interlock } => {
+            let name = labels.interlock(interlock);
+            described("clear", Info, name, format!("{name} is clear"))
+        }
+        Event::Trip { .. } | Event::Stopped { .. } | Event::SpeedLimit { .. } => {
+            describe_protection(event, labels)
+        }
+        Event::GateViolation { .. }
+        | Event::Axis { .. }
+        | Event::Referenced { .. }
+        | Event::DriveFault { .. } => describe_axis(event, labels),
+        Event::Reset => described("reset", Info, "", "reset accepted".into()),
+        Event::ResetRefused { reason } => {
+            let text = format!("reset refused: {}", button(reason));
+            described("reset_refused", Warning, "", text)
+        }
+        Event::Start => described("start", Info, "", "start accepted".into()),
+        Event::Step { strand, step } => {
+            let name = labels.step(step);
+            described("step", Info, name, format!("program strand {strand}: {name}"))
+        }
+        Event::ProgramFault { step } => {
+            let name = labels.step(step);
+            let text = format!("program fault in step {name}: timed out, or too many requests");
+            described("program_fault", Error, name, text)
+        }
+        Event::Vision { stream, not_clear, valid } => {
+            let name = labels.stream(stream);
+            if !valid {
+                let text = format!("vision {name}: no valid result, no zone counts as clear");
+                return described("vision", Warning, name, text);
+            }
+            let zones = labels.zones(stream, not_clear);
+            let text = if zones.is_empty() {
+                format!("vision {name}: all zones clear")
+            } else {
+                format!("vision {name}: not clear: {zones}")
+            };
+            described("vision", Info, name, text)
+        }
+        Event::ShutdownRequested => {
+            described("shutdown_requested", Info, "", "controlled end requested".into())
+        }
+        Event::ShutdownDone => {
+            let text = "all axes stand and are without power".into();
+            described("shutdown_done", Info, "", text)
+        }
+    }
+}
+
+fn describe_protection(event: &Event, labels: &Labels) -> Described {
+    match *event {
+        Event::Trip { interlock, group, reaction: how, predicted, .. } => {
+            let (name, unit) = (labels.interlock(interlock), labels.group_unit(group));
+            let severity = if how >= Reaction::Stop2 { Severity::Error } else { Severity::Warning };
+            let text = format!(
+                "trip of {} by {name}: {}, predicted stopping distance {:.2} {unit}",
+                labels.group(group),
+                reaction(how, unit),
+                predicted.units()
+            );
+            described("trip", severity, name, text)
+        }
+        Event::Stopped { group, interlock, distance, predicted, .. } => {
+            let (name, unit) = (labels.interlock(interlock), labels.group_unit(group));
+            let text = format!(
+                "{} stands after the trip by {name}: {:.2} {unit} travelled, {:.2} {unit} predicted",
+                labels.group(group),
+                distance.units(),
+                predicted.units()
+            );
+            described("stopped", Severity::Info, name, text)
+        }
+        Event::SpeedLimit { group, limit } => {
+            let name = labels.group(group);
+            let text = if limit == Nano::MAX {
+                format!("{name}: speed limit lifted")
+            } else {
+                format!(
+                    "{name}: speed limited to {:.1} {}/s",
+                    limit.units(),
+                    labels.group_unit(group)
+                )
+            };
+            described("speed_limit", Severity::Warning, name, text)
+        }
+        _ => described("event", Severity::Info, "", format!("{event:?}")),
+    }
+}
+
+fn describe_axis(event: &Event, labels: &Labels) -> Described {
+    match *event {
+        Event::GateViolation { axis, limit, asked, allowed } => {
+            let (name, unit) = (labels.axis(axis), labels.axis_unit(axis));
+            let text = format!(
+                "gate: {name} asked for {} {:.3}, allowed is {:.3} ({unit})",
+                gate_limit(limit),
+                asked.units(),
+                allowed.units()
+            );
+            described("gate_violation", Severity::Error, name, text)
+        }
+        Event::Axis { axis, from, to } => {
+            let name = labels.axis(axis);
+            let severity =
+                if to == AxisState::ErrorStop { Severity::Error } else { Severity::Info };
+            let text = format!("{name}: {} → {}", axis_state(from), axis_state(to));
+            described("axis", severity, name, text)
+        }
+        Event::Referenced { axis, offset } => {
+            let (name, unit) = (labels.axis(axis), labels.axis_unit(axis));
+            let text = format!("{name} is referenced, offset {:.4} {unit}", offset.units());
+            described("referenced", Severity::Info, name, text)
+        }
+        Event::DriveFault { axis, code } => {
+            let name = labels.axis(axis);
+            let text = format!("{name}: the drive reports fault 0x{code:04X}");
+            described("drive_fault", Severity::Error, name, text)
+        }
+        _ => described("event", Severity::Info, "", format!("{event:?}")),
+    }
+}
+
+/// Machine state in a word.
+#[must_use]
+pub fn machine(state: MachineState) -> &'static str {
+    match state {
+        MachineState::Boot => "boot",
+        MachineState::Safe => "safe",
+        MachineState::AwaitStart => "await_start",
+        MachineState::Run => "run",
+    }
+}
+
+/// PLCopen axis state in a word.
+#[must_use]
+pub fn axis_state(state: AxisState) -> &'static str {
+    match state {
+        AxisState::Disabled => "disabled",
+        AxisState::Standstill => "standstill",
+        AxisState::Homing => "homing",
+        AxisState::DiscreteMotion => "discrete_motion",
+        AxisState::ContinuousMotion => "continuous_motion",
+        AxisState::SynchronizedMotion => "synchronized_motion",
+        AxisState::Stopping => "stopping",
+        AxisState::ErrorStop => "error_stop",
+    }
+}
+
+/// A reaction in a few words.
+#[must_use]
+pub fn reaction(reaction: Reaction, unit: &str) -> String {
+    match reaction {
+        Reaction::None => "none".into(),
+        Reaction::Warn => "warn".into(),
+        Reaction::LimitSpeed(limit) => format!("limit_speed {:.1} {unit}/s", limit.units()),
+        Reaction::Stop2 => "stop2".into(),
+        Reaction::Stop1 => "stop1".into(),
+        Reaction::Stop0 => "stop0".into(),
+    }
+}
+
+fn gate_limit(limit: GateLimit) -> &'static str {
+    match limit {
+        GateLimit::Position => "position",
+        GateLimit::Velocity => "velocity",
+        GateLimit::Acceleration => "acceleration",
+        GateLimit::Jerk => "jerk",
+        GateLimit::NotANumber => "something that is not a number, position",
+        GateLimit::Mode => "motion while the drive is not in CSP, position",
+    }
+}
+
+fn button(fault: ButtonFault) -> &'static str {
+    match fault {
+        ButtonFault::TooShort => "the button was pressed too briefly",
+        ButtonFault::TooLong => "the button was pressed too long, or is stuck",
+        ButtonFault::HeldAtBoot => "the button was held when the machine started",
+        ButtonFault::CauseNotClear => "a cause still demands",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::labels::example;
+    use rt_core::plan::{GroupId, InterlockId};
+
+    #[test]
+    fn a_trip_names_its_cause_its_group_and_its_reaction() {
+        let event = Event::Trip {
+            interlock: InterlockId(1),
+            group: GroupId(0),
+            reaction: Reaction::Stop1,
+            input_at: 5,
+            predicted: Nano(12_340_000_000),
+        };
+        let described = describe(&event, &example());
+        assert_eq!(described.kind, "trip");
+        assert_eq!(described.severity, Severity::Error);
+        assert_eq!(described.subject, "zone_inner");
+        assert!(described.text.contains("gantry"), "{}", described.text);
+        assert!(described.text.contains("stop1"), "{}", described.text);
+        assert!(described.text.contains("12.34 mm"), "{}", described.text);
+    }
+
+    #[test]
+    fn a_speed_limit_is_a_warning_and_not_an_error() {
+        let event = Event::Trip {
+            interlock: InterlockId(1),
+            group: GroupId(0),
+            reaction: Reaction::LimitSpeed(Nano(1)),
+            input_at: 5,
+            predicted: Nano(0),
+        };
+        assert_eq!(describe(&event, &example()).severity, Severity::Warning);
+    }
+}

@@ -1,0 +1,74 @@
+//! How `tactus` ends: exit codes, and errors that say what was expected, what was found, where, and what to do.
+
+use std::fmt;
+
+/// What the process tells its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitCode {
+    /// Done.
+    Done,
+    /// The machine file, or the command line, is wrong.
+    File,
+    /// The environment: rights, interface, paths.
+    Environment,
+    /// The bus: not there, not as described, lost.
+    Bus,
+    /// Ended in a safety stop that nobody resolved.
+    SafetyStop,
+}
+
+impl ExitCode {
+    /// The number.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::File => 2,
+            Self::Environment => 3,
+            Self::Bus => 4,
+            Self::SafetyStop => 5,
+        }
+    }
+}
+
+/// The table that every `--help` ends with.
+pub const EXIT_CODES_HELP: &str = "Exit codes:
+  0  done
+  2  the machine file or the command line is wrong
+  3  the environment: rights, network interface, files that cannot be written
+  4  the bus: a device is missing, is another one, refuses Op, or the link was lost
+  5  ended in a safety stop that nobody resolved";
+
+/// An error for people, with the exit code that belongs to it.
+#[derive(Debug)]
+pub struct Error {
+    /// How the process ends because of it.
+    pub code: ExitCode,
+    /// What was expected, what was found, where, and what to do.
+    pub message: String,
+}
+
+impl Error {
+    /// The machine file or command line is wrong.
+    pub fn file(message: impl Into<String>) -> Self {
+        Self { code: ExitCode::File, message: message.into() }
+    }
+
+    /// Rights, interface, paths.
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self { code: ExitCode::Environment, message: message.into() }
+    }
+
+    /// The bus.
+    pub fn bus(message: impl Into<String>) -> Self {
+        Self { code: ExitCode::Bus, message: message.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,182 @@
+//! Names for people. The loop knows numbers only; what it leaves behind gets its names here.
+
+use rt_core::plan::{AxisId, AxisSignals, GroupId, InterlockId};
+use rt_core::signal::SignalId;
+use rt_core::vision::StreamId;
+
+/// An axis, for people.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AxisLabel {
+    /// Its name in the machine file.
+    pub name: String,
+    /// `mm` or `deg`.
+    pub unit: String,
+    /// Soft limits, axis units; `None`: endless or unlimited.
+    pub range: Option<(f64, f64)>,
+    /// Length of a turn of an endless axis, axis units.
+    pub wrap: Option<f64>,
+}
+
+/// A vision stream, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamLabel {
+    /// Its name in the machine file.
+    pub name: String,
+    /// Zone names by bit.
+    pub zones: Vec<String>,
+}
+
+/// Every name of the machine, by the ids that the loop uses.
+#[derive(Clone, Debug, Default)]
+pub struct Labels {
+    /// The machine.
+    pub machine: String,
+    /// By `AxisId`.
+    pub axes: Vec<AxisLabel>,
+    /// Group names by `GroupId`.
+    pub groups: Vec<String>,
+    /// Unit of each group's path, by `GroupId`.
+    pub group_units: Vec<String>,
+    /// By `InterlockId`.
+    pub interlocks: Vec<String>,
+    /// By `SignalId`.
+    pub signals: Vec<String>,
+    /// Which signals are objects of a drive, by `AxisId`.
+    pub drives: Vec<AxisSignals>,
+    /// By `StreamId`.
+    pub streams: Vec<StreamLabel>,
+    /// Step names, numbered over all strands.
+    pub steps: Vec<String>,
+    /// Devices by position.
+    pub devices: Vec<String>,
+}
+
+impl Labels {
+    /// Name of an axis.
+    #[must_use]
+    pub fn axis(&self, id: AxisId) -> &str {
+        self.axes.get(usize::from(id.0)).map_or("?", |axis| &axis.name)
+    }
+
+    /// Unit of an axis.
+    #[must_use]
+    pub fn axis_unit(&self, id: AxisId) -> &str {
+        self.axes.get(usize::from(id.0)).map_or("", |axis| &axis.unit)
+    }
+
+    /// Name of a group.
+    #[must_use]
+    pub fn group(&self, id: GroupId) -> &str {
+        self.groups.get(usize::from(id.0)).map_or("?", |name| name)
+    }
+
+    /// Unit of a group's path.
+    #[must_use]
+    pub fn group_unit(&self, id: GroupId) -> &str {
+        self.group_units.get(usize::from(id.0)).map_or("", |unit| unit)
+    }
+
+    /// Name of an interlock.
+    #[must_use]
+    pub fn interlock(&self, id: InterlockId) -> &str {
+        self.interlocks.get(usize::from(id.0)).map_or("?", |name| name)
+    }
+
+    /// Name of a signal.
+    #[must_use]
+    pub fn signal(&self, id: SignalId) -> &str {
+        self.signals.get(usize::from(id.0)).map_or("?", |name| name)
+    }
+
+    /// Name of a vision stream.
+    #[must_use]
+    pub fn stream(&self, id: StreamId) -> &str {
+        self.streams.get(usize::from(id.0)).map_or("?", |stream| &stream.name)
+    }
+
+    /// Name of a step.
+    #[must_use]
+    pub fn step(&self, number: u16) -> &str {
+        self.steps.get(usize::from(number)).map_or("?", |name| name)
+    }
+
+    /// A device: its position, and its name if it has one.
+    #[must_use]
+    pub fn device(&self, position: u16) -> String {
+        match self.devices.get(usize::from(position)) {
+            Some(name) => format!("device {position} ({name})"),
+            None => format!("device {position}"),
+        }
+    }
+
+    /// Names of the zones whose bits are set; bits without a name are left out.
+    #[must_use]
+    pub fn zones(&self, id: StreamId, bits: u32) -> String {
+        let Some(stream) = self.streams.get(usize::from(id.0)) else { return String::new() };
+        let names: Vec<&str> = stream
+            .zones
+            .iter()
+            .enumerate()
+            .filter(|(bit, _)| {
+                bits.checked_shr(u32::try_from(*bit).unwrap_or(32)).unwrap_or(0) & 1 == 1
+            })
+            .map(|(_, name)| name.as_str())
+            .collect();
+        names.join(", ")
+    }
+}
+
+/// Labels for tests of this crate.
+#[cfg(test)]
+pub(crate) fn example() -> Labels {
+    Labels {
+        machine: "demo".into(),
+        axes: vec![
+            AxisLabel {
+                name: "x".into(),
+                unit: "mm".into(),
+                range: Some((0.0, 600.0)),
+                wrap: None,
+            },
+            AxisLabel { name: "belt".into(), unit: "mm".into(), range: None, wrap: Some(1000.0) },
+        ],
+        groups: vec!["gantry".into(), "conveyor".into()],
+        group_units: vec!["mm".into(), "mm".into()],
+        interlocks: vec!["emergency_stop".into(), "zone_inner".into()],
+        signals: ["estop_a", "lamp", "x.controlword", "x.target", "x.statusword", "x.actual"]
+            .map(String::from)
+            .to_vec(),
+        drives: vec![AxisSignals {
+            controlword: SignalId(2),
+            target_position: SignalId(3),
+            mode: None,
+            statusword: SignalId(4),
+            actual_position: SignalId(5),
+            mode_display: None,
+            actual_torque: None,
+            following_error: None,
+            error_code: None,
+            digital_inputs: None,
+            touch_probe_position: None,
+        }],
+        streams: vec![StreamLabel {
+            name: "ceiling".into(),
+            zones: vec!["outer".into(), "inner".into()],
+        }],
+        steps: vec!["home".into(), "pick".into()],
+        devices: vec!["coupler".into(), "drive_x".into()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_are_named_by_their_bits_and_unknown_bits_are_left_out() {
+        let labels = example();
+        assert_eq!(labels.zones(StreamId(0), 0b11), "outer, inner");
+        assert_eq!(labels.zones(StreamId(0), 0b1000_0010), "inner");
+        assert_eq!(labels.zones(StreamId(3), u32::MAX), "");
+    }
+}

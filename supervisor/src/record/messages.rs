@@ -1,0 +1,281 @@
+//! The messages of a recording, as protobuf. `descriptor.rs` describes the same messages to readers; a test compares the two.
+
+/// How one cycle went: topic `/cycle`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Cycle {
+    /// Number from 0.
+    #[prost(uint64, tag = "1")]
+    pub cycle: u64,
+    /// `MachineState`.
+    #[prost(int32, tag = "2")]
+    pub machine: i32,
+    /// `BusState`.
+    #[prost(int32, tag = "3")]
+    pub bus: i32,
+    /// Actual − scheduled wake, ns; 0 in virtual time.
+    #[prost(uint32, tag = "4")]
+    pub latency_ns: u32,
+    /// Wake to publish of the previous cycle, ns; 0 in virtual time.
+    #[prost(uint32, tag = "5")]
+    pub execution_ns: u32,
+    /// Whole periods skipped before this cycle.
+    #[prost(uint32, tag = "6")]
+    pub skipped: u32,
+    /// Sync units whose working counter was right.
+    #[prost(uint64, tag = "7")]
+    pub units_good: u64,
+    /// Sync units that exist.
+    #[prost(uint64, tag = "8")]
+    pub units_all: u64,
+    /// DC is used and not locked.
+    #[prost(bool, tag = "9")]
+    pub dc_unlocked: bool,
+    /// Phase of the reference clock to the loop's, ns.
+    #[prost(sint32, tag = "10")]
+    pub dc_offset_ns: i32,
+    /// When the last frame came back, ns.
+    #[prost(fixed64, tag = "11")]
+    pub received_at: u64,
+    /// Totals since start, as are the following.
+    #[prost(uint64, tag = "12")]
+    pub frames_sent: u64,
+    /// Back in time and whole.
+    #[prost(uint64, tag = "13")]
+    pub frames_received: u64,
+    /// Back after the deadline.
+    #[prost(uint64, tag = "14")]
+    pub frames_late: u64,
+    /// Not ours, or twice.
+    #[prost(uint64, tag = "15")]
+    pub frames_foreign: u64,
+    /// Damaged.
+    #[prost(uint64, tag = "16")]
+    pub frames_corrupt: u64,
+    /// Never back.
+    #[prost(uint64, tag = "17")]
+    pub frames_lost: u64,
+    /// Datagrams with another working counter than expected.
+    #[prost(uint64, tag = "18")]
+    pub working_counter_errors: u64,
+}
+
+/// How one axis went: topic `/axes/<name>`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Axis {
+    /// `AxisState`.
+    #[prost(int32, tag = "1")]
+    pub state: i32,
+    /// Actual position, axis units.
+    #[prost(double, tag = "2")]
+    pub position: f64,
+    /// Estimated velocity, axis units / s.
+    #[prost(double, tag = "3")]
+    pub velocity: f64,
+    /// Position last sent, axis units.
+    #[prost(double, tag = "4")]
+    pub commanded: f64,
+    /// Commanded − actual, axis units.
+    #[prost(double, tag = "5")]
+    pub following_error: f64,
+    /// ‰ of rated torque.
+    #[prost(sint32, tag = "6")]
+    pub torque_permille: i32,
+    /// Stopping distance the twin predicts, axis units.
+    #[prost(double, tag = "7")]
+    pub stopping_distance: f64,
+    /// Disturbance torque the twin sees, N m.
+    #[prost(double, tag = "8")]
+    pub disturbance_nm: f64,
+    /// Homed.
+    #[prost(bool, tag = "9")]
+    pub referenced: bool,
+    /// Operation enabled.
+    #[prost(bool, tag = "10")]
+    pub enabled: bool,
+    /// The drive reports a fault.
+    #[prost(bool, tag = "11")]
+    pub fault: bool,
+    /// The drive follows the target.
+    #[prost(bool, tag = "12")]
+    pub follows_target: bool,
+    /// The last request is done.
+    #[prost(bool, tag = "13")]
+    pub done: bool,
+    /// All inputs of the axis were good.
+    #[prost(bool, tag = "14")]
+    pub inputs_good: bool,
+}
+
+/// A signal that changed: topic `/signals/<name>`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Signal {
+    /// Raw value.
+    #[prost(sint64, tag = "1")]
+    pub value: i64,
+    /// `Quality`.
+    #[prost(int32, tag = "2")]
+    pub quality: i32,
+    /// When the frame that brought it came back, ns; 0 = never.
+    #[prost(fixed64, tag = "3")]
+    pub at: u64,
+}
+
+/// What goes over the bus for a drive: topic `/drives/<axis>`. Objects that are not mapped are 0.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Drive {
+    /// 0x6040.
+    #[prost(uint32, tag = "1")]
+    pub controlword: u32,
+    /// 0x607A, counts.
+    #[prost(sint64, tag = "2")]
+    pub target_position: i64,
+    /// 0x6060.
+    #[prost(sint32, tag = "3")]
+    pub mode: i32,
+    /// 0x6041.
+    #[prost(uint32, tag = "4")]
+    pub statusword: u32,
+    /// 0x6064, counts.
+    #[prost(sint64, tag = "5")]
+    pub actual_position: i64,
+    /// 0x6061.
+    #[prost(sint32, tag = "6")]
+    pub mode_display: i32,
+    /// 0x6077.
+    #[prost(sint32, tag = "7")]
+    pub actual_torque_permille: i32,
+    /// 0x60F4, counts.
+    #[prost(sint64, tag = "8")]
+    pub following_error: i64,
+    /// 0x603F.
+    #[prost(uint32, tag = "9")]
+    pub error_code: u32,
+    /// 0x60FD.
+    #[prost(uint32, tag = "10")]
+    pub digital_inputs: u32,
+    /// 0x60BA, counts.
+    #[prost(sint64, tag = "11")]
+    pub touch_probe_position: i64,
+    /// `Quality`: the worst of the drive's inputs.
+    #[prost(int32, tag = "12")]
+    pub quality: i32,
+    /// When the frame that brought the oldest of the drive's inputs came back, ns.
+    #[prost(fixed64, tag = "13")]
+    pub at: u64,
+}
+
+/// Something that happened: topic `/events`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Event {
+    /// Cycle.
+    #[prost(uint64, tag = "1")]
+    pub cycle: u64,
+    /// `Severity`.
+    #[prost(int32, tag = "2")]
+    pub severity: i32,
+    /// Stable word: `trip`, `stopped`, …
+    #[prost(string, tag = "3")]
+    pub kind: String,
+    /// What it is about.
+    #[prost(string, tag = "4")]
+    pub subject: String,
+    /// One sentence.
+    #[prost(string, tag = "5")]
+    pub text: String,
+    /// Interlock, if one is concerned.
+    #[prost(uint32, optional, tag = "6")]
+    pub interlock: Option<u32>,
+    /// Group, if one is concerned.
+    #[prost(uint32, optional, tag = "7")]
+    pub group: Option<u32>,
+    /// Axis, if one is concerned.
+    #[prost(uint32, optional, tag = "8")]
+    pub axis: Option<u32>,
+    /// Stopping distance predicted, axis units.
+    #[prost(double, optional, tag = "9")]
+    pub distance_predicted: Option<f64>,
+    /// Stopping distance travelled, axis units.
+    #[prost(double, optional, tag = "10")]
+    pub distance: Option<f64>,
+    /// When the cause was seen, ns.
+    #[prost(fixed64, optional, tag = "11")]
+    pub input_at: Option<u64>,
+}
+
+/// A result of a camera as it arrived: topic `/vision/<name>`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Vision {
+    /// As the camera counts.
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    /// The receiver found it to go forward.
+    #[prost(bool, tag = "2")]
+    pub sequence_good: bool,
+    /// When the picture was taken, ns.
+    #[prost(fixed64, tag = "3")]
+    pub captured_at: u64,
+    /// 0 to 100.
+    #[prost(uint32, tag = "4")]
+    pub quality: u32,
+    /// The picture differs from the last as live pictures do.
+    #[prost(bool, tag = "5")]
+    pub alive: bool,
+    /// Zones looked at, bit by bit.
+    #[prost(uint32, tag = "6")]
+    pub zones_evaluated: u32,
+    /// Zones in which something is, bit by bit.
+    #[prost(uint32, tag = "7")]
+    pub zones_occupied: u32,
+    /// What is where.
+    #[prost(message, repeated, tag = "8")]
+    pub objects: Vec<Object>,
+    /// The datagram itself, for replay.
+    #[prost(bytes = "vec", tag = "9")]
+    pub datagram: Vec<u8>,
+}
+
+/// Something that a camera sees, mm and mm/s in cell coordinates.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Object {
+    /// mm.
+    #[prost(sint32, tag = "1")]
+    pub x: i32,
+    /// mm.
+    #[prost(sint32, tag = "2")]
+    pub y: i32,
+    /// mm/s.
+    #[prost(sint32, tag = "3")]
+    pub vx: i32,
+    /// mm/s.
+    #[prost(sint32, tag = "4")]
+    pub vy: i32,
+    /// mm.
+    #[prost(uint32, tag = "5")]
+    pub radius: u32,
+    /// mm.
+    #[prost(uint32, tag = "6")]
+    pub uncertainty: u32,
+}
+
+/// `foxglove.Log`: topic `/log`. Source: foxglove-schemas, Log.proto.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Log {
+    /// When.
+    #[prost(message, optional, tag = "1")]
+    pub timestamp: Option<prost_types::Timestamp>,
+    /// `Level`.
+    #[prost(int32, tag = "2")]
+    pub level: i32,
+    /// The text.
+    #[prost(string, tag = "3")]
+    pub message: String,
+    /// Who says it.
+    #[prost(string, tag = "4")]
+    pub name: String,
+    /// Source file; empty.
+    #[prost(string, tag = "5")]
+    pub file: String,
+    /// Source line; 0.
+    #[prost(fixed32, tag = "6")]
+    pub line: u32,
+}

@@ -1,0 +1,431 @@
+//! The recording: an MCAP file that explains itself (protobuf with embedded descriptors), for Foxglove, PlotJuggler and any other
+//! MCAP reader.
+//!
+//! | topic | schema | when |
+//! | --- | --- | --- |
+//! | `/cycle` | `tactus.Cycle` | every cycle |
+//! | `/axes/<name>` | `tactus.Axis` | every cycle |
+//! | `/drives/<axis>` | `tactus.Drive` | when one of the drive's objects changed, and once a second |
+//! | `/signals/<name>` | `tactus.Signal` | every other signal, when it changed, and once a second |
+//! | `/events` | `tactus.Event` | when something happened |
+//! | `/log` | `foxglove.Log` | the same, in words |
+//! | `/vision/<name>` | `tactus.Vision` | each datagram of a camera |
+//!
+//! `log_time` is the time of the cycle (CLOCK_MONOTONIC, or virtual time). In virtual time the bytes depend on machine file, seed
+//! and version alone.
+
+mod descriptor;
+mod drives;
+mod file;
+pub mod messages;
+mod thread;
+
+use std::collections::BTreeMap;
+use std::io::{Seek, Write};
+
+use mcap::records::{MessageHeader, Metadata};
+use mcap::{Attachment, McapResult, WriteOptions, Writer};
+use prost::Message as _;
+use rt_core::bus::BusState;
+use rt_core::record::{AxisRecord, Body, CycleRecord, Record};
+use rt_core::signal::{Quality, Sample, SignalId};
+
+pub use file::{FILE_BYTES_MAX, FileRecorder};
+pub use thread::RecorderThread;
+
+use drives::Drives;
+
+use crate::events::describe;
+use crate::labels::Labels;
+use crate::vision::Datagram;
+
+/// Uncompressed size of a chunk: what a power cut can cost, and what a reader must hold.
+const CHUNK_BYTES: u64 = 256 * 1024;
+
+/// What a recording says of the run it belongs to.
+#[derive(Clone, Debug, Default)]
+pub struct RunInfo {
+    /// BLAKE3 of the machine file, hexadecimal.
+    pub config_hash: String,
+    /// Name of the machine file, without its folder.
+    pub file_name: String,
+    /// The machine file itself.
+    pub file: Vec<u8>,
+    /// Seed of the virtual cell.
+    pub seed: u64,
+    /// `strict`, `degraded` or `virtual`.
+    pub realtime: String,
+    /// `virtual` or `raw:<interface>`.
+    pub link: String,
+}
+
+/// What was asked of a recorder, and what became of it. `taken = stored + dropped` whenever it is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Records of the loop that are in the file.
+    pub stored: u64,
+    /// Records of the loop that are not, because writing failed.
+    pub dropped: u64,
+    /// Camera datagrams in the file.
+    pub vision: u64,
+    /// Bytes of finished chunks.
+    pub bytes: u64,
+    /// Why writing failed; `None`: it did not.
+    pub fault: Option<String>,
+}
+
+struct Channels {
+    cycle: u16,
+    axes: Vec<u16>,
+    drives: Vec<u16>,
+    /// `None`: the signal is an object of a drive.
+    signals: Vec<Option<u16>>,
+    events: u16,
+    log: u16,
+    vision: Vec<u16>,
+}
+
+/// Writes one MCAP file.
+pub struct Recorder<W: Write + Seek> {
+    writer: Writer<W>,
+    channels: Channels,
+    labels: Labels,
+    drives: Drives,
+    /// Sequence and time of the last record.
+    last: (u64, u64),
+    buffer: Vec<u8>,
+}
+
+impl<W: Write + Seek> Recorder<W> {
+    /// Begins a file: schemas, channels, metadata, and the machine file as attachment.
+    ///
+    /// # Errors
+    /// What the file said.
+    pub fn begin(sink: W, labels: &Labels, info: &RunInfo) -> McapResult<Self> {
+        let mut writer = WriteOptions::new()
+            .compression(Some(mcap::Compression::Lz4))
+            .chunk_size(Some(CHUNK_BYTES))
+            .profile("tactus")
+            .library(concat!("tactus ", env!("CARGO_PKG_VERSION")))
+            .disable_seeking(true)
+            .create(sink)?;
+        writer.attach(&Attachment {
+            log_time: 0,
+            create_time: 0,
+            name: info.file_name.clone(),
+            media_type: "application/toml".into(),
+            data: info.file.as_slice().into(),
+        })?;
+        writer.write_metadata(&metadata(labels, info))?;
+        let drives = Drives::new(labels.signals.len(), &labels.drives);
+        let channels = Channels::add(&mut writer, labels, &drives)?;
+        let buffer = Vec::with_capacity(1024);
+        Ok(Self { writer, channels, labels: labels.clone(), drives, last: (0, 0), buffer })
+    }
+
+    /// Takes one record of the loop. `sequence` is the one its stream gave it.
+    ///
+    /// # Errors
+    /// What the file said; the record is not stored.
+    pub fn record(&mut self, sequence: u64, record: &Record) -> McapResult<()> {
+        self.buffer.clear();
+        self.last = (sequence, record.now);
+        let channel = match &record.body {
+            Body::Cycle(cycle) => {
+                self.drive_messages(sequence, record.now)?;
+                cycle_message(record, cycle).encode_raw(&mut self.buffer);
+                Some(self.channels.cycle)
+            }
+            Body::Axis(axis) => {
+                axis_message(axis).encode_raw(&mut self.buffer);
+                self.channels.axes.get(usize::from(axis.axis.0)).copied()
+            }
+            Body::Signal { signal, sample } => {
+                if self.drives.take(*signal, *sample) {
+                    return Ok(());
+                }
+                signal_message(sample).encode_raw(&mut self.buffer);
+                self.channels.signals.get(usize::from(signal.0)).copied().flatten()
+            }
+            Body::Event(_) => {
+                self.event_messages(sequence, record)?;
+                Some(self.channels.events)
+            }
+        };
+        match channel {
+            Some(channel) => self.write(channel, sequence, record.now),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a camera's datagram; `log_time` is when it arrived.
+    ///
+    /// # Errors
+    /// What the file said.
+    pub fn vision(&mut self, datagram: &Datagram) -> McapResult<()> {
+        let Some(channel) = self.channels.vision.get(usize::from(datagram.stream.0)).copied()
+        else {
+            return Ok(());
+        };
+        let message = datagram.message();
+        let sequence = message.sequence;
+        self.buffer.clear();
+        message.encode_raw(&mut self.buffer);
+        self.write(channel, sequence, datagram.received_at)
+    }
+
+    /// Ends the file: without it indexed readers refuse it.
+    ///
+    /// # Errors
+    /// What the file said.
+    pub fn finish(&mut self) -> McapResult<()> {
+        let (sequence, time) = self.last;
+        self.buffer.clear();
+        self.drive_messages(sequence, time)?;
+        self.writer.finish().map(drop)
+    }
+
+    /// The drives of which something changed in this cycle, whose last record is the cycle itself.
+    fn drive_messages(&mut self, sequence: u64, time: u64) -> McapResult<()> {
+        for drive in 0..self.drives.len() {
+            let Some(message) = self.drives.changed(drive) else { continue };
+            let Some(channel) = self.channels.drives.get(drive).copied() else { continue };
+            message.encode_raw(&mut self.buffer);
+            self.write(channel, sequence, time)?;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+
+    /// Puts the log line of an event into the file, and leaves its `/events` message in the buffer.
+    fn event_messages(&mut self, sequence: u64, record: &Record) -> McapResult<()> {
+        let Body::Event(event) = &record.body else { return Ok(()) };
+        let described = describe(event, &self.labels);
+        let log = messages::Log {
+            timestamp: Some(timestamp(record.now)),
+            level: described.severity.number(),
+            message: described.text.clone(),
+            name: self.labels.machine.clone(),
+            file: String::new(),
+            line: 0,
+        };
+        log.encode_raw(&mut self.buffer);
+        self.write(self.channels.log, sequence, record.now)?;
+        self.buffer.clear();
+        let ids = event_ids(event);
+        messages::Event {
+            cycle: record.cycle,
+            severity: described.severity.number(),
+            kind: described.kind.to_owned(),
+            subject: described.subject,
+            text: described.text,
+            ..ids
+        }
+        .encode_raw(&mut self.buffer);
+        Ok(())
+    }
+
+    fn write(&mut self, channel_id: u16, sequence: u64, time: u64) -> McapResult<()> {
+        let header = MessageHeader {
+            channel_id,
+            sequence: u32::try_from(sequence & u64::from(u32::MAX)).unwrap_or(0),
+            log_time: time,
+            publish_time: time,
+        };
+        self.writer.write_to_known_channel(&header, &self.buffer)
+    }
+}
+
+impl Channels {
+    fn add<W: Write + Seek>(
+        writer: &mut Writer<W>,
+        labels: &Labels,
+        of_drives: &Drives,
+    ) -> McapResult<Self> {
+        let tactus = descriptor::tactus();
+        let log = descriptor::foxglove_log();
+        let none = BTreeMap::new();
+        let cycle = writer.add_schema(descriptor::name::CYCLE, "protobuf", &tactus)?;
+        let axis = writer.add_schema(descriptor::name::AXIS, "protobuf", &tactus)?;
+        let signal = writer.add_schema(descriptor::name::SIGNAL, "protobuf", &tactus)?;
+        let drive = writer.add_schema(descriptor::name::DRIVE, "protobuf", &tactus)?;
+        let event = writer.add_schema(descriptor::name::EVENT, "protobuf", &tactus)?;
+        let vision = writer.add_schema(descriptor::name::VISION, "protobuf", &tactus)?;
+        let log = writer.add_schema(descriptor::name::LOG, "protobuf", &log)?;
+        let mut channel = |schema, topic: &str, metadata: &BTreeMap<String, String>| {
+            writer.add_channel(schema, topic, "protobuf", metadata)
+        };
+        let mut axes = Vec::with_capacity(labels.axes.len());
+        for label in &labels.axes {
+            let unit = BTreeMap::from([("unit".to_owned(), label.unit.clone())]);
+            axes.push(channel(axis, &format!("/axes/{}", label.name), &unit)?);
+        }
+        let mut drives = Vec::with_capacity(labels.drives.len());
+        for label in labels.axes.iter().take(labels.drives.len()) {
+            drives.push(channel(drive, &format!("/drives/{}", label.name), &none)?);
+        }
+        let mut signals = Vec::with_capacity(labels.signals.len());
+        for (id, name) in (0_u16..).zip(&labels.signals) {
+            signals.push(match of_drives.contains(SignalId(id)) {
+                true => None,
+                false => Some(channel(signal, &format!("/signals/{name}"), &none)?),
+            });
+        }
+        let mut streams = Vec::with_capacity(labels.streams.len());
+        for stream in &labels.streams {
+            let zones = BTreeMap::from([("zones".to_owned(), stream.zones.join(","))]);
+            streams.push(channel(vision, &format!("/vision/{}", stream.name), &zones)?);
+        }
+        Ok(Self {
+            cycle: channel(cycle, "/cycle", &none)?,
+            axes,
+            drives,
+            signals,
+            events: channel(event, "/events", &none)?,
+            log: channel(log, "/log", &none)?,
+            vision: streams,
+        })
+    }
+}
+
+fn metadata(labels: &Labels, info: &RunInfo) -> Metadata {
+    let pairs = [
+        ("machine", labels.machine.clone()),
+        ("config_hash", info.config_hash.clone()),
+        ("seed", info.seed.to_string()),
+        ("realtime", info.realtime.clone()),
+        ("link", info.link.clone()),
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    let metadata = pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    Metadata { name: "tactus".into(), metadata }
+}
+
+fn timestamp(now: u64) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: i64::try_from(now / 1_000_000_000).unwrap_or(i64::MAX),
+        nanos: i32::try_from(now % 1_000_000_000).unwrap_or(0),
+    }
+}
+
+fn cycle_message(record: &Record, cycle: &CycleRecord) -> messages::Cycle {
+    let exchange = &cycle.exchange;
+    messages::Cycle {
+        cycle: record.cycle,
+        machine: machine_number(cycle),
+        bus: match exchange.state {
+            BusState::Starting => 0,
+            BusState::Operational => 1,
+            BusState::Faulted => 2,
+        },
+        latency_ns: cycle.latency_ns,
+        execution_ns: cycle.execution_ns,
+        skipped: cycle.skipped,
+        units_good: exchange.units_good,
+        units_all: exchange.units_all,
+        dc_unlocked: exchange.dc_unlocked,
+        dc_offset_ns: exchange.dc_offset_ns,
+        received_at: exchange.received_at,
+        frames_sent: exchange.counts.sent,
+        frames_received: exchange.counts.received,
+        frames_late: exchange.counts.late,
+        frames_foreign: exchange.counts.foreign,
+        frames_corrupt: exchange.counts.corrupt,
+        frames_lost: exchange.counts.lost,
+        working_counter_errors: exchange.counts.working_counter_errors,
+    }
+}
+
+fn machine_number(cycle: &CycleRecord) -> i32 {
+    use rt_core::record::MachineState::{AwaitStart, Boot, Run, Safe};
+    match cycle.machine {
+        Boot => 0,
+        Safe => 1,
+        AwaitStart => 2,
+        Run => 3,
+    }
+}
+
+fn axis_message(axis: &AxisRecord) -> messages::Axis {
+    use rt_core::program::AxisState as State;
+    let view = &axis.view;
+    messages::Axis {
+        state: match view.state {
+            State::Disabled => 0,
+            State::Standstill => 1,
+            State::Homing => 2,
+            State::DiscreteMotion => 3,
+            State::ContinuousMotion => 4,
+            State::SynchronizedMotion => 5,
+            State::Stopping => 6,
+            State::ErrorStop => 7,
+        },
+        position: view.position,
+        velocity: view.velocity,
+        commanded: view.commanded,
+        following_error: view.following_error,
+        torque_permille: i32::from(view.torque_permille),
+        stopping_distance: axis.stopping_distance,
+        disturbance_nm: axis.disturbance_nm,
+        referenced: view.referenced,
+        enabled: view.enabled,
+        fault: view.fault,
+        follows_target: view.follows_target,
+        done: view.done,
+        inputs_good: view.inputs_good,
+    }
+}
+
+fn signal_message(sample: &Sample) -> messages::Signal {
+    messages::Signal { value: sample.value, quality: quality_number(sample.quality), at: sample.at }
+}
+
+fn quality_number(quality: Quality) -> i32 {
+    match quality {
+        Quality::Missing => 0,
+        Quality::Good => 1,
+        Quality::Stale => 2,
+    }
+}
+
+/// The numbers of an event; the words are the caller's.
+fn event_ids(event: &rt_core::record::Event) -> messages::Event {
+    use rt_core::record::Event as E;
+    let none = messages::Event::default();
+    match *event {
+        E::Demand { interlock } | E::Clear { interlock } => {
+            messages::Event { interlock: Some(u32::from(interlock.0)), ..none }
+        }
+        E::Trip { interlock, group, input_at, predicted, .. } => messages::Event {
+            interlock: Some(u32::from(interlock.0)),
+            group: Some(u32::from(group.0)),
+            distance_predicted: Some(predicted.units()),
+            input_at: Some(input_at),
+            ..none
+        },
+        E::Stopped { group, interlock, distance, predicted, .. } => messages::Event {
+            interlock: Some(u32::from(interlock.0)),
+            group: Some(u32::from(group.0)),
+            distance_predicted: Some(predicted.units()),
+            distance: Some(distance.units()),
+            ..none
+        },
+        E::SpeedLimit { group, .. } => messages::Event { group: Some(u32::from(group.0)), ..none },
+        E::GateViolation { axis, .. }
+        | E::Axis { axis, .. }
+        | E::Referenced { axis, .. }
+        | E::DriveFault { axis, .. } => messages::Event { axis: Some(u32::from(axis.0)), ..none },
+        E::Machine { .. }
+        | E::Reset
+        | E::ResetRefused { .. }
+        | E::Start
+        | E::Step { .. }
+        | E::ProgramFault { .. }
+        | E::Vision { .. }
+        | E::ShutdownRequested
+        | E::ShutdownDone => none,
+    }
+}
+
+#[cfg(test)]
+mod tests;

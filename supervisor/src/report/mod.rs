@@ -1,0 +1,427 @@
+//! The report of a run: everything in it was counted or measured in that run, and what was not measured is `null`.
+//!
+//! Durations that a virtual clock cannot have (wake-up latency, execution time) are `null` in virtual time. Reaction times are
+//! there in both: they run from input to output on the clock of the loop.
+
+mod text;
+
+use serde::Serialize;
+
+use crate::exit::ExitCode;
+use crate::histogram::Histogram;
+use crate::labels::Labels;
+use crate::record::Stored;
+use crate::stats::{Statistics, Trip};
+use crate::{events, stats};
+
+pub use text::{duration, render};
+
+/// Version of the report's format; goes up when a field changes its meaning or goes away.
+pub const FORMAT: u32 = 1;
+
+/// A run, summed up.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// `tactus` that ran it.
+    pub version: &'static str,
+    /// The machine's name.
+    pub machine: String,
+    /// How it ended.
+    pub ended: Ended,
+    /// How the process ends, 0 to 5.
+    pub exit_code: u8,
+    /// `strict`: all that real time needs was granted. `degraded`: it was not. Virtual time says `virtual`.
+    pub realtime: String,
+    /// What was not granted and what would grant it; empty unless degraded.
+    pub degraded_reasons: Vec<String>,
+    /// `virtual` or `raw:<interface>`.
+    pub link: String,
+    /// BLAKE3 of the machine file, hexadecimal.
+    pub config_hash: String,
+    /// Seed of the virtual cell; `null` on a real link.
+    pub seed: Option<u64>,
+    /// Nominal length of a cycle, ns.
+    pub period_ns: u64,
+    /// Cycles run.
+    pub cycles: u64,
+    /// Cycles that came late by a period or more.
+    pub overruns: u64,
+    /// Periods that were skipped because of that.
+    pub periods_skipped: u64,
+    /// Blocks asked of the allocator by the cyclic thread, from SafeOp on; `null`: the process does not count.
+    pub allocations: Option<u64>,
+    /// Blocks given back by the cyclic thread, from SafeOp on.
+    pub frees: Option<u64>,
+    /// Page faults of the cyclic thread, from SafeOp on; `null` in virtual time.
+    pub page_faults: Option<u64>,
+    /// Datagrams whose working counter was not the expected one.
+    pub working_counter_errors: u64,
+    /// Frames.
+    pub frames: Frames,
+    /// Actual − scheduled wake.
+    pub wake_up_latency_ns: Option<Quantiles>,
+    /// Wake to publish.
+    pub execution_time_ns: Option<Quantiles>,
+    /// Axes in the order of the machine file.
+    pub axes: Vec<AxisReport>,
+    /// Trips in order, the first 1024.
+    pub trips: Vec<TripReport>,
+    /// All trips.
+    pub trips_total: u64,
+    /// Predicted against measured stopping distance over all trips that came to rest; `null`: there was none.
+    pub prediction: Option<Prediction>,
+    /// Steps of the program that were begun.
+    pub program_steps: u64,
+    /// Failures of the program.
+    pub program_faults: u64,
+    /// Times the gate held back what motion asked.
+    pub gate_violations: u64,
+    /// Records of the loop: `produced = stored + dropped` when they are recorded.
+    pub records: Records,
+    /// Camera datagrams.
+    pub vision: VisionReport,
+    /// Memory of the process at the end, bytes; `null` in virtual time, where reports are equal for equal runs.
+    pub resident_bytes: Option<u64>,
+    /// Of it, what cannot be paged out.
+    pub locked_bytes: Option<u64>,
+    /// Virtual time: simulated ÷ elapsed time; `null` in real time, and in `--report` files of virtual time.
+    #[serde(skip)]
+    pub speed: Option<f64>,
+    /// Where the recording is.
+    pub recording: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ended {
+    /// `completed` (the time asked for is over), `interrupted` (Ctrl-C, SIGTERM), `bus`, `safety_stop`, `environment`.
+    pub reason: &'static str,
+    /// For people: what happened, what to do.
+    pub message: String,
+    /// Machine state when the end was asked for.
+    pub machine: &'static str,
+    /// The axes were stopped and without power before the loop ended.
+    pub controlled: bool,
+}
+
+/// Frames since start.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Frames {
+    /// Given to the link.
+    pub sent: u64,
+    /// Back in time and whole.
+    pub received: u64,
+    /// Back after the deadline.
+    pub late: u64,
+    /// Not ours, or twice.
+    pub foreign: u64,
+    /// Damaged.
+    pub corrupt: u64,
+    /// Never back.
+    pub lost: u64,
+}
+
+/// A distribution of durations, ns, to about 3 %; the maximum is exact.
+#[derive(Clone, Debug, Serialize)]
+pub struct Quantiles {
+    /// Median.
+    pub p50: u64,
+    /// 99 %.
+    pub p99: u64,
+    /// 99.9 %.
+    pub p999: u64,
+    /// The longest.
+    pub max: u64,
+    /// How many.
+    pub count: u64,
+    /// `[from, count]` between powers of two of nanoseconds.
+    pub histogram: Vec<(u64, u64)>,
+}
+
+/// An axis over the run.
+#[derive(Clone, Debug, Serialize)]
+pub struct AxisReport {
+    /// Its name.
+    pub name: String,
+    /// `mm` or `deg`.
+    pub unit: String,
+    /// PLCopen state at the end.
+    pub state: &'static str,
+    /// It is referenced.
+    pub referenced: bool,
+    /// Where it is at the end.
+    pub position: f64,
+    /// Way it moved, both directions.
+    pub travel: f64,
+    /// Largest |commanded − actual| while enabled.
+    pub following_error_max: f64,
+}
+
+/// A trip.
+#[derive(Clone, Debug, Serialize)]
+pub struct TripReport {
+    /// Name of the interlock.
+    pub cause: String,
+    /// Name of the group.
+    pub group: String,
+    /// `stop0`, `stop1`, `stop2`, `limit_speed …`, `warn`.
+    pub reaction: String,
+    /// Cycle.
+    pub at_cycle: u64,
+    /// From the input (frame back, picture taken) until the frames with the reaction leave, on the loop's clock; `null`: the run
+    /// ended before.
+    pub reaction_ns: Option<u64>,
+    /// Travelled along the path until rest; `null`: it was no stop, or had not come to rest.
+    pub stop_distance: Option<f64>,
+    /// What the twin predicted at the trip.
+    pub stop_distance_predicted: f64,
+}
+
+/// Predicted against measured stopping distances.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Prediction {
+    /// Stops compared.
+    pub stops: u64,
+    /// Stops that went further than predicted.
+    pub exceeded: u64,
+    /// Largest measured − predicted, axis units; below 0: every prediction held.
+    pub error_max: f64,
+    /// Mean measured ÷ predicted of the stops from motion; `null`: there was none.
+    pub ratio_mean: Option<f64>,
+}
+
+/// The ledger of the loop's records.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Records {
+    /// Left by the loop.
+    pub produced: u64,
+    /// In the recording.
+    pub stored: u64,
+    /// Not in the recording.
+    pub dropped: u64,
+    /// Of those dropped: the stream was full.
+    pub dropped_by_stream: u64,
+    /// Of those dropped: the disk was too slow or failed, or no recording was asked for.
+    pub dropped_by_recorder: u64,
+    /// Most records that waited in the stream.
+    pub high_water: u64,
+    /// Size of the recording.
+    pub bytes: u64,
+    /// Why recording failed.
+    pub fault: Option<String>,
+}
+
+/// Camera datagrams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VisionReport {
+    /// That arrived.
+    pub received: u64,
+    /// That were refused at receipt.
+    pub refused: u64,
+    /// That are in the recording.
+    pub stored: u64,
+}
+
+/// What the report needs besides the statistics.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// `strict`, `degraded` or `virtual`.
+    pub realtime: String,
+    /// Why it is degraded.
+    pub degraded_reasons: Vec<String>,
+    /// `virtual` or `raw:<interface>`.
+    pub link: String,
+    /// Hexadecimal.
+    pub config_hash: String,
+    /// Of the virtual cell.
+    pub seed: Option<u64>,
+    /// ns.
+    pub period_ns: u64,
+    /// Durations were measured.
+    pub measured: bool,
+    /// Of the cyclic thread from SafeOp on: allocations, frees.
+    pub allocator: Option<(u64, u64)>,
+    /// Of the cyclic thread from SafeOp on.
+    pub page_faults: Option<u64>,
+    /// Virtual time only.
+    pub speed: Option<f64>,
+    /// Where the recording is.
+    pub recording: Option<String>,
+    /// Of the process.
+    pub resident_bytes: Option<u64>,
+    /// Of the process.
+    pub locked_bytes: Option<u64>,
+}
+
+/// The stream's and the recorder's view of the records.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// Left by the loop.
+    pub produced: u64,
+    /// The stream was full.
+    pub dropped_by_stream: u64,
+    /// Most that waited.
+    pub high_water: u64,
+    /// What the recorder says.
+    pub stored: Stored,
+    /// Records that nobody was asked to store.
+    pub not_recorded: u64,
+}
+
+impl Report {
+    /// Sums up.
+    #[must_use]
+    pub fn new(
+        statistics: &Statistics,
+        labels: &Labels,
+        context: &Context,
+        ledger: &Ledger,
+        vision: VisionReport,
+        end: (ExitCode, Ended),
+    ) -> Self {
+        let (code, ended) = end;
+        let counts = statistics.exchange.counts;
+        let durations =
+            |histogram: &Histogram| context.measured.then(|| Quantiles::of(histogram)).flatten();
+        Self {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION"),
+            machine: labels.machine.clone(),
+            ended,
+            exit_code: code.number(),
+            realtime: context.realtime.clone(),
+            degraded_reasons: context.degraded_reasons.clone(),
+            link: context.link.clone(),
+            config_hash: context.config_hash.clone(),
+            seed: context.seed,
+            period_ns: context.period_ns,
+            cycles: statistics.cycles,
+            overruns: statistics.overruns,
+            periods_skipped: statistics.periods_skipped,
+            allocations: context.allocator.map(|(allocations, _)| allocations),
+            frees: context.allocator.map(|(_, frees)| frees),
+            page_faults: context.page_faults,
+            working_counter_errors: counts.working_counter_errors,
+            frames: Frames {
+                sent: counts.sent,
+                received: counts.received,
+                late: counts.late,
+                foreign: counts.foreign,
+                corrupt: counts.corrupt,
+                lost: counts.lost,
+            },
+            wake_up_latency_ns: durations(&statistics.latency),
+            execution_time_ns: durations(&statistics.execution),
+            axes: axes(statistics, labels),
+            trips: statistics.trips.iter().map(|trip| trip_report(trip, labels)).collect(),
+            trips_total: statistics.trips_total,
+            prediction: Prediction::of(&statistics.trips),
+            program_steps: statistics.steps_begun,
+            program_faults: statistics.program_faults,
+            gate_violations: statistics.gate_violations,
+            records: Records::of(ledger),
+            vision,
+            resident_bytes: context.resident_bytes,
+            locked_bytes: context.locked_bytes,
+            speed: context.speed,
+            recording: context.recording.clone(),
+        }
+    }
+
+    /// As JSON for files and scripts.
+    ///
+    /// # Errors
+    /// None in practice; the serialiser's type has one.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self).map(|text| text + "\n")
+    }
+}
+
+impl Quantiles {
+    /// `None` when nothing was counted.
+    #[must_use]
+    pub fn of(histogram: &Histogram) -> Option<Self> {
+        Some(Self {
+            p50: histogram.quantile(500)?,
+            p99: histogram.quantile(990)?,
+            p999: histogram.quantile(999)?,
+            max: histogram.max()?,
+            count: histogram.total(),
+            histogram: histogram.octaves(),
+        })
+    }
+}
+
+impl Prediction {
+    /// Compares the stops that came to rest.
+    #[must_use]
+    pub fn of(trips: &[Trip]) -> Option<Self> {
+        let stops = trips.iter().filter_map(|trip| {
+            trip.stop_distance.map(|distance| (distance, trip.stop_distance_predicted))
+        });
+        let mut found =
+            Self { stops: 0, exceeded: 0, error_max: f64::NEG_INFINITY, ratio_mean: None };
+        let (mut ratios, mut moving) = (0.0, 0_u32);
+        for (distance, predicted) in stops {
+            found.stops += 1;
+            found.exceeded += u64::from(distance > predicted);
+            found.error_max = found.error_max.max(distance - predicted);
+            if predicted > 0.0 && distance > 0.0 {
+                ratios += distance / predicted;
+                moving += 1;
+            }
+        }
+        if moving > 0 {
+            found.ratio_mean = Some(ratios / f64::from(moving));
+        }
+        (found.stops > 0).then_some(found)
+    }
+}
+
+impl Records {
+    fn of(ledger: &Ledger) -> Self {
+        let by_recorder = ledger.stored.dropped + ledger.not_recorded;
+        Self {
+            produced: ledger.produced,
+            stored: ledger.stored.stored,
+            dropped: ledger.dropped_by_stream + by_recorder,
+            dropped_by_stream: ledger.dropped_by_stream,
+            dropped_by_recorder: by_recorder,
+            high_water: ledger.high_water,
+            bytes: ledger.stored.bytes,
+            fault: ledger.stored.fault.clone(),
+        }
+    }
+}
+
+fn axes(statistics: &Statistics, labels: &Labels) -> Vec<AxisReport> {
+    let pairs = statistics.axes.iter().zip(&labels.axes);
+    pairs
+        .map(|(axis, label): (&stats::AxisTotals, _)| AxisReport {
+            name: label.name.clone(),
+            unit: label.unit.clone(),
+            state: events::axis_state(axis.last.state),
+            referenced: axis.last.referenced,
+            position: axis.last.position,
+            travel: axis.travel,
+            following_error_max: axis.following_error_max,
+        })
+        .collect()
+}
+
+fn trip_report(trip: &Trip, labels: &Labels) -> TripReport {
+    TripReport {
+        cause: labels.interlock(trip.interlock).to_owned(),
+        group: labels.group(trip.group).to_owned(),
+        reaction: events::reaction(trip.reaction, labels.group_unit(trip.group)),
+        at_cycle: trip.at_cycle,
+        reaction_ns: trip.reaction_ns,
+        stop_distance: trip.stop_distance,
+        stop_distance_predicted: trip.stop_distance_predicted,
+    }
+}
+
+#[cfg(test)]
+mod tests;

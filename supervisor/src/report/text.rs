@@ -1,0 +1,249 @@
+//! The report for people.
+
+use std::fmt::Write as _;
+
+use super::{Quantiles, Report, TripReport};
+
+/// Widest bar of a histogram, characters.
+const BAR: u64 = 32;
+/// Trips shown one by one.
+const TRIPS_SHOWN: usize = 20;
+
+/// The report as text, at most 100 columns wide.
+#[must_use]
+pub fn render(report: &Report) -> String {
+    let mut out = String::with_capacity(4096);
+    // Writing to a String does not fail.
+    let _ = write_all(report, &mut out);
+    out
+}
+
+fn write_all(report: &Report, out: &mut String) -> std::fmt::Result {
+    head(report, out)?;
+    timing(report, out)?;
+    bus(report, out)?;
+    axes(report, out)?;
+    trips(report, out)?;
+    tail(report, out)
+}
+
+fn head(report: &Report, out: &mut String) -> std::fmt::Result {
+    if report.realtime == "degraded" {
+        writeln!(
+            out,
+            "{0}\n DEGRADED: this run did not have real time. Its timing proves nothing.",
+            "!".repeat(78)
+        )?;
+        for reason in &report.degraded_reasons {
+            writeln!(out, "   - {reason}")?;
+        }
+        writeln!(out, "{}", "!".repeat(78))?;
+    }
+    writeln!(out, "{}: {}", report.machine, report.ended.message)?;
+    let seconds = seconds(report.cycles.saturating_mul(report.period_ns));
+    write!(
+        out,
+        "  {} cycles of {} ({seconds}), link {}, real time: {}",
+        report.cycles,
+        duration(report.period_ns),
+        report.link,
+        report.realtime
+    )?;
+    if let Some(seed) = report.seed {
+        write!(out, ", seed {seed}")?;
+    }
+    if let Some(speed) = report.speed {
+        write!(out, ", {speed:.0} × real time")?;
+    }
+    let hash = report.config_hash.get(..16).unwrap_or(&report.config_hash);
+    writeln!(out, "\n  machine file {hash}…, tactus {}", report.version)?;
+    if !report.ended.controlled {
+        writeln!(
+            out,
+            "  The end was NOT controlled: axes were not confirmed to stand without power."
+        )?;
+    }
+    Ok(())
+}
+
+fn timing(report: &Report, out: &mut String) -> std::fmt::Result {
+    writeln!(out, "\nTiming")?;
+    writeln!(out, "  overruns {} (periods skipped {})", report.overruns, report.periods_skipped)?;
+    let rows = [
+        ("wake-up latency", &report.wake_up_latency_ns),
+        ("execution time", &report.execution_time_ns),
+    ];
+    for (name, quantiles) in rows {
+        match quantiles {
+            Some(quantiles) => histogram(name, quantiles, out)?,
+            None => writeln!(out, "  {name:<16} not measured")?,
+        }
+    }
+    let count = |value: Option<u64>| value.map_or("not counted".to_owned(), |v| v.to_string());
+    writeln!(
+        out,
+        "  in the cycle: allocations {}, frees {}, page faults {}",
+        count(report.allocations),
+        count(report.frees),
+        count(report.page_faults)
+    )
+}
+
+fn histogram(name: &str, quantiles: &Quantiles, out: &mut String) -> std::fmt::Result {
+    writeln!(
+        out,
+        "  {name:<16} p50 {}   p99 {}   p99.9 {}   max {}",
+        duration(quantiles.p50),
+        duration(quantiles.p99),
+        duration(quantiles.p999),
+        duration(quantiles.max)
+    )?;
+    let most = quantiles.histogram.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
+    for (from, count) in &quantiles.histogram {
+        let bar = (count.saturating_mul(BAR)).div_ceil(most);
+        let bar = "█".repeat(usize::try_from(bar).unwrap_or(0));
+        writeln!(out, "    ≥ {:>8}  {bar:<32} {count}", duration(*from))?;
+    }
+    Ok(())
+}
+
+fn bus(report: &Report, out: &mut String) -> std::fmt::Result {
+    let frames = &report.frames;
+    writeln!(out, "\nBus")?;
+    writeln!(
+        out,
+        "  frames sent {}, received {}, late {}, lost {}, corrupt {}, foreign {}",
+        frames.sent, frames.received, frames.late, frames.lost, frames.corrupt, frames.foreign
+    )?;
+    writeln!(out, "  working-counter errors {}", report.working_counter_errors)?;
+    writeln!(
+        out,
+        "  camera results received {}, refused {}",
+        report.vision.received, report.vision.refused
+    )
+}
+
+fn axes(report: &Report, out: &mut String) -> std::fmt::Result {
+    writeln!(out, "\nAxes")?;
+    writeln!(
+        out,
+        "  {:<12} {:<20} {:>14} {:>14} {:>16}",
+        "name", "state", "position", "travel", "following max"
+    )?;
+    for axis in &report.axes {
+        let mark = if axis.referenced { "" } else { " (not referenced)" };
+        writeln!(
+            out,
+            "  {:<12} {:<20} {:>10.2} {:<3} {:>10.1} {:<3} {:>12.3} {:<3}{mark}",
+            axis.name,
+            axis.state,
+            axis.position,
+            axis.unit,
+            axis.travel,
+            axis.unit,
+            axis.following_error_max,
+            axis.unit
+        )?;
+    }
+    writeln!(
+        out,
+        "  program steps {}, program faults {}, gate violations {}",
+        report.program_steps, report.program_faults, report.gate_violations
+    )
+}
+
+fn trips(report: &Report, out: &mut String) -> std::fmt::Result {
+    writeln!(out, "\nTrips: {}", report.trips_total)?;
+    if report.trips.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "  {:>9} {:<24} {:<12} {:<20} {:>9} {:>9} {:>9}",
+        "cycle", "cause", "group", "reaction", "reacted", "stopped", "predicted"
+    )?;
+    for trip in report.trips.iter().take(TRIPS_SHOWN) {
+        trip_line(trip, out)?;
+    }
+    let hidden = report.trips_total.saturating_sub(u64::try_from(TRIPS_SHOWN).unwrap_or(0));
+    if hidden > 0 {
+        writeln!(out, "  … and {hidden} more, in the recording and in --report")?;
+    }
+    let Some(prediction) = &report.prediction else { return Ok(()) };
+    write!(
+        out,
+        "  twin: {} stops compared, {} went further than predicted, worst measured − predicted {:+.3}",
+        prediction.stops, prediction.exceeded, prediction.error_max
+    )?;
+    match prediction.ratio_mean {
+        Some(ratio) => writeln!(out, ", mean ratio {ratio:.2}"),
+        None => writeln!(out),
+    }
+}
+
+fn trip_line(trip: &TripReport, out: &mut String) -> std::fmt::Result {
+    let number = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
+    writeln!(
+        out,
+        "  {:>9} {:<24} {:<12} {:<20} {:>9} {:>9} {:>9.2}",
+        trip.at_cycle,
+        trip.cause,
+        trip.group,
+        trip.reaction,
+        trip.reaction_ns.map_or("–".to_owned(), duration),
+        number(trip.stop_distance),
+        trip.stop_distance_predicted
+    )
+}
+
+fn tail(report: &Report, out: &mut String) -> std::fmt::Result {
+    let records = &report.records;
+    writeln!(out, "\nRecords")?;
+    writeln!(
+        out,
+        "  produced {} = stored {} + dropped {} (stream full {}, not recorded {})",
+        records.produced,
+        records.stored,
+        records.dropped,
+        records.dropped_by_stream,
+        records.dropped_by_recorder
+    )?;
+    if let Some(fault) = &records.fault {
+        writeln!(out, "  RECORDING FAILED: {fault}\n  The machine ran on without it.")?;
+    }
+    if let Some(path) = &report.recording {
+        writeln!(out, "  {path} ({:.1} MB)", megabytes(records.bytes))?;
+    }
+    if let Some(bytes) = report.resident_bytes {
+        let locked = report.locked_bytes.unwrap_or(0);
+        writeln!(
+            out,
+            "  memory {:.1} MB resident, {:.1} MB locked",
+            megabytes(bytes),
+            megabytes(locked)
+        )?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people, to a tenth")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people, to a tenth")]
+fn seconds(ns: u64) -> String {
+    format!("{:.1} s", ns as f64 / 1e9)
+}
+
+/// A duration with the unit that suits it.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "for people, to three digits")]
+pub fn duration(ns: u64) -> String {
+    match ns {
+        0..1_000 => format!("{ns} ns"),
+        1_000..1_000_000 => format!("{:.1} µs", ns as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.2} ms", ns as f64 / 1e6),
+        1_000_000_000.. => format!("{:.2} s", ns as f64 / 1e9),
+    }
+}
