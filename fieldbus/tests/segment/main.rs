@@ -8,7 +8,7 @@ mod threaded;
 
 use cell::{Cell, PERIOD, cell, plan, with_dc};
 use fieldbus::link::{Fault, Faults, InlineLink, Link};
-use fieldbus::plan::{BusPlan, SdoValue};
+use fieldbus::plan::{BusPlan, SdoValue, StartupSdo};
 use fieldbus::{BringupError, EtherCat, Progress, bring_up};
 use links::{EmergencyLink, Forger, Silent};
 use rt_core::Bus;
@@ -311,6 +311,57 @@ fn a_watchdog_that_cannot_be_set_is_refused() {
     plan.subdevices[2].watchdog_ns = Some(1_000);
     let error = refused(&plan);
     assert!(matches!(error, BringupError::Watchdog { position: 2, .. }), "{error}");
+}
+
+/// Cycles from the loss of the link until the device at `position` has left Op.
+fn cycles_to_safe_op(rig: &mut Rig<Faulty>, position: usize) -> u32 {
+    rig.inject(segment::Fault::LinkLost { after: None });
+    for cycle in 0..1_000 {
+        if rig.segment().snapshot(position).unwrap().al_state == AlState::SafeOp {
+            return cycle;
+        }
+        rig.cycle();
+    }
+    panic!("it never left Op");
+}
+
+#[test]
+fn outputs_are_safe_after_the_planned_time_of_their_watchdogs() {
+    // 50 ms are written to the drive, 100 ms are the terminal's own.
+    assert!((50..=52).contains(&cycles_to_safe_op(&mut operational(&plan()), 3)));
+    assert!((100..=102).contains(&cycles_to_safe_op(&mut operational(&plan()), 2)));
+    let mut longer = plan();
+    longer.subdevices[2].watchdog_ns = Some(200_000_000);
+    assert!((200..=202).contains(&cycles_to_safe_op(&mut operational(&longer), 2)));
+}
+
+#[test]
+fn a_watchdog_that_is_off_is_switched_on() {
+    let mut description = cell::terminal().description().clone();
+    description.sync_managers[0].control &= !0x40;
+    let cell = cell::made_of(0, segment::Device::described(description));
+    let mut rig =
+        Rig::new(Fault::new(InlineLink::new(cell, 1_000_000_000), Faults::default()), &plan());
+    rig.until(BusState::Operational);
+    assert!((100..=102).contains(&cycles_to_safe_op(&mut rig, 2)));
+}
+
+#[test]
+fn a_value_that_the_device_does_not_take_is_refused() {
+    let mut plan = plan();
+    // Rated current: the drive's own.
+    plan.subdevices[3].startup[3] =
+        StartupSdo { index: 0x6075, subindex: 0, value: SdoValue::U32(1), verify_only: false };
+    let error = refused(&plan);
+    assert!(matches!(error, BringupError::Sdo { position: 3, index: 0x6075, .. }), "{error}");
+}
+
+#[test]
+fn bring_up_needs_less_than_a_mib_of_stack() {
+    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(|| {
+        operational(&with_dc(plan()));
+    });
+    thread.unwrap().join().unwrap();
 }
 
 #[test]
