@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use config::Realtime;
+use config::{CycleSettings, Realtime};
 use fieldbus::bringup::Progress;
 use fieldbus::link::{Link as _, SocketLink, serve};
 use fieldbus::{EtherCat, bring_up};
@@ -75,7 +75,10 @@ impl SegmentThread {
         let mut cell = Cell::new(&source.machine, options.seed, start, HORIZON_NS, socket)?;
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);
+        let request = beside(&source.machine.cycle);
         let thread = spawn_helper("tactus-segment", move || {
+            // Real devices are not held up by other programs; these are not either where the rights are there.
+            let _armed = admission::lock(&request).and_then(Locked::arm);
             let mut link = Disturbed::new(theirs, cell.disturbance());
             serve(&mut link, &mut cell, &flag);
         })
@@ -94,6 +97,16 @@ impl Drop for SegmentThread {
     }
 }
 
+/// Scheduling of the virtual devices: right below the loop, on any CPU.
+fn beside(settings: &CycleSettings) -> admission::Request {
+    let priority = settings.priority.unwrap_or(admission::PRIORITY_DEFAULT);
+    admission::Request {
+        cpu: None,
+        priority: Some(priority.saturating_sub(1).max(1)),
+        strict: false,
+    }
+}
+
 fn no_thread(source: std::io::Error) -> Error {
     Error::environment(format!(
         "the system refuses a thread: {source}; see ulimit -u and ulimit -l"
@@ -107,6 +120,13 @@ pub(super) fn run<P: Program + Send + 'static>(
     program: P,
 ) -> Result<Report, Error> {
     let machine = &source.machine;
+    // Memory before anything else: what comes later is locked as it comes.
+    let request = admission::Request {
+        cpu: machine.cycle.cpu,
+        priority: machine.cycle.priority,
+        strict: machine.cycle.realtime == Realtime::Strict,
+    };
+    let locked = admission::lock(&request).map_err(refused)?;
     // Devices first: without them nothing else needs to be there.
     let (segment, link) = match &options.link {
         Link::Virtual => {
@@ -139,12 +159,6 @@ pub(super) fn run<P: Program + Send + 'static>(
     let core = Core::new(machine.plan.clone(), program)
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
     let (news, hear) = sync_channel(NEWS_MAX);
-    let request = admission::Request {
-        cpu: machine.cycle.cpu,
-        priority: machine.cycle.priority,
-        strict: machine.cycle.realtime == Realtime::Strict,
-    };
-    let locked = admission::lock(&request).map_err(refused)?;
     let leave = Arc::new(AtomicBool::new(false));
     let thread = spawn_loop(source, (link, locked, core, ports, news), &leave)?;
     let mut run = Run {
