@@ -187,7 +187,7 @@ fn functions(text: &str) -> Vec<(usize, String, usize)> {
         let mut words = line.split_whitespace().skip_while(|w| {
             matches!(*w, "pub" | "const" | "async" | "unsafe" | "extern") || w.starts_with("pub(")
         });
-        if words.next() != Some("fn") {
+        if words.next() != Some("fn") || line.ends_with(';') {
             continue;
         }
         let name: String = words.next().unwrap_or("").chars().take_while(|c| *c != '(').collect();
