@@ -2,7 +2,7 @@
 
 use crate::axis::Axis;
 use crate::interlock::{AxisFacts, GroupDemand, still};
-use crate::plan::{AxisId, GroupId, GroupPlan, InterlockId, MachinePlan, Reaction};
+use crate::plan::{AxisId, AxisPlan, GroupId, GroupPlan, InterlockId, MachinePlan, Reaction};
 use crate::program::GROUP_AXES_MAX;
 use crate::record::Event;
 use crate::step::Log;
@@ -151,10 +151,13 @@ impl Group {
         let seconds = moving()
             .map(|(axis, speed)| speed.units() / axis.plan().stop.ramp_deceleration.units())
             .fold(0.0_f64, |longest, time| if time > longest { time } else { longest });
-        length(moving().map(|(axis, speed)| {
+        let path = length(moving().map(|(axis, speed)| {
             let deceleration = Nano::from_units(speed.units() / seconds);
             axis.stopping_distance(deceleration.unwrap_or(axis.plan().stop.ramp_deceleration))
-        }))
+        }));
+        // An axis that stands still gives way under load, by less than its margin.
+        let held = self.axes.iter().filter_map(|id| axes.get(usize::from(id.0)));
+        path.max(length(held.map(|axis| margin(axis.plan()))))
     }
 
     fn stands(&self, axes: &[Axis], facts: &[AxisFacts]) -> bool {
@@ -166,6 +169,11 @@ impl Group {
             facts.velocity.magnitude() <= still(axis.plan().limits.velocity)
         })
     }
+}
+
+/// What the axis' model adds to every stopping distance.
+fn margin(axis: &AxisPlan) -> Nano {
+    Nano::from_units(axis.model.margin).unwrap_or(Nano::ZERO)
 }
 
 /// Length of a vector of axis ways.
