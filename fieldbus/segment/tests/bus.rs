@@ -29,7 +29,8 @@ fn cell() -> Bus {
     bus
 }
 
-/// All in SafeOp. Logical: 0 outputs of the drive (8), 8 outputs of the terminal (4 bits), 16 its inputs (24), 40 DI, 41 AI.
+/// All in SafeOp. Logical: 0 outputs of the drive (8), 8 outputs of the terminal (4 bits), 16 its
+/// inputs (24), 40 DI, 41 AI.
 fn cell_in_safe_op() -> Bus {
     let mut bus = cell();
     bus.drive_to_pre_op(DRIVE);

@@ -1,6 +1,8 @@
-//! The segment answers as real devices did: ethercrab's capture of an EK1100 with an EL2828 and an EL2889, request by request.
+//! The segment answers as real devices did: ethercrab's capture of an EK1100 with an EL2828 and an
+//! EL2889, request by request.
 //!
-//! The capture is part of ethercrab's published package; its contents of EEPROM are the configuration of the devices here.
+//! The capture is part of ethercrab's published package; its contents of EEPROM are the
+//! configuration of the devices here.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,13 +16,14 @@ use segment::{
 
 const CAPTURE: &str = "tests/replay-ek1100-el2828-el2889.pcapng";
 
-/// What differs, where, and why. `mask`: bits that must still be the same, in every byte of the range.
+/// What differs, where, and why. `mask`: bits that must still be the same, in every byte of the
+/// range.
 const DIFFERENCES: &[Difference] = &[
     Difference {
         first: 0x0110,
         end: 0x0111,
         mask: 0xFD,
-        reason: "DL status bit 1: state of the PDI watchdog of the device's own processor interface, which is not modelled",
+        reason: "DL status bit 1: PDI watchdog of the processor interface, not modelled",
     },
     Difference {
         first: 0x0502,
@@ -32,7 +35,7 @@ const DIFFERENCES: &[Difference] = &[
         first: 0x0900,
         end: 0x0910,
         mask: 0,
-        reason: "receive times: ns since those devices were switched on; ports that are not there hold what the chip left in memory",
+        reason: "receive times: ns since switched on; absent ports hold leftovers",
     },
     Difference {
         first: 0x0910,
@@ -311,7 +314,8 @@ fn the_lamps_show_what_the_real_ones_showed() {
         segment.pass(&mut exchange.request.clone(), exchange.at);
     }
     let shown = &segment.process_ref().shown;
-    // The program of the capture: a binary count on the EL2828, two lamps that wander towards each other on the EL2889.
+    // The program of the capture: a binary count on the EL2828, two lamps that wander towards each
+    // other on the EL2889.
     let count: Vec<u64> = (0..255).collect();
     assert_eq!(shown[&1], count);
     let pattern: Vec<u64> = (0..8).map(|step| 0x8000 >> step | 1 << step).collect();

@@ -77,7 +77,8 @@ impl Fmmu {
         })
     }
 
-    /// The unit's bits, one by one: `(bit within the datagram, physical bit address)` of those the datagram has.
+    /// The unit's bits, one by one: `(bit within the datagram, physical bit address)` of those the
+    /// datagram has.
     pub(crate) fn bits(&self, start: u32, length: usize) -> impl Iterator<Item = (usize, usize)> {
         let unit_first = u64::from(self.logical) * 8 + u64::from(self.start_bit);
         let unit_end = (u64::from(self.logical) + u64::from(self.length) - 1) * 8
