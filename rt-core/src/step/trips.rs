@@ -2,7 +2,7 @@
 
 use crate::axis::Axis;
 use crate::interlock::{AxisFacts, GroupDemand, still};
-use crate::plan::{AxisId, AxisPlan, GroupId, GroupPlan, InterlockId, MachinePlan, Reaction};
+use crate::plan::{AxisId, GroupId, GroupPlan, InterlockId, MachinePlan, Reaction};
 use crate::program::GROUP_AXES_MAX;
 use crate::record::Event;
 use crate::step::Log;
@@ -139,25 +139,22 @@ impl Group {
 
     /// The twin's stopping distance along the path, for the ramp that all axes share: the slowest to stop sets the time.
     fn predicted(&self, axes: &[Axis], facts: &[AxisFacts]) -> Nano {
-        let moving = || {
+        let known = || {
             self.axes.iter().filter_map(|id| {
                 let number = usize::from(id.0);
                 let (axis, facts) = (axes.get(number)?, facts.get(number)?);
                 let speed = facts.velocity.magnitude().max(facts.commanded_velocity.magnitude());
-                let stands = speed <= still(axis.plan().limits.velocity);
-                (!stands).then_some((axis, speed))
+                Some((axis, speed, axis.plan().stop.ramp_deceleration))
             })
         };
-        let seconds = moving()
-            .map(|(axis, speed)| speed.units() / axis.plan().stop.ramp_deceleration.units())
+        let seconds = known()
+            .map(|(_, speed, deceleration)| speed.units() / deceleration.units())
             .fold(0.0_f64, |longest, time| if time > longest { time } else { longest });
-        let path = length(moving().map(|(axis, speed)| {
-            let deceleration = Nano::from_units(speed.units() / seconds);
-            axis.stopping_distance(deceleration.unwrap_or(axis.plan().stop.ramp_deceleration))
-        }));
-        // An axis that stands still gives way under load, by less than its margin.
-        let held = self.axes.iter().filter_map(|id| axes.get(usize::from(id.0)));
-        path.max(length(held.map(|axis| margin(axis.plan()))))
+        length(known().map(|(axis, speed, deceleration)| {
+            let stands = speed <= still(axis.plan().limits.velocity);
+            let shared = Nano::from_units(speed.units() / seconds).filter(|_| !stands);
+            axis.stopping_distance(shared.unwrap_or(deceleration))
+        }))
     }
 
     fn stands(&self, axes: &[Axis], facts: &[AxisFacts]) -> bool {
@@ -169,11 +166,6 @@ impl Group {
             facts.velocity.magnitude() <= still(axis.plan().limits.velocity)
         })
     }
-}
-
-/// What the axis' model adds to every stopping distance.
-fn margin(axis: &AxisPlan) -> Nano {
-    Nano::from_units(axis.model.margin).unwrap_or(Nano::ZERO)
 }
 
 /// Length of a vector of axis ways.
