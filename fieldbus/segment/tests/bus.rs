@@ -229,6 +229,21 @@ fn a_sync_manager_that_does_not_fit_is_refused_with_its_code() {
 }
 
 #[test]
+fn an_enabled_sync_manager_keeps_its_settings_and_its_status_is_not_written() {
+    let mut bus = cell();
+    bus.drive_to_pre_op(DRIVE);
+    bus.write(DRIVE, 0x0800, &[0x55; 6]);
+    let [settings @ .., activate, device_side] = bus.read::<8>(DRIVE, 0x0800);
+    assert_eq!(settings, [0x00, 0x10, 0x80, 0x00, 0x26, 0x00]);
+    bus.write(DRIVE, 0x0806, &[0x01, 0xFF]);
+    assert_eq!(bus.read::<2>(DRIVE, 0x0806), [activate, device_side]);
+    // Disabled first, it takes others.
+    bus.write(DRIVE, 0x0806, &[0]);
+    bus.write(DRIVE, 0x0800, &[0x00, 0x11]);
+    assert_eq!(bus.read::<2>(DRIVE, 0x0800), [0x00, 0x11]);
+}
+
+#[test]
 fn a_full_mailbox_takes_no_second_request() {
     let mut bus = cell();
     bus.drive_to_pre_op(DRIVE);
@@ -307,6 +322,39 @@ fn a_drive_with_sync0_refuses_op_without_process_data() {
 }
 
 #[test]
+fn a_synchronous_drive_takes_its_target_at_sync0_not_when_the_frame_comes() {
+    let mut bus = cell_in_safe_op();
+    bus.download(DRIVE, 0x6060, 0, &[8]).expect("mode");
+    bus.request_state(DRIVE, 2);
+    let now = u64::from_le_bytes(bus.read(DRIVE, 0x0910));
+    bus.write(DRIVE, 0x0990, &(now + 10 * MS + MS / 2).to_le_bytes());
+    bus.write(DRIVE, 0x09A0, &1_000_000_u32.to_le_bytes());
+    bus.write(DRIVE, 0x0981, &[3]);
+    bus.request_state(DRIVE, 4);
+    let mut image = [0; 45];
+    image[6] = 8;
+    let mut cycle = |bus: &mut Bus, controlword: u8, target: i32| {
+        image[0] = controlword;
+        image[2..6].copy_from_slice(&target.to_le_bytes());
+        bus.one(LRW, 0, 0, &image);
+    };
+    for controlword in [0, 0, 0x06, 0x07, 0x0F].into_iter().flat_map(|word| [word; 6]) {
+        cycle(&mut bus, controlword, 0);
+        bus.wait(MS);
+        if bus.status(4).al_state == AlState::SafeOp && !bus.status(4).al_error {
+            bus.request_state(DRIVE, 8);
+        }
+    }
+    assert_eq!(bus.drive(4).statusword & 0x6F, 0x27);
+    // When a target comes right after SYNC0, nothing moves until the next one, half a cycle on.
+    cycle(&mut bus, 0x0F, 800);
+    bus.wait(MS / 4);
+    assert_eq!(bus.segment.process().commands[4].target_counts, 0.0);
+    bus.wait(3 * MS / 8);
+    assert!(bus.segment.process().commands[4].target_counts > 0.0);
+}
+
+#[test]
 fn sync0_without_a_cycle_time_is_refused() {
     let mut bus = cell_in_safe_op();
     bus.request_state(DRIVE, 2);
@@ -337,6 +385,7 @@ fn a_broken_cable_cuts_off_what_is_behind_it_and_is_counted() {
 #[test]
 fn a_device_that_loses_its_supply_comes_back_in_init_without_address() {
     let mut bus = cell_in_op();
+    bus.download(DRIVE, 0x6098, 0, &[35]).expect("homing method");
     bus.segment.inject(Fault::PowerOff { position: 4 });
     assert_eq!(bus.one(BRD, 0, 0, &[0]).counter, 4);
     bus.wait(10 * MS);
@@ -345,6 +394,9 @@ fn a_device_that_loses_its_supply_comes_back_in_init_without_address() {
     assert_eq!(bus.one(FPRD, STATION + DRIVE, 0x0130, &[0; 2]).counter, 0);
     assert_eq!(bus.one(APRD, 0xFFFC, 0x0130, &[0; 2]).data, [0x01, 0]);
     assert_eq!(bus.one(LRW, 0, 0, &[0; 45]).counter, 4, "its FMMUs are gone");
+    bus.give_addresses();
+    bus.drive_to_pre_op(DRIVE);
+    assert_eq!(bus.upload(DRIVE, 0x6098, 0), 37, "its settings are those of power-up");
 }
 
 #[test]
@@ -402,6 +454,14 @@ fn clocks_lock_to_the_reference_when_its_time_is_distributed() {
     }
     let difference = u32::from_le_bytes(bus.read(1, 0x092C)) & 0x7FFF_FFFF;
     assert!(difference < 20, "{difference} ns");
+    // A frame takes 500 ns from the one to the other, and both know it.
+    let read = |device| Ask(FPRD, STATION + device, 0x0910, &[0; 8]);
+    let times: Vec<_> = bus
+        .send(&[read(0), read(1)])
+        .iter()
+        .map(|answer| i64::from_le_bytes(answer.data[..].try_into().expect("8")))
+        .collect();
+    assert!((times[1] - times[0] - 500).abs() < 20, "{} ns apart", times[1] - times[0]);
 }
 
 #[test]
