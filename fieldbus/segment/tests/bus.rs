@@ -99,6 +99,21 @@ fn positions_count_up_through_the_devices_and_broadcast_reads_are_ored() {
 }
 
 #[test]
+fn the_station_alias_addresses_a_device_once_it_is_stored_loaded_and_enabled() {
+    let mut bus = cell();
+    // Word 4 of the EEPROM: data first, then the write command with its enable bit, then reload.
+    bus.write(INPUTS, 0x0508, &[0x34, 0x12]);
+    bus.write(INPUTS, 0x0502, &[0x01, 0x02, 4, 0, 0, 0]);
+    bus.wait(MS);
+    bus.write(INPUTS, 0x0502, &[0x00, 0x04, 4, 0, 0, 0]);
+    bus.wait(MS);
+    assert_eq!(bus.read::<2>(INPUTS, 0x0012), [0x34, 0x12]);
+    assert_eq!(bus.one(FPRD, 0x1234, 0x0130, &[0; 2]).counter, 0, "not enabled");
+    bus.write(INPUTS, 0x0103, &[1]);
+    assert_eq!(bus.one(FPRD, 0x1234, 0x0130, &[0; 2]).counter, 1);
+}
+
+#[test]
 fn registers_that_a_device_has_not_are_not_counted() {
     let mut bus = cell();
     // FMMU 7 and the system time: drive and coupler have a clock, the drive alone eight FMMUs.
@@ -139,6 +154,18 @@ fn inputs_and_outputs_go_where_the_wires_go() {
         0x9,
         "four channels, four bits"
     );
+}
+
+#[test]
+fn inputs_are_fresh_from_safe_op_on() {
+    let mut bus = cell_in_safe_op();
+    bus.segment.process().inputs = 0x01;
+    bus.wait(MS);
+    assert_eq!(bus.one(LRD, 0, 0, &[0; 45]).data[40], 0x01);
+    bus.request_state(INPUTS, 2);
+    bus.segment.process().inputs = 0x02;
+    bus.wait(MS);
+    assert_eq!(bus.one(LRD, 0, 0, &[0; 45]).data[40], 0x01, "frozen below");
 }
 
 #[test]
@@ -219,6 +246,9 @@ fn a_sync_manager_that_does_not_fit_is_refused_with_its_code() {
     bus.set_sync_manager(OUTPUTS, 0, 0x0F00, 2, 0x64);
     bus.request_state(OUTPUTS, 4);
     assert_eq!(bus.al(OUTPUTS), (0x12, al_code::INVALID_OUTPUTS));
+    bus.set_sync_manager(OUTPUTS, 0, 0x0F00, 1, 0x60);
+    bus.request_state(OUTPUTS, 0x14);
+    assert_eq!(bus.al(OUTPUTS), (0x12, al_code::INVALID_OUTPUTS), "the wrong direction");
     bus.request_state(INPUTS, 2);
     bus.request_state(INPUTS, 4);
     assert_eq!(bus.al(INPUTS), (0x12, al_code::INVALID_INPUTS));
@@ -385,6 +415,10 @@ fn a_broken_cable_cuts_off_what_is_behind_it_and_is_counted() {
 #[test]
 fn a_device_that_loses_its_supply_comes_back_in_init_without_address() {
     let mut bus = cell_in_op();
+    bus.segment.inject(Fault::PowerOff { position: 2 });
+    bus.segment.inject(Fault::PowerOn { position: 2 });
+    assert_eq!(bus.read::<2>(ANALOG_IN, 0x0310), [1, 0], "its neighbours count the lost link");
+    assert_eq!(bus.read::<2>(INPUTS, 0x0310), [0, 1]);
     bus.download(DRIVE, 0x6098, 0, &[35]).expect("homing method");
     bus.segment.inject(Fault::PowerOff { position: 4 });
     assert_eq!(bus.one(BRD, 0, 0, &[0]).counter, 4);
@@ -393,7 +427,7 @@ fn a_device_that_loses_its_supply_comes_back_in_init_without_address() {
     assert_eq!(bus.one(BRD, 0, 0, &[0]).counter, 5);
     assert_eq!(bus.one(FPRD, STATION + DRIVE, 0x0130, &[0; 2]).counter, 0);
     assert_eq!(bus.one(APRD, 0xFFFC, 0x0130, &[0; 2]).data, [0x01, 0]);
-    assert_eq!(bus.one(LRW, 0, 0, &[0; 45]).counter, 4, "its FMMUs are gone");
+    assert_eq!(bus.one(LRW, 0, 0, &[0; 45]).counter, 2, "its FMMUs are gone");
     bus.give_addresses();
     bus.drive_to_pre_op(DRIVE);
     assert_eq!(bus.upload(DRIVE, 0x6098, 0), 37, "its settings are those of power-up");
