@@ -22,6 +22,12 @@ pub(crate) trait FromToml: Sized {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self>;
 }
 
+/// A table of the file that has been read.
+pub(crate) trait Section: FromToml {
+    /// Where it is.
+    fn span(&self) -> &Span;
+}
+
 /// A key of a section: required, optional or a list.
 pub(crate) trait Field: Sized {
     fn field(section: &SectionReader<'_, '_>, key: &str, problems: &mut Problems) -> Option<Self>;
@@ -32,11 +38,18 @@ impl<T: FromToml> Field for T {
         if let Some(node) = section.get(key) {
             return T::read(node, problems);
         }
+        if section.misspelt(key) {
+            return None;
+        }
         problems.push(
-            Problem::error("missing-key", &section.span, format!("{} has no `{key}`", section.what))
-                .expected(format!("the key `{key}`"))
-                .found(format!("no `{key}` here"))
-                .remedy(format!("add `{key} = …`; docs/guide/machine-file.md says what it takes")),
+            Problem::error(
+                "missing-key",
+                &section.span,
+                format!("{} has no `{key}`", section.what),
+            )
+            .expected(format!("the key `{key}`"))
+            .found(format!("no `{key}` here"))
+            .remedy(format!("add `{key} = …`; docs/guide/machine-file.md says what it takes")),
         );
         None
     }
@@ -60,19 +73,20 @@ impl<T: FromToml> Field for Vec<T> {
     }
 }
 
-/// A whole section of the file that may be wrong without hiding the others.
+/// A whole section of the file that may be wrong without hiding the others: what could be read of it, and whether it is there.
 #[derive(Debug)]
-pub(crate) struct Part<T>(pub(crate) Option<T>);
+pub(crate) struct Part<T>(pub(crate) Option<T>, pub(crate) bool);
 
 impl<T> Default for Part<T> {
     fn default() -> Self {
-        Self(None)
+        Self(None, false)
     }
 }
 
 impl<T: FromToml> Field for Part<T> {
     fn field(section: &SectionReader<'_, '_>, key: &str, problems: &mut Problems) -> Option<Self> {
-        Some(Self(section.get(key).and_then(|node| T::read(node, problems))))
+        let node = section.get(key);
+        Some(Self(node.and_then(|node| T::read(node, problems)), node.is_some()))
     }
 }
 
@@ -144,6 +158,7 @@ pub(crate) struct SectionReader<'t, 'i> {
     table: &'t DeTable<'i>,
     pub(crate) span: Span,
     what: &'static str,
+    known: &'static [&'static str],
 }
 
 impl<'t, 'i> SectionReader<'t, 'i> {
@@ -151,7 +166,7 @@ impl<'t, 'i> SectionReader<'t, 'i> {
     pub(crate) fn open(
         node: &'t Node<'i>,
         what: &'static str,
-        known: &[&'static str],
+        known: &'static [&'static str],
         problems: &mut Problems,
     ) -> Option<Self> {
         let Some(table) = node.get_ref().as_table() else {
@@ -174,7 +189,14 @@ impl<'t, 'i> SectionReader<'t, 'i> {
                     .remedy(remedy),
             );
         }
-        Some(Self { table, span: node.span(), what })
+        Some(Self { table, span: node.span(), what, known })
+    }
+
+    /// A key that nobody knows was probably meant to be `key`, and has been reported.
+    fn misspelt(&self, key: &str) -> bool {
+        let unknown = self.table.iter().map(|(name, _)| name.get_ref().as_ref());
+        let unknown = unknown.filter(|name| !self.known.contains(name));
+        unknown.into_iter().any(|name| did_you_mean(name, [key]).is_some())
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&'t Node<'i>> {
@@ -193,6 +215,24 @@ pub(crate) const fn key(field: &'static str) -> &'static str {
     }
 }
 
+/// The value of a key that this section needs here, though not everywhere.
+pub(crate) fn need<'v, T>(
+    value: Option<&'v T>,
+    key: &str,
+    section: &impl Section,
+    problems: &mut Problems,
+) -> Option<&'v T> {
+    if value.is_none() {
+        problems.push(
+            Problem::error("missing-key", section.span(), format!("this needs `{key}`"))
+                .expected(format!("the key `{key}`"))
+                .found("nothing")
+                .remedy(format!("add `{key} = …`")),
+        );
+    }
+    value
+}
+
 /// Declares a section: a struct whose fields are its keys, that reads itself and has a schema.
 macro_rules! section {
     ($(#[$meta:meta])* $what:literal $name:ident {
@@ -206,6 +246,12 @@ macro_rules! section {
             /// Where the section is.
             #[schemars(skip)]
             pub(crate) span: $crate::problem::Span,
+        }
+
+        impl $crate::read::Section for $name {
+            fn span(&self) -> &$crate::problem::Span {
+                &self.span
+            }
         }
 
         impl $crate::read::FromToml for $name {
@@ -414,7 +460,8 @@ pub(crate) struct Pair<T>(pub(crate) T, pub(crate) T);
 impl<T: FromToml> FromToml for Pair<T> {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let pair = node.get_ref().as_array().filter(|list| list.len() == 2);
-        let Some((first, second)) = pair.and_then(|list| Some((list.get(0)?, list.get(1)?))) else {
+        let Some((first, second)) = pair.and_then(|list| Some((list.first()?, list.get(1)?)))
+        else {
             problems.push(wrong_type(node, "a list of two values", "[first, second]"));
             return None;
         };

@@ -1,7 +1,24 @@
 //! *fieldbus*: the EtherCAT MainDevice.
 //!
-//! ethercrab (without `std`) brings the segment to PreOp; everything above is ours, on the same socket: start-up SDOs, logical layout,
-//! the transitions to Op and the cyclic exchange.
+//! ```text
+//! BusPlan ─► bring_up: ethercrab (no std) to PreOp ─► our datagrams: layout, watchdogs, SYNC0, SafeOp ─► EtherCat
+//!                                                                                                          │
+//!            rt_core::Bus: exchange ─► decode ─► (step) ─► encode, every period; on to Op and back to Op   ◄┘
+//!                 │
+//!            Link: raw (AF_PACKET) │ pair (a virtual segment on its own thread) │ InlineLink (in virtual time) │ Fault, Record (wrappers)
+//! ```
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`plan`] | the bus as it is told, made by `config` |
+//! | [`layout`] | where process data lives: one LRW datagram a sync unit, with its expected working counter |
+//! | [`link`] | how frames travel |
+//! | [`wire`] | frames as bytes: views, templates, whose frame it is |
+//! | [`bringup`] | from a cable to SafeOp, with an error for people |
+//! | [`exchange`] | the cycle: 0 allocations, no panic; send, poll and receive are its only system calls |
+//! | [`time`] | the thread's clock, which ethercrab's timers read |
+//!
+//! Not supported: mailbox traffic in Op, FoE, EoE, redundancy, a device that lost its configuration while the others run (restart the bus).
 
 #![deny(unsafe_code)]
 #![deny(

@@ -21,21 +21,36 @@ fn ip(arguments: &str) {
     assert!(status.success(), "ip {arguments}");
 }
 
+fn run_again(arguments: &str, name: &str) {
+    let status = Command::new("unshare")
+        .arg(arguments)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(INSIDE, "1")
+        .status()
+        .unwrap();
+    assert!(status.success(), "inside: {status}");
+}
+
+#[test]
+fn without_permission_it_says_what_is_needed() {
+    if std::env::var_os(INSIDE).is_none() {
+        // A user namespace alone: root of nothing that the network belongs to.
+        run_again("-Ur", "without_permission_it_says_what_is_needed");
+        return;
+    }
+    let error = raw("lo").unwrap_err();
+    assert!(matches!(error, LinkError::Permission { .. }), "{error}");
+    assert!(error.to_string().contains("cap_net_raw"), "{error}");
+}
+
 #[test]
 fn over_a_veth_pair_the_cell_comes_to_op_and_a_cut_is_noticed() {
     if std::env::var_os(INSIDE).is_some() {
         inside();
         return;
     }
-    let name = "over_a_veth_pair_the_cell_comes_to_op_and_a_cut_is_noticed";
-    let status = Command::new("unshare")
-        .args(["-Urn"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(INSIDE, "1")
-        .status()
-        .unwrap();
-    assert!(status.success(), "inside the namespace: {status}");
+    run_again("-Urn", "over_a_veth_pair_the_cell_comes_to_op_and_a_cut_is_noticed");
 }
 
 fn inside() {

@@ -109,6 +109,15 @@ impl Drain {
         }
     }
 
+    /// Leaves a remark of the supervisor in the recording.
+    pub fn note(&mut self, time: u64, text: &str) {
+        match &mut self.recording {
+            Recording::Off => {}
+            Recording::Direct(recorder) => recorder.note(time, text),
+            Recording::Threaded(thread) => thread.note(time, text),
+        }
+    }
+
     /// What became of the records so far; what waits for the disk is neither stored nor dropped yet.
     #[must_use]
     pub fn stored(&self) -> Stored {

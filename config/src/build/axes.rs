@@ -171,10 +171,14 @@ fn groups(
         check_identifier(&section.name, problems);
         if matches!(section.name.value.as_str(), "all" | "own") {
             problems.push(
-                Problem::error("bad-name", &section.name.span, "this name has a meaning of its own")
-                    .expected("a group that is not called `all` or `own`")
-                    .found(format!("`{}`", section.name.value))
-                    .remedy("rename it"),
+                Problem::error(
+                    "bad-name",
+                    &section.name.span,
+                    "this name has a meaning of its own",
+                )
+                .expected("a group that is not called `all` or `own`")
+                .found(format!("`{}`", section.name.value))
+                .remedy("rename it"),
             );
         }
         axes.groups.add(&section.name, problems);
@@ -308,6 +312,9 @@ fn axis(
         UnitWord::Millimetre => AxisUnit::Millimetre,
         UnitWord::Degree => AxisUnit::Degree,
     };
+    match section.mode {
+        None | Some(file::Mode::Csp) => {}
+    }
     let ratio = ratio(section, unit, problems);
     let limits = limits(section, unit, problems);
     let stop = stop(section, unit, drive, devices, problems);
@@ -412,10 +419,14 @@ fn limits(section: &file::Axis, unit: AxisUnit, problems: &mut Problems) -> Opti
         Some(given) => positive(given, unit, "the velocity", problems).inspect(|value| {
             if velocity.is_some_and(|velocity| *value > velocity) {
                 problems.push(
-                    Problem::error("limits-order", &given.span, "faster unreferenced than referenced")
-                        .expected(format!("at most {}", limits.velocity.show()))
-                        .found(given.show())
-                        .remedy("make it smaller: without a reference soft limits do not hold"),
+                    Problem::error(
+                        "limits-order",
+                        &given.span,
+                        "faster unreferenced than referenced",
+                    )
+                    .expected(format!("at most {}", limits.velocity.show()))
+                    .found(given.show())
+                    .remedy("make it smaller: without a reference soft limits do not hold"),
                 );
             }
         }),
@@ -548,19 +559,19 @@ fn brake(
     let release_ns = time_in(&brake.release, times, "the time of the brake", problems);
     let release = match &brake.output {
         None => Some(None),
-        Some(name) => {
-            devices.signals.output_bit(name, "the brake output", problems).map(|id| {
-                let who = format!("the brake of axis `{}`", section.name.value);
-                devices.signals.claim(id, &name.span, &who, problems);
-                Some(id)
-            })
-        }
+        Some(name) => devices.signals.output_bit(name, "the brake output", problems).map(|id| {
+            let who = format!("the brake of axis `{}`", section.name.value);
+            devices.signals.claim(id, &name.span, &who, problems);
+            Some(id)
+        }),
     };
     Some(Some(BrakePlan { release: release?, engage_ns: engage?, release_ns: release_ns? }))
 }
 
 fn check_vertical(section: &file::Axis, problems: &mut Problems) {
-    let Some(vertical) = section.vertical.as_ref().filter(|vertical| vertical.value) else { return };
+    let Some(vertical) = section.vertical.as_ref().filter(|vertical| vertical.value) else {
+        return;
+    };
     if section.brake.is_none() {
         problems.push(
             Problem::error(
@@ -701,18 +712,26 @@ fn check_counts(section: &file::Axis, plan: &AxisPlan, problems: &mut Problems) 
         && counts(to) - counts(from) >= 1 << 31
     {
         problems.push(
-            Problem::error("counts-range", &section.limits.span, "the travel exceeds 32 bits of counts")
-                .expected("less than 2147483648 counts from end to end")
-                .found(format!("{} counts", counts(to) - counts(from)))
-                .remedy("let the drive scale to fewer counts a turn"),
+            Problem::error(
+                "counts-range",
+                &section.limits.span,
+                "the travel exceeds 32 bits of counts",
+            )
+            .expected("less than 2147483648 counts from end to end")
+            .found(format!("{} counts", counts(to) - counts(from)))
+            .remedy("let the drive scale to fewer counts a turn"),
         );
     }
     if counts(plan.limits.velocity) >= 1 << 31 {
         problems.push(
-            Problem::error("counts-range", &section.limits.velocity.span, "too many counts a second")
-                .expected("less than 2147483648 counts / s")
-                .found(format!("{} counts / s", counts(plan.limits.velocity)))
-                .remedy("let the drive scale to fewer counts a turn"),
+            Problem::error(
+                "counts-range",
+                &section.limits.velocity.span,
+                "too many counts a second",
+            )
+            .expected("less than 2147483648 counts / s")
+            .found(format!("{} counts / s", counts(plan.limits.velocity)))
+            .remedy("let the drive scale to fewer counts a turn"),
         );
     }
 }

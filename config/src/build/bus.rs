@@ -154,8 +154,16 @@ fn check_keys(section: &file::SubDevice, problems: &mut Problems) {
     let keys: [(&str, Option<Span>, bool); 5] = [
         ("channels", section.channels.first().map(|name| name.span.clone()), terminal),
         ("input_pdo/output_pdo", pdos.then(|| section.name.span.clone()), generic),
-        ("configurable_pdos", section.configurable_pdos.as_ref().map(|at| at.span.clone()), generic),
-        ("reactions", section.reactions.as_ref().map(|at| at.span.clone()), section.kind == W::Servo),
+        (
+            "configurable_pdos",
+            section.configurable_pdos.as_ref().map(|at| at.span.clone()),
+            generic,
+        ),
+        (
+            "reactions",
+            section.reactions.as_ref().map(|at| at.span.clone()),
+            section.kind == W::Servo,
+        ),
         (
             "status_word",
             section.status_word.as_ref().map(|at| at.span.clone()),
@@ -289,7 +297,9 @@ fn watchdog(
     } else if ns < periods_3 {
         Problem::error("watchdog-short", span, "the watchdog would bite in normal running")
             .expected("at least three periods of the cycle, so that one late frame does no harm")
-            .remedy("make it longer; it is part of the stopping distance, so not longer than needed")
+            .remedy(
+                "make it longer; it is part of the stopping distance, so not longer than needed",
+            )
     } else {
         return u64::try_from(ns).ok();
     };
@@ -596,7 +606,7 @@ fn check_units(all: &Devices<'_>, bus: Option<&file::Bus>, problems: &mut Proble
             );
         }
         let used = all.plans.iter().any(|plan| plan.sync_unit == Some(unit));
-        if !used && !problems.lost.contains(&name.value) {
+        if !used && problems.lost.is_empty() {
             problems.push(
                 Problem::error(
                     "empty-sync-unit",

@@ -292,8 +292,8 @@ pub(crate) fn cameras(
         let jitter = camera.delay_jitter.as_ref();
         let jitter = jitter.map_or(Some(0), |at| time_in(at, 0..=10_000 * MS, "jitter", problems));
         let exposure = camera.exposure.as_ref();
-        let exposure =
-            exposure.map_or(Some(2_000_000), |at| time_in(at, 0..=1_000 * MS, "exposure", problems));
+        let exposure = exposure
+            .map_or(Some(2_000_000), |at| time_in(at, 0..=1_000 * MS, "exposure", problems));
         let (Some(period_ns), Some(delay_ns), Some(delay_jitter_ns), Some(exposure)) =
             (period, delay, jitter, exposure)
         else {
@@ -304,7 +304,11 @@ pub(crate) fn cameras(
             problems.push(
                 Problem::error("always-stale", &camera.delay.span, "its pictures are always stale")
                     .expected("period + delay + jitter at most `age_max` of the stream")
-                    .found(format!("{} ms against {} ms", late / 1_000_000, stream.age_max_ns / 1_000_000))
+                    .found(format!(
+                        "{} ms against {} ms",
+                        late / 1_000_000,
+                        stream.age_max_ns / 1_000_000
+                    ))
                     .remedy("raise `age_max`, or make the camera faster"),
             );
         }
@@ -469,7 +473,8 @@ fn gripper(
         );
     }
     let delay = section.delay.as_ref();
-    let delay = delay.map_or(Some(50_000_000), |at| time_in(at, 0..=10_000 * MS, "delay", problems));
+    let delay =
+        delay.map_or(Some(50_000_000), |at| time_in(at, 0..=10_000 * MS, "delay", problems));
     let pick_belt = in_unit(&section.belt_at, belt, problems);
     Some(VirtualGripper {
         axis_x,
@@ -479,7 +484,10 @@ fn gripper(
         pick: pick?,
         pick_belt: pick_belt?.units(),
         place: place?,
-        speed_tolerance: section.speed_tolerance.as_ref().map_or(50.0, crate::read::Quantity::units),
+        speed_tolerance: section
+            .speed_tolerance
+            .as_ref()
+            .map_or(50.0, crate::read::Quantity::units),
         along: section.along.as_ref().map_or(0.0, |along| f64::from(along.to::<i32>())),
         part_payload: payload,
         held: held.flatten(),

@@ -45,8 +45,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     let control = file.control.0.as_ref();
     let control =
         control.and_then(|section| safety::control(section, &built.devices.signals, problems));
-    let outputs =
-        safety::outputs(&file.output, &built.axes, &mut built.devices.signals, problems);
+    let outputs = safety::outputs(&file.output, &built.axes, &mut built.devices.signals, problems);
     let scope = safety::Scope {
         axes: &built.axes,
         signals: &built.devices.signals,
@@ -125,6 +124,18 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
 
 /// Sections without which there is no machine. A section that is there but wrong has been reported.
 fn require(file: &File, problems: &mut Problems) {
+    let sections =
+        [("machine", file.machine.1), ("cycle", file.cycle.1), ("control", file.control.1)];
+    for (section, present) in sections {
+        if !present && problems.lost.is_empty() {
+            problems.push(
+                Problem::error("missing-key", &(0..0), format!("there is no section [{section}]"))
+                    .expected(format!("[{section}]"))
+                    .found("none in the whole file")
+                    .remedy("add it; config/machines/one-axis.toml shows the smallest machine"),
+            );
+        }
+    }
     if let Some(machine) = &file.machine.0 {
         names::check_identifier(&machine.name, problems);
     }

@@ -23,7 +23,8 @@ pub(crate) fn control(
 ) -> Option<ControlPlan> {
     let reset = signals.input_bit(&section.reset, "the reset button", problems);
     let start = signals.input_bit(&section.start, "the start button", problems);
-    let stop = section.stop.as_ref().map(|stop| signals.input_bit(stop, "the stop button", problems));
+    let stop =
+        section.stop.as_ref().map(|stop| signals.input_bit(stop, "the stop button", problems));
     let buttons = [Some(&section.reset), Some(&section.start), section.stop.as_ref()];
     for (at, name) in buttons.iter().enumerate() {
         let Some(name) = name else { continue };
@@ -76,7 +77,9 @@ pub(crate) fn outputs(
 ) -> Vec<OutputPlan> {
     let mut out = Vec::new();
     for section in sections {
-        let Some(signal) = signals.output(&section.signal, "the output", problems) else { continue };
+        let Some(signal) = signals.output(&section.signal, "the output", problems) else {
+            continue;
+        };
         let (source, who) = match section.source {
             None | Some(SourceWord::Program) => (OutputSource::Program, "the program"),
             Some(SourceWord::Running) => (OutputSource::Running, "the running lamp"),
@@ -177,8 +180,7 @@ pub(crate) fn vision<'f>(
             );
         }
         let shortest = i64::try_from(period_ns).unwrap_or(i64::MAX).min(10_000_000_000);
-        let age =
-            time_in(&section.age_max, shortest..=10_000_000_000, "the age limit", problems);
+        let age = time_in(&section.age_max, shortest..=10_000_000_000, "the age limit", problems);
         out.plans.push(StreamPlan {
             wire_id,
             age_max_ns: age.unwrap_or(1),
@@ -475,12 +477,7 @@ fn axis_rows(cause: &file::Cause, scope: &Scope<'_, '_>, problems: &mut Problems
 }
 
 /// The axis has soft limits and so a place on which predictions can be compared with one.
-fn check_linear(
-    axis: AxisId,
-    span: &Span,
-    scope: &Scope<'_, '_>,
-    problems: &mut Problems,
-) -> bool {
+fn check_linear(axis: AxisId, span: &Span, scope: &Scope<'_, '_>, problems: &mut Problems) -> bool {
     let linear = scope.axes.plan(axis).is_some_and(|plan| plan.limits.position.is_some());
     if !linear {
         problems.push(
@@ -636,7 +633,10 @@ fn check_limit_matters(
     if let Some(fastest) = fastest.filter(|fastest| speed >= *fastest) {
         problems.push(
             Problem::error("without-effect", span, "this speed limit limits nothing")
-                .expected(format!("below {} units/s, the fastest axis of the group", fastest.units()))
+                .expected(format!(
+                    "below {} units/s, the fastest axis of the group",
+                    fastest.units()
+                ))
                 .found(format!("{} units/s", speed.units()))
                 .remedy("choose a lower speed, or \"warn\" if people shall only be told"),
         );

@@ -148,7 +148,7 @@ impl<L: Link> Device<'_, L> {
             }
             outputs += 1;
             if control & WATCHDOG_ENABLE == 0 {
-                self.set(at + 4, &[control | WATCHDOG_ENABLE], "SyncManager control")
+                self.enable_watchdog(at, control)
                     .map_err(|_| error(0, "it is off and cannot be switched on"))?;
             }
         }
@@ -169,6 +169,13 @@ impl<L: Link> Device<'_, L> {
                 .map_err(|_| error(found_ns, "the device does not let it be changed"))?;
         }
         Ok(())
+    }
+
+    /// A SyncManager takes settings only while it is inactive.
+    fn enable_watchdog(&mut self, at: u16, control: u8) -> Result<(), BringupError> {
+        self.set(at + 6, &[0], "SyncManager activation")?;
+        self.set(at + 4, &[control | WATCHDOG_ENABLE], "SyncManager control")?;
+        self.set(at + 6, &[1], "SyncManager activation")
     }
 
     /// DC system time, ns.

@@ -77,6 +77,16 @@ pub(crate) fn cell() -> Cell {
 
 /// The reference clock (the coupler) runs `drift_ppb` fast, the drives as much slow.
 pub(crate) fn with_drift(drift_ppb: i32) -> Cell {
+    made_of(drift_ppb, terminal())
+}
+
+/// The output terminal.
+pub(crate) fn terminal() -> Device {
+    Device::digital_output("DO-4", identity(0x2004, 0), 4)
+}
+
+/// As [`with_drift`], with this output terminal.
+pub(crate) fn made_of(drift_ppb: i32, outputs: Device) -> Cell {
     let servo = |serial| {
         let identity = identity(DRIVE_PRODUCT, serial);
         let mut drive = DeviceDescription::servo("SD-400", identity, ServoOptions::default());
@@ -89,7 +99,7 @@ pub(crate) fn with_drift(drift_ppb: i32) -> Cell {
     let devices = vec![
         Device::described(coupler),
         Device::digital_input("DI-8", identity(0x1008, 0), 8),
-        Device::digital_output("DO-4", identity(0x2004, 0), 4),
+        outputs,
         servo(4711),
         servo(4712),
     ];

@@ -2,12 +2,15 @@
 
 #[path = "../cell/mod.rs"]
 mod cell;
+mod links;
+mod many;
 mod threaded;
 
 use cell::{Cell, PERIOD, cell, plan, with_dc};
 use fieldbus::link::{Fault, Faults, InlineLink, Link};
-use fieldbus::plan::{BusPlan, SdoValue};
+use fieldbus::plan::{BusPlan, SdoValue, StartupSdo};
 use fieldbus::{BringupError, EtherCat, Progress, bring_up};
+use links::{EmergencyLink, Forger, Silent};
 use rt_core::Bus;
 use rt_core::SignalId;
 use rt_core::bus::{BusState, Exchange};
@@ -19,9 +22,6 @@ const INPUT_3: SignalId = SignalId(0);
 const OUTPUT_1: SignalId = SignalId(1);
 /// Statusword, position, mode display, controlword, target, mode of the first drive.
 const DRIVE: u16 = 2;
-
-const EMERGENCY: segment::Emergency =
-    segment::Emergency { code: 0x8130, register: 0x11, data: [0; 5] };
 
 type Faulty = Fault<InlineLink<Cell>>;
 
@@ -210,35 +210,6 @@ fn a_segment_that_falls_silent_during_bring_up_ends_it() {
     }
 }
 
-/// Swallows everything after some frames.
-struct Silent {
-    inner: InlineLink<Cell>,
-    frames: u32,
-}
-
-impl Link for Silent {
-    fn send(&mut self, frame: &[u8]) -> Result<(), fieldbus::link::LinkFault> {
-        self.frames = self.frames.saturating_sub(1);
-        if self.frames > 0 { self.inner.send(frame) } else { Ok(()) }
-    }
-
-    fn receive(
-        &mut self,
-        buffer: &mut [u8],
-        deadline: u64,
-    ) -> Result<Option<usize>, fieldbus::link::LinkFault> {
-        self.inner.receive(buffer, deadline)
-    }
-
-    fn now(&self) -> u64 {
-        self.inner.now()
-    }
-
-    fn idle(&mut self, until: u64) {
-        self.inner.idle(until);
-    }
-}
-
 #[test]
 fn a_wrong_device_is_named() {
     let mut wrong = plan();
@@ -342,6 +313,57 @@ fn a_watchdog_that_cannot_be_set_is_refused() {
     assert!(matches!(error, BringupError::Watchdog { position: 2, .. }), "{error}");
 }
 
+/// Cycles from the loss of the link until the device at `position` has left Op.
+fn cycles_to_safe_op(rig: &mut Rig<Faulty>, position: usize) -> u32 {
+    rig.inject(segment::Fault::LinkLost { after: None });
+    for cycle in 0..1_000 {
+        if rig.segment().snapshot(position).unwrap().al_state == AlState::SafeOp {
+            return cycle;
+        }
+        rig.cycle();
+    }
+    panic!("it never left Op");
+}
+
+#[test]
+fn outputs_are_safe_after_the_planned_time_of_their_watchdogs() {
+    // 50 ms are written to the drive, 100 ms are the terminal's own.
+    assert!((50..=52).contains(&cycles_to_safe_op(&mut operational(&plan()), 3)));
+    assert!((100..=102).contains(&cycles_to_safe_op(&mut operational(&plan()), 2)));
+    let mut longer = plan();
+    longer.subdevices[2].watchdog_ns = Some(200_000_000);
+    assert!((200..=202).contains(&cycles_to_safe_op(&mut operational(&longer), 2)));
+}
+
+#[test]
+fn a_watchdog_that_is_off_is_switched_on() {
+    let mut description = cell::terminal().description().clone();
+    description.sync_managers[0].control &= !0x40;
+    let cell = cell::made_of(0, segment::Device::described(description));
+    let mut rig =
+        Rig::new(Fault::new(InlineLink::new(cell, 1_000_000_000), Faults::default()), &plan());
+    rig.until(BusState::Operational);
+    assert!((100..=102).contains(&cycles_to_safe_op(&mut rig, 2)));
+}
+
+#[test]
+fn a_value_that_the_device_does_not_take_is_refused() {
+    let mut plan = plan();
+    // Rated current: the drive's own.
+    plan.subdevices[3].startup[3] =
+        StartupSdo { index: 0x6075, subindex: 0, value: SdoValue::U32(1), verify_only: false };
+    let error = refused(&plan);
+    assert!(matches!(error, BringupError::Sdo { position: 3, index: 0x6075, .. }), "{error}");
+}
+
+#[test]
+fn bring_up_needs_less_than_a_mib_of_stack() {
+    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(|| {
+        operational(&with_dc(plan()));
+    });
+    thread.unwrap().join().unwrap();
+}
+
 #[test]
 fn a_device_that_refuses_op_is_named_and_the_others_go_on() {
     let mut rig = Rig::new(faulty(Faults::default()), &plan());
@@ -421,7 +443,7 @@ fn on_a_bad_line_every_frame_is_accounted_for() {
 #[test]
 fn an_emergency_during_bring_up_is_kept_from_ethercrab_and_told() {
     let mut cell = cell();
-    cell.0.inject(segment::Fault::Emergency { position: 3, emergency: EMERGENCY });
+    cell.0.inject(segment::Fault::Emergency { position: 3, emergency: links::EMERGENCY });
     let mut told = Vec::new();
     let link = EmergencyLink { inner: InlineLink::new(cell, 1_000_000_000), sent: 0 };
     bring_up(link, &plan(), &mut |progress| {
@@ -434,37 +456,12 @@ fn an_emergency_during_bring_up_is_kept_from_ethercrab_and_told() {
     assert!(told.iter().all(|one| *one == (3, 0x8130)), "{told:?}");
 }
 
-/// Makes drive 3 send an emergency again and again while SDOs are exchanged.
-struct EmergencyLink {
-    inner: InlineLink<Cell>,
-    sent: u32,
-}
-
-impl Link for EmergencyLink {
-    fn send(&mut self, frame: &[u8]) -> Result<(), fieldbus::link::LinkFault> {
-        self.sent += 1;
-        if self.sent.is_multiple_of(400) {
-            let fault = segment::Fault::Emergency { position: 3, emergency: EMERGENCY };
-            self.inner.wire_mut().0.inject(fault);
-        }
-        self.inner.send(frame)
-    }
-
-    fn receive(
-        &mut self,
-        buffer: &mut [u8],
-        deadline: u64,
-    ) -> Result<Option<usize>, fieldbus::link::LinkFault> {
-        self.inner.receive(buffer, deadline)
-    }
-
-    fn now(&self) -> u64 {
-        self.inner.now()
-    }
-
-    fn idle(&mut self, until: u64) {
-        self.inner.idle(until);
-    }
+#[test]
+fn a_forged_reply_does_not_reach_ethercrab() {
+    let link = Forger::new(InlineLink::new(cell(), 1_000_000_000));
+    let mut bus = bring_up(link, &plan(), &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
+    assert!(bus.link_mut().forged > 1_000);
+    assert_eq!(bus.devices()[3].identity.serial, Some(4711));
 }
 
 #[test]

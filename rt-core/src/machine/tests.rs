@@ -184,6 +184,29 @@ fn the_stop_button_takes_the_permit_and_holds_the_start_off_and_a_lost_one_is_pr
 }
 
 #[test]
+fn while_it_runs_a_reset_lets_latches_go_and_moves_no_state() {
+    let mut bench = Bench::running();
+    assert!(bench.press(RESET, 3).iter().any(|outcome| outcome.reset && !outcome.fault_reset));
+    assert_eq!(bench.state(), MachineState::Run);
+}
+
+#[test]
+fn a_reset_button_that_is_held_at_boot_is_told_and_counts_only_after_it_was_let_go() {
+    let mut bench = Bench::new();
+    bench.signals.set(RESET, 1, 1);
+    for _ in 0..5 {
+        bench.cycle();
+    }
+    bench.signals.set(RESET, 0, 1);
+    bench.cycle();
+    assert_eq!(bench.state(), MachineState::Safe);
+    let reason = ButtonFault::HeldAtBoot;
+    assert!(bench.kept.events().contains(&Event::ResetRefused { reason }));
+    bench.press(RESET, 3);
+    assert_eq!(bench.state(), MachineState::AwaitStart);
+}
+
+#[test]
 fn nothing_leaves_the_shutdown() {
     let mut bench = Bench::running();
     bench.situation.shutdown = true;

@@ -1,0 +1,257 @@
+//! ethercrab's part: scan, identities, start-up SDOs, PreOp with process data mapped.
+
+use core::time::Duration;
+
+use ethercrab::error::Error;
+use ethercrab::subdevice_group::PreOp;
+use ethercrab::{
+    DefaultLock, MainDevice, MainDeviceConfig, PduStorage, RetryBehaviour, SubDevice,
+    SubDeviceGroup, Timeouts,
+};
+
+use super::error::BringupError;
+use super::request::{NoReply, Requests};
+use super::runner::Runner;
+use super::sdo::Mailbox;
+use super::{FoundDevice, Progress};
+use crate::layout::SUBDEVICES_MAX;
+use crate::link::Link;
+use crate::plan::{BusPlan, Identity};
+use crate::time;
+
+/// Frames of ethercrab under way at once; it sends one at a time.
+const FRAMES: usize = 16;
+/// Longest datagram of ethercrab: a mailbox.
+const FRAME_BYTES: usize = PduStorage::element_size(1486);
+/// Most process data that ethercrab lays out.
+const PROCESS_DATA_MAX: usize = 16_384;
+/// Scan to PreOp, ns.
+const SCAN_TIMEOUT_NS: u64 = 120_000_000_000;
+/// Tries to scan.
+const SCAN_TRIES_MAX: u32 = 3;
+/// Frames of static drift compensation (ETG1020 recommends about 15 000).
+const STATIC_SYNC_FRAMES: u32 = 10_000;
+/// AL status: an error.
+const ERROR: u16 = 0x10;
+
+type Group = SubDeviceGroup<SUBDEVICES_MAX, PROCESS_DATA_MAX, DefaultLock, PreOp>;
+
+/// To PreOp. A line that loses frames may need more than one try; what a device refuses is final.
+pub(super) fn scan<L: Link>(
+    link: &mut L,
+    requests: &mut Requests,
+    plan: &BusPlan,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<FoundDevice>, BringupError> {
+    let mut tries = 1;
+    loop {
+        progress(Progress::Scanning);
+        let outcome = to_pre_op(link, requests, plan, progress);
+        match outcome {
+            Err(BringupError::Scan { evidence: None, .. }) if tries < SCAN_TRIES_MAX => tries += 1,
+            Ok(_) | Err(_) => return outcome,
+        }
+    }
+}
+
+fn to_pre_op<L: Link>(
+    link: &mut L,
+    requests: &mut Requests,
+    plan: &BusPlan,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<FoundDevice>, BringupError> {
+    let expected = plan.subdevices.len();
+    let count = match requests.count(link) {
+        Ok(0) | Err(NoReply::Silent) => return Err(BringupError::Silent { expected }),
+        Ok(count) => usize::from(count),
+        Err(reason) => return Err(BringupError::no_reply("counting the devices", reason)),
+    };
+    let scan =
+        |cause: String| BringupError::Scan { what: "scanning the segment", cause, evidence: None };
+    if count > SUBDEVICES_MAX {
+        return Err(scan(format!("{count} devices answer, {SUBDEVICES_MAX} are supported")));
+    }
+    let storage = Box::new(PduStorage::<FRAMES, FRAME_BYTES>::new());
+    let Ok((tx, rx, pdu_loop)) = storage.try_split() else {
+        return Err(scan("frame storage is in use".to_owned()));
+    };
+    let config = MainDeviceConfig {
+        dc_static_sync_iterations: if plan.dc.is_some() { STATIC_SYNC_FRAMES } else { 0 },
+        retry_behaviour: RetryBehaviour::Count(3),
+    };
+    let maindevice = MainDevice::new(pdu_loop, timeouts(), config);
+    let mut runner = Runner::new(link, tx, rx);
+    let outcome = set_up(&mut runner, &maindevice, plan, progress);
+    // They may say why it failed.
+    for emergency in runner.emergencies {
+        progress(Progress::Emergency(emergency));
+    }
+    outcome
+}
+
+/// Everything that ethercrab does.
+fn set_up<L: Link>(
+    runner: &mut Runner<'_, L>,
+    maindevice: &MainDevice<'_>,
+    plan: &BusPlan,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<FoundDevice>, BringupError> {
+    const MAPPING: &str = "laying out process data";
+    let mut found = Vec::new();
+    let group = scan_devices(runner, maindevice, plan, &mut found)?;
+    configure(runner, maindevice, &group, plan, &mut found, progress)?;
+    let mapped = runner.run(Box::pin(group.into_pre_op_pdi(maindevice)), SCAN_TIMEOUT_NS);
+    let mapped =
+        mapped.map_err(|reason| BringupError::stalled(MAPPING, reason, SCAN_TIMEOUT_NS))?;
+    match mapped {
+        Ok(_) => Ok(found),
+        Err(error) => Err(failed(runner, MAPPING, error, found.len())),
+    }
+}
+
+fn timeouts() -> Timeouts {
+    Timeouts {
+        state_transition: Duration::from_secs(10),
+        pdu: Duration::from_millis(100),
+        eeprom: Duration::from_millis(200),
+        wait_loop_delay: Duration::from_micros(200),
+        mailbox_echo: Duration::from_millis(500),
+        mailbox_response: Duration::from_secs(2),
+    }
+}
+
+/// ethercrab's error with the first device that reports one.
+fn failed<L: Link>(
+    runner: &mut Runner<'_, L>,
+    what: &'static str,
+    error: Error,
+    devices: usize,
+) -> BringupError {
+    let evidence = (0..devices).find_map(|position| {
+        let found = runner.requests.al_status(runner.link, position).ok()?;
+        (found.status & ERROR != 0).then_some((position, found.status, found.code))
+    });
+    BringupError::Scan { what, cause: error.to_string(), evidence }
+}
+
+fn scan_devices<L: Link>(
+    runner: &mut Runner<'_, L>,
+    maindevice: &MainDevice<'_>,
+    plan: &BusPlan,
+    found: &mut Vec<FoundDevice>,
+) -> Result<Group, BringupError> {
+    let mut mismatch = None;
+    let init = maindevice.init::<SUBDEVICES_MAX, Group>(
+        time::now,
+        Group::default(),
+        |group, subdevice| {
+            let device = describe(found.len(), subdevice);
+            let outcome = compare(plan, &device);
+            found.push(device);
+            match outcome {
+                Ok(()) => Ok(group),
+                Err(error) => {
+                    mismatch = Some(error);
+                    Err(Error::UnknownSubDevice)
+                }
+            }
+        },
+    );
+    let outcome = runner.run(Box::pin(init), SCAN_TIMEOUT_NS);
+    let outcome = outcome
+        .map_err(|reason| BringupError::stalled("scanning the segment", reason, SCAN_TIMEOUT_NS))?;
+    let group = match (outcome, mismatch) {
+        (_, Some(BringupError::Unplanned { position, found, expected_count, .. })) => {
+            let found_count = maindevice.num_subdevices();
+            return Err(BringupError::Unplanned { position, found, found_count, expected_count });
+        }
+        (_, Some(mismatch)) => return Err(mismatch),
+        (Ok(group), None) => group,
+        (Err(error), None) => {
+            let devices = maindevice.num_subdevices();
+            return Err(failed(runner, "scanning the segment", error, devices));
+        }
+    };
+    if let Some(missing) = plan.subdevices.get(found.len()) {
+        return Err(BringupError::Missing {
+            position: found.len(),
+            name: missing.name.clone(),
+            expected: missing.identity,
+            found: found.len(),
+            expected_count: plan.subdevices.len(),
+        });
+    }
+    Ok(group)
+}
+
+fn describe(position: usize, subdevice: &SubDevice) -> FoundDevice {
+    let identity = subdevice.identity();
+    FoundDevice {
+        position,
+        name: subdevice.name().to_owned(),
+        identity: Identity {
+            vendor: identity.vendor_id,
+            product: identity.product_id,
+            revision: Some(identity.revision),
+            serial: (identity.serial != 0).then_some(identity.serial),
+        },
+        has_clock: subdevice.dc_support().any(),
+    }
+}
+
+/// Whether the device at its position is the one planned. A serial number that the SII does not have is compared later.
+fn compare(plan: &BusPlan, device: &FoundDevice) -> Result<(), BringupError> {
+    let (position, found) = (device.position, device.identity);
+    let Some(planned) = plan.subdevices.get(position) else {
+        return Err(BringupError::Unplanned {
+            position,
+            found,
+            found_count: position + 1,
+            expected_count: plan.subdevices.len(),
+        });
+    };
+    let expected = planned.identity;
+    let agrees = |expected: Option<u32>, found: Option<u32>| {
+        expected.is_none() || found.is_none() || expected == found
+    };
+    if expected.vendor == found.vendor
+        && expected.product == found.product
+        && agrees(expected.revision, found.revision)
+        && agrees(expected.serial, found.serial)
+    {
+        return Ok(());
+    }
+    Err(BringupError::Identity { position, name: planned.name.clone(), expected, found })
+}
+
+fn configure<L: Link>(
+    runner: &mut Runner<'_, L>,
+    maindevice: &MainDevice<'_>,
+    group: &Group,
+    plan: &BusPlan,
+    found: &mut [FoundDevice],
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), BringupError> {
+    for (planned, device) in plan.subdevices.iter().zip(found) {
+        let position = device.position;
+        let Ok(subdevice) = group.subdevice(maindevice, position) else { continue };
+        let mailbox = Mailbox { position, plan: planned, device: subdevice };
+        if device.identity.serial.is_none() {
+            device.identity.serial = mailbox.serial(runner)?.filter(|serial| *serial != 0);
+        }
+        let (expected, identity) = (planned.identity, device.identity);
+        if expected.serial.is_some() && expected.serial != identity.serial {
+            let name = planned.name.clone();
+            return Err(BringupError::Identity { position, name, expected, found: identity });
+        }
+        progress(Progress::Found(device.clone()));
+        if planned.configurable_pdos || !planned.startup.is_empty() {
+            progress(Progress::Configuring { position, name: planned.name.clone() });
+        }
+        if planned.configurable_pdos {
+            mailbox.assign_pdos(runner)?;
+        }
+        mailbox.start_up(runner)?;
+    }
+    Ok(())
+}
