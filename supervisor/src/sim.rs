@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use config::Machine;
 use fieldbus::link::{Link as _, Wire, raw, serve};
-use rt_linux::clock;
 use rt_linux::signal::Shutdown;
 use rt_linux::thread::spawn_helper;
 use segment::AlState;
@@ -213,6 +212,8 @@ struct Watched {
     tell: Sender<SimEvent>,
     states: Vec<(AlState, u16)>,
     master: Master,
+    /// When an axis was last seen to move, ns.
+    moved_at: u64,
     next_look: u64,
 }
 
@@ -222,7 +223,7 @@ const WATCH_NS: u64 = 1_000_000;
 impl Watched {
     fn new(cell: Cell, labels: Labels, tell: Sender<SimEvent>) -> Self {
         let states = vec![(AlState::Init, 0); cell.segment().len()];
-        Self { cell, labels, tell, states, master: Master::Awaited, next_look: 0 }
+        Self { cell, labels, tell, states, master: Master::Awaited, moved_at: 0, next_look: 0 }
     }
 
     fn say(&self, event: SimEvent) {
@@ -238,10 +239,13 @@ impl Watched {
         let (last_frame_at, _) = self.cell.last_frame();
         let silent_for = now.saturating_sub(last_frame_at);
         self.al_states(silent_for);
+        if !self.stands() {
+            self.moved_at = now;
+        }
         match self.master {
             Master::Here if silent_for > SILENCE_NS => self.master = Master::Silent,
             Master::Silent if self.stands() || silent_for > SETTLE_MAX_NS => {
-                self.lost(last_frame_at, silent_for);
+                self.lost(last_frame_at);
             }
             Master::Awaited | Master::Here | Master::Silent | Master::Lost => {}
         }
@@ -273,9 +277,10 @@ impl Watched {
             .all(|axis| world.axis(axis).is_none_or(|view| view.velocity.abs() < STANDSTILL))
     }
 
-    fn lost(&mut self, last_frame_at: u64, silent_for: u64) {
+    fn lost(&mut self, last_frame_at: u64) {
         self.master = Master::Lost;
-        let stood_after_ns = self.stands().then_some(silent_for);
+        let moved_for = self.moved_at.saturating_sub(last_frame_at);
+        let stood_after_ns = self.stands().then_some(moved_for);
         let world = self.cell.world();
         let axes = (0..world.axis_count()).map(|axis| {
             let label = self.cell.machine_axis(axis).and_then(|id| self.labels.axes.get(id));
@@ -290,10 +295,9 @@ impl Watched {
     }
 
     fn ended(&mut self, frames: u64, returned: u64) {
-        let now = clock::now();
-        let (last_frame_at, _) = self.cell.last_frame();
         if self.master == Master::Silent {
-            self.lost(last_frame_at, now.saturating_sub(last_frame_at));
+            let (last_frame_at, _) = self.cell.last_frame();
+            self.lost(last_frame_at);
         }
         self.say(SimEvent::Ended { frames, returned });
     }

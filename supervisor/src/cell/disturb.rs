@@ -76,7 +76,7 @@ impl Disturbance {
 struct Held {
     due: u64,
     length: usize,
-    frame: Box<[u8; FRAME_MAX]>,
+    frame: Box<[u8]>,
 }
 
 /// A link whose frames are disturbed on their way in. All memory is taken when it is made.
@@ -85,14 +85,14 @@ pub struct Disturbed<L> {
     disturbance: Arc<Disturbance>,
     /// Frames that come (again) later, in no order.
     held: Vec<Held>,
-    spare: Vec<Box<[u8; FRAME_MAX]>>,
+    spare: Vec<Box<[u8]>>,
 }
 
 impl<L: Link> Disturbed<L> {
     /// Wraps `inner`.
     #[must_use]
     pub fn new(inner: L, disturbance: Arc<Disturbance>) -> Self {
-        let spare = (0..HELD_MAX).map(|_| Box::new([0; FRAME_MAX])).collect();
+        let spare = (0..HELD_MAX).map(|_| vec![0; FRAME_MAX].into_boxed_slice()).collect();
         Self { inner, disturbance, held: Vec::with_capacity(HELD_MAX), spare }
     }
 

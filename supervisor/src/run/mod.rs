@@ -138,5 +138,5 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 fn direct(recorder: Option<FileRecorder>) -> Recording {
-    recorder.map_or(Recording::Off, Recording::Direct)
+    recorder.map_or(Recording::Off, |recorder| Recording::Direct(Box::new(recorder)))
 }

@@ -142,7 +142,9 @@ pub(super) fn run<P: Program + Send + 'static>(
     let link = Tapped::new(link, options.capture.is_some(), CAPTURE_BYTES, wall_offset_ns());
     let mut parts = Parts::new(source, options, "realtime")?;
     let recording = match parts.recorder.take() {
-        Some(recorder) => Recording::Threaded(RecorderThread::spawn(recorder).map_err(no_thread)?),
+        Some(recorder) => {
+            Recording::Threaded(Box::new(RecorderThread::spawn(recorder).map_err(no_thread)?))
+        }
         None => Recording::Off,
     };
     let drain = Drain::new(parts.statistics.clone(), recording);
