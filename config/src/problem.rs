@@ -293,8 +293,7 @@ impl miette::Diagnostic for Shown<'_> {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let found = self.label(&self.problem.span, &self.problem.found, true);
-        let related =
-            self.problem.related.as_ref().map(|(span, why)| self.label(span, why, false));
+        let related = self.problem.related.as_ref().map(|(span, why)| self.label(span, why, false));
         Some(Box::new(std::iter::once(found).chain(related)))
     }
 }
@@ -325,8 +324,9 @@ fn distance(a: &str, b: &str) -> usize {
     for (row, &ca) in a.iter().enumerate() {
         let mut next = vec![row + 1; b.len() + 1];
         for (column, &cb) in b.iter().enumerate() {
-            let mut best =
-                (last[column] + usize::from(ca != cb)).min(last[column + 1] + 1).min(next[column] + 1);
+            let mut best = (last[column] + usize::from(ca != cb))
+                .min(last[column + 1] + 1)
+                .min(next[column] + 1);
             if row > 0 && column > 0 && ca == b[column - 1] && a[row - 1] == cb {
                 best = best.min(before[column - 1] + 1);
             }

@@ -53,7 +53,12 @@ struct Unit {
     base: bool,
 }
 
-const fn unit(symbol: &'static str, dimension: Dimension, numerator: i128, denominator: i128) -> Unit {
+const fn unit(
+    symbol: &'static str,
+    dimension: Dimension,
+    numerator: i128,
+    denominator: i128,
+) -> Unit {
     Unit { symbol, dimension, numerator, denominator, base: false }
 }
 
@@ -65,7 +70,13 @@ const NANO: i128 = 1_000_000_000;
 
 /// Values are numerator ÷ denominator × the number, in 10⁻⁹ of the base (times in ns).
 const UNITS: &[Unit] = &[
-    Unit { symbol: "ms", dimension: Dimension::Time, numerator: 1_000_000, denominator: 1, base: true },
+    Unit {
+        symbol: "ms",
+        dimension: Dimension::Time,
+        numerator: 1_000_000,
+        denominator: 1,
+        base: true,
+    },
     unit("s", Dimension::Time, NANO, 1),
     unit("us", Dimension::Time, 1_000, 1),
     unit("µs", Dimension::Time, 1_000, 1),
@@ -102,7 +113,13 @@ const UNITS: &[Unit] = &[
     base("N m s/rad", Dimension::Viscous),
     unit("mN m s/rad", Dimension::Viscous, NANO / 1_000, 1),
     base("N m/rad", Dimension::Stiffness),
-    Unit { symbol: "%", dimension: Dimension::Share, numerator: NANO, denominator: 100, base: true },
+    Unit {
+        symbol: "%",
+        dimension: Dimension::Share,
+        numerator: NANO,
+        denominator: 100,
+        base: true,
+    },
 ];
 
 /// Why a text is not a quantity.
@@ -150,10 +167,7 @@ pub(crate) fn parse(text: &str) -> Result<Value, Fault> {
     if symbol.is_empty() {
         return Err(Fault::NoUnit);
     }
-    let unit = UNITS
-        .iter()
-        .find(|unit| unit.symbol == symbol)
-        .ok_or(Fault::UnknownUnit(symbol))?;
+    let unit = UNITS.iter().find(|unit| unit.symbol == symbol).ok_or(Fault::UnknownUnit(symbol))?;
     let scaled = digits.checked_mul(unit.numerator).ok_or(Fault::TooLarge)?;
     let divisor = 10_i128
         .checked_pow(decimals)

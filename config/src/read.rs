@@ -5,14 +5,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::problem::{Problem, Problems, Span, did_you_mean};
-use crate::quantity::{self, Dimension, Fault, Value};
+
+pub(crate) use crate::units::{
+    Acceleration, Inertia, Jerk, Length, Mass, Position, Quantity, Share, Speed, Stiffness, Time,
+    Torque, Viscous, Walk,
+};
 
 pub(crate) type Node<'a> = Spanned<DeValue<'a>>;
 
@@ -20,6 +23,12 @@ pub(crate) type Node<'a> = Spanned<DeValue<'a>>;
 pub(crate) trait FromToml: Sized {
     /// `None`: it could not be read, and the problem is in `problems`.
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self>;
+}
+
+/// A table of the file that has been read.
+pub(crate) trait Section: FromToml {
+    /// Where it is.
+    fn span(&self) -> &Span;
 }
 
 /// A key of a section: required, optional or a list.
@@ -32,11 +41,18 @@ impl<T: FromToml> Field for T {
         if let Some(node) = section.get(key) {
             return T::read(node, problems);
         }
+        if section.misspelt(key) {
+            return None;
+        }
         problems.push(
-            Problem::error("missing-key", &section.span, format!("{} has no `{key}`", section.what))
-                .expected(format!("the key `{key}`"))
-                .found(format!("no `{key}` here"))
-                .remedy(format!("add `{key} = …`; docs/guide/machine-file.md says what it takes")),
+            Problem::error(
+                "missing-key",
+                &section.span,
+                format!("{} has no `{key}`", section.what),
+            )
+            .expected(format!("the key `{key}`"))
+            .found(format!("no `{key}` here"))
+            .remedy(format!("add `{key} = …`; docs/guide/machine-file.md says what it takes")),
         );
         None
     }
@@ -60,19 +76,20 @@ impl<T: FromToml> Field for Vec<T> {
     }
 }
 
-/// A whole section of the file that may be wrong without hiding the others.
+/// A whole section of the file that may be wrong without hiding the others: what could be read of it, and whether it is there.
 #[derive(Debug)]
-pub(crate) struct Part<T>(pub(crate) Option<T>);
+pub(crate) struct Part<T>(pub(crate) Option<T>, pub(crate) bool);
 
 impl<T> Default for Part<T> {
     fn default() -> Self {
-        Self(None)
+        Self(None, false)
     }
 }
 
 impl<T: FromToml> Field for Part<T> {
     fn field(section: &SectionReader<'_, '_>, key: &str, problems: &mut Problems) -> Option<Self> {
-        Some(Self(section.get(key).and_then(|node| T::read(node, problems))))
+        let node = section.get(key);
+        Some(Self(node.and_then(|node| T::read(node, problems)), node.is_some()))
     }
 }
 
@@ -144,6 +161,7 @@ pub(crate) struct SectionReader<'t, 'i> {
     table: &'t DeTable<'i>,
     pub(crate) span: Span,
     what: &'static str,
+    known: &'static [&'static str],
 }
 
 impl<'t, 'i> SectionReader<'t, 'i> {
@@ -151,7 +169,7 @@ impl<'t, 'i> SectionReader<'t, 'i> {
     pub(crate) fn open(
         node: &'t Node<'i>,
         what: &'static str,
-        known: &[&'static str],
+        known: &'static [&'static str],
         problems: &mut Problems,
     ) -> Option<Self> {
         let Some(table) = node.get_ref().as_table() else {
@@ -174,7 +192,14 @@ impl<'t, 'i> SectionReader<'t, 'i> {
                     .remedy(remedy),
             );
         }
-        Some(Self { table, span: node.span(), what })
+        Some(Self { table, span: node.span(), what, known })
+    }
+
+    /// A key that nobody knows was probably meant to be `key`, and has been reported.
+    fn misspelt(&self, key: &str) -> bool {
+        let unknown = self.table.iter().map(|(name, _)| name.get_ref().as_ref());
+        let unknown = unknown.filter(|name| !self.known.contains(name));
+        unknown.into_iter().any(|name| did_you_mean(name, [key]).is_some())
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&'t Node<'i>> {
@@ -193,6 +218,24 @@ pub(crate) const fn key(field: &'static str) -> &'static str {
     }
 }
 
+/// The value of a key that this section needs here, though not everywhere.
+pub(crate) fn need<'v, T>(
+    value: Option<&'v T>,
+    key: &str,
+    section: &impl Section,
+    problems: &mut Problems,
+) -> Option<&'v T> {
+    if value.is_none() {
+        problems.push(
+            Problem::error("missing-key", section.span(), format!("this needs `{key}`"))
+                .expected(format!("the key `{key}`"))
+                .found("nothing")
+                .remedy(format!("add `{key} = …`")),
+        );
+    }
+    value
+}
+
 /// Declares a section: a struct whose fields are its keys, that reads itself and has a schema.
 macro_rules! section {
     ($(#[$meta:meta])* $what:literal $name:ident {
@@ -206,6 +249,12 @@ macro_rules! section {
             /// Where the section is.
             #[schemars(skip)]
             pub(crate) span: $crate::problem::Span,
+        }
+
+        impl $crate::read::Section for $name {
+            fn span(&self) -> &$crate::problem::Span {
+                &self.span
+            }
         }
 
         impl $crate::read::FromToml for $name {
@@ -414,7 +463,8 @@ pub(crate) struct Pair<T>(pub(crate) T, pub(crate) T);
 impl<T: FromToml> FromToml for Pair<T> {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let pair = node.get_ref().as_array().filter(|list| list.len() == 2);
-        let Some((first, second)) = pair.and_then(|list| Some((list.get(0)?, list.get(1)?))) else {
+        let Some((first, second)) = pair.and_then(|list| Some((list.first()?, list.get(1)?)))
+        else {
             problems.push(wrong_type(node, "a list of two values", "[first, second]"));
             return None;
         };
@@ -468,182 +518,3 @@ impl<T: JsonSchema> JsonSchema for Map<T> {
         BTreeMap::<String, T>::json_schema(generator)
     }
 }
-
-/// A kind of quantity: which units it takes.
-pub(crate) trait Kind {
-    const NOUN: &'static str;
-    const DIMENSIONS: &'static [Dimension];
-    const EXAMPLE: &'static str;
-}
-
-/// A quantity of kind `K`.
-#[derive(Debug)]
-pub(crate) struct Quantity<K> {
-    /// 10⁻⁹ of the base unit; times: ns.
-    pub(crate) nano: i64,
-    pub(crate) dimension: Dimension,
-    pub(crate) span: Span,
-    kind: PhantomData<K>,
-}
-
-impl<K> Clone for Quantity<K> {
-    fn clone(&self) -> Self {
-        Self { span: self.span.clone(), ..*self }
-    }
-}
-
-impl<K> Quantity<K> {
-    pub(crate) fn from_value(value: Value, span: &Span) -> Self {
-        let Value { nano, dimension } = value;
-        Self { nano, dimension, span: span.clone(), kind: PhantomData }
-    }
-
-    /// As written by preference.
-    pub(crate) fn show(&self) -> String {
-        quantity::show(self.nano, self.dimension)
-    }
-
-    /// In base units. Exact to 2⁻⁵³.
-    pub(crate) fn units(&self) -> f64 {
-        twin_lite::units::Nano(self.nano).units()
-    }
-}
-
-impl<K: Kind> FromToml for Quantity<K> {
-    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let expected = format!(
-            "{} with its unit ({}), for instance \"{}\"",
-            K::NOUN,
-            quantity::symbols(K::DIMENSIONS).join(", "),
-            K::EXAMPLE
-        );
-        let text = match node.get_ref() {
-            DeValue::String(text) => text,
-            DeValue::Integer(_) | DeValue::Float(_) => {
-                problems.push(bare_number(node, &expected, K::DIMENSIONS));
-                return None;
-            }
-            _ => {
-                problems.push(wrong_type(node, &expected, "number and unit in quotes"));
-                return None;
-            }
-        };
-        match quantity::parse(text) {
-            Ok(Value { nano, dimension }) if K::DIMENSIONS.contains(&dimension) => {
-                Some(Self { nano, dimension, span: node.span(), kind: PhantomData })
-            }
-            Ok(value) => {
-                let problem = not_a(node, text, K::NOUN, &expected);
-                problems.push(problem.found(format!("a unit of {:?}", value.dimension)));
-                None
-            }
-            Err(fault) => {
-                let problem = not_a(node, text, K::NOUN, &expected);
-                problems.push(explain(problem, &fault, K::DIMENSIONS));
-                None
-            }
-        }
-    }
-}
-
-impl<K: Kind> JsonSchema for Quantity<K> {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        K::NOUN.into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let units: Vec<String> = quantity::symbols(K::DIMENSIONS)
-            .iter()
-            .map(|symbol| symbol.replace('2', "[2²]").replace('3', "[3³]"))
-            .collect();
-        json_schema!({
-            "type": "string",
-            "pattern": format!("^[+-]?[0-9_]+(\\.[0-9_]+)? *({}|µs|µm|°)$", units.join("|")),
-            "examples": [K::EXAMPLE],
-        })
-    }
-}
-
-fn bare_number(node: &Node<'_>, expected: &str, dimensions: &[Dimension]) -> Problem {
-    let number = match node.get_ref() {
-        DeValue::Integer(number) => number.to_string(),
-        DeValue::Float(number) => number.to_string(),
-        _ => String::new(),
-    };
-    let unit = dimensions.first().map_or("", |dimension| dimension.base());
-    Problem::error("bare-number", &node.span(), format!("{number} has no unit"))
-        .expected(expected)
-        .found(format!("the bare number {number}"))
-        .remedy(format!("say the unit, in quotes: \"{number} {unit}\", if that is what it means"))
-}
-
-fn not_a(node: &Node<'_>, text: &str, noun: &str, expected: &str) -> Problem {
-    Problem::error("bad-quantity", &node.span(), format!("\"{text}\" is not {noun}"))
-        .expected(expected)
-        .found(format!("\"{text}\""))
-        .remedy("write a number, a space and one of these units")
-}
-
-fn explain(problem: Problem, fault: &Fault, dimensions: &[Dimension]) -> Problem {
-    match fault {
-        Fault::NoNumber => problem.found("no number at the start"),
-        Fault::NoUnit => problem.found("a number without a unit"),
-        Fault::UnknownUnit(unit) => {
-            let near = did_you_mean(unit, quantity::symbols(dimensions));
-            let problem = problem.found(format!("the unit `{unit}`"));
-            match near {
-                Some(near) => problem.remedy(format!("did you mean `{near}`?")),
-                None => problem,
-            }
-        }
-        Fault::TooFine => problem
-            .found("a value that cannot be kept exactly")
-            .remedy("quantities are kept as whole 10⁻⁹ of the unit (times: ns): round it"),
-        Fault::TooLarge => problem.found("a value too large to be kept"),
-    }
-}
-
-/// Declares kinds of quantities.
-macro_rules! kinds {
-    ($( $name:ident: $noun:literal, $example:literal, [$($dimension:ident),*]; )*) => {$(
-        #[derive(Debug)]
-        pub(crate) struct $name;
-        impl Kind for $name {
-            const NOUN: &'static str = $noun;
-            const DIMENSIONS: &'static [Dimension] = &[$(Dimension::$dimension),*];
-            const EXAMPLE: &'static str = $example;
-        }
-    )*};
-}
-
-kinds! {
-    TimeKind: "a time", "1 ms", [Time];
-    LengthKind: "a length", "1200 mm", [Length];
-    PositionKind: "a position or distance", "400 mm", [Length, Angle];
-    SpeedKind: "a speed", "250 mm/s", [LinearSpeed, AngularSpeed];
-    WalkKind: "a speed", "1.6 m/s", [LinearSpeed];
-    AccelerationKind: "an acceleration", "2 m/s2", [LinearAcceleration, AngularAcceleration];
-    JerkKind: "a jerk", "40 m/s3", [LinearJerk, AngularJerk];
-    MassKind: "a mass", "0.8 kg", [Mass];
-    InertiaKind: "a moment of inertia", "1.2 kg cm2", [Inertia];
-    TorqueKind: "a torque", "2.4 N m", [Torque];
-    ViscousKind: "a viscous friction", "0.6 mN m s/rad", [Viscous];
-    StiffnessKind: "a torsional stiffness", "900 N m/rad", [Stiffness];
-    ShareKind: "a share", "5 %", [Share];
-}
-
-pub(crate) type Time = Quantity<TimeKind>;
-pub(crate) type Length = Quantity<LengthKind>;
-pub(crate) type Position = Quantity<PositionKind>;
-pub(crate) type Speed = Quantity<SpeedKind>;
-pub(crate) type Walk = Quantity<WalkKind>;
-pub(crate) type Acceleration = Quantity<AccelerationKind>;
-pub(crate) type Jerk = Quantity<JerkKind>;
-pub(crate) type Mass = Quantity<MassKind>;
-pub(crate) type Inertia = Quantity<InertiaKind>;
-pub(crate) type Torque = Quantity<TorqueKind>;
-pub(crate) type Viscous = Quantity<ViscousKind>;
-pub(crate) type Stiffness = Quantity<StiffnessKind>;
-pub(crate) type Share = Quantity<ShareKind>;

@@ -95,6 +95,9 @@ pub struct RunArgs {
     /// Keep the frames of the run (the first 64 MB; 8 MB in real time) for Wireshark.
     #[arg(long, value_name = "FILE.pcapng")]
     pub capture: Option<PathBuf>,
+    /// Socket on which camera processes are heard (in real time); without it, one in the user's runtime folder.
+    #[arg(long, value_name = "PATH")]
+    pub vision_socket: Option<PathBuf>,
 }
 
 /// `tactus check`.
@@ -127,7 +130,7 @@ pub struct SimArgs {
     /// Print events as JSON, one a line.
     #[arg(long)]
     pub json: bool,
-    /// Where the cameras send their datagrams; without it, where the machine file says.
+    /// Where the cameras send their datagrams; without it, where `tactus run` of the same user listens.
     #[arg(long, value_name = "PATH")]
     pub vision_socket: Option<PathBuf>,
 }

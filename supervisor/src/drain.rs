@@ -63,9 +63,9 @@ pub enum Recording {
     /// Nowhere.
     Off,
     /// To the file, in this thread.
-    Direct(FileRecorder),
+    Direct(Box<FileRecorder>),
     /// To the file, by a thread of its own.
-    Threaded(RecorderThread),
+    Threaded(Box<RecorderThread>),
 }
 
 /// Takes the loop's records.
@@ -106,6 +106,15 @@ impl Drain {
             Recording::Off => {}
             Recording::Direct(recorder) => recorder.vision(datagram),
             Recording::Threaded(thread) => thread.vision(datagram),
+        }
+    }
+
+    /// Leaves a remark of the supervisor in the recording.
+    pub fn note(&mut self, time: u64, text: &str) {
+        match &mut self.recording {
+            Recording::Off => {}
+            Recording::Direct(recorder) => recorder.note(time, text),
+            Recording::Threaded(thread) => thread.note(time, text),
         }
     }
 
@@ -164,14 +173,14 @@ mod tests {
         let file = FileRecorder::create(&folder.join("a.mcap"), &example(), &RunInfo::default());
         for recording in [
             Recording::Off,
-            Recording::Direct(file.unwrap()),
-            Recording::Threaded(
+            Recording::Direct(Box::new(file.unwrap())),
+            Recording::Threaded(Box::new(
                 RecorderThread::spawn(
                     FileRecorder::create(&folder.join("b.mcap"), &example(), &RunInfo::default())
                         .unwrap(),
                 )
                 .unwrap(),
-            ),
+            )),
         ] {
             let off = matches!(recording, Recording::Off);
             let (mut ports, mut outside) = channels();

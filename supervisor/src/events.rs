@@ -230,6 +230,7 @@ fn gate_limit(limit: GateLimit) -> &'static str {
         GateLimit::Jerk => "jerk",
         GateLimit::NotANumber => "something that is not a number, position",
         GateLimit::Mode => "motion while the drive is not in CSP, position",
+        GateLimit::Power => "motion while the drive is not in operation enabled, position",
     }
 }
 

@@ -1,5 +1,6 @@
 //! Names for people. The loop knows numbers only; what it leaves behind gets its names here.
 
+use config::Machine;
 use rt_core::plan::{AxisId, AxisSignals, GroupId, InterlockId};
 use rt_core::signal::SignalId;
 use rt_core::vision::StreamId;
@@ -39,6 +40,8 @@ pub struct Labels {
     pub group_units: Vec<String>,
     /// By `InterlockId`.
     pub interlocks: Vec<String>,
+    /// What to do about an interlock, by `InterlockId`; may be empty.
+    pub remedies: Vec<String>,
     /// By `SignalId`.
     pub signals: Vec<String>,
     /// Which signals are objects of a drive, by `AxisId`.
@@ -52,6 +55,49 @@ pub struct Labels {
 }
 
 impl Labels {
+    /// The names of a machine file.
+    #[must_use]
+    pub fn of(machine: &Machine) -> Self {
+        let (names, plan) = (&machine.names, &machine.plan);
+        let axes = plan.axes.iter().enumerate().map(|(place, axis)| AxisLabel {
+            name: names.axes.get(place).cloned().unwrap_or_default(),
+            unit: names.axis_units.get(place).map_or("", |unit| unit.symbol()).to_owned(),
+            range: axis.limits.position.map(|(from, to)| (from.units(), to.units())),
+            wrap: axis.wrap.map(|turn| turn.units()),
+        });
+        let group_units = plan.groups.iter().map(|group| {
+            let first = group.axes.first().map(|axis| usize::from(axis.0));
+            let unit = first.and_then(|axis| names.axis_units.get(axis));
+            unit.map_or("", |unit| unit.symbol()).to_owned()
+        });
+        let streams = (0_u8..).zip(&names.streams).map(|(stream, name)| {
+            let of_stream = names.zones.iter().filter(|zone| zone.stream == stream);
+            let last = of_stream.map(|zone| zone.bit).max();
+            let zones = last.map_or(0..0, |last| 0..last + 1);
+            let zone = |bit| names.zone(stream, bit).unwrap_or("").to_owned();
+            StreamLabel { name: name.clone(), zones: zones.map(zone).collect() }
+        });
+        Self {
+            machine: machine.name.clone(),
+            axes: axes.collect(),
+            groups: names.groups.clone(),
+            group_units: group_units.collect(),
+            interlocks: names.interlocks.iter().map(|it| it.name.clone()).collect(),
+            remedies: names.interlocks.iter().map(|it| it.remedy.clone()).collect(),
+            signals: names.signals.clone(),
+            drives: plan.axes.iter().map(|axis| axis.signals).collect(),
+            streams: streams.collect(),
+            steps: names.steps.iter().map(|step| step.name.clone()).collect(),
+            devices: machine.bus.subdevices.iter().map(|device| device.name.clone()).collect(),
+        }
+    }
+
+    /// What to do about an interlock; empty when nothing is known.
+    #[must_use]
+    pub fn remedy(&self, id: InterlockId) -> &str {
+        self.remedies.get(usize::from(id.0)).map_or("", |remedy| remedy)
+    }
+
     /// Name of an axis.
     #[must_use]
     pub fn axis(&self, id: AxisId) -> &str {
@@ -143,6 +189,7 @@ pub(crate) fn example() -> Labels {
         groups: vec!["gantry".into(), "conveyor".into()],
         group_units: vec!["mm".into(), "mm".into()],
         interlocks: vec!["emergency_stop".into(), "zone_inner".into()],
+        remedies: vec!["pull the button out".into(), String::new()],
         signals: ["estop_a", "lamp", "x.controlword", "x.target", "x.statusword", "x.actual"]
             .map(String::from)
             .to_vec(),

@@ -3,6 +3,8 @@
 //! The binary `tactus` is a thin shell around this library; integrators link it with a [`Program`](rt_core::Program) of their own.
 #![forbid(unsafe_code)]
 
+pub mod app;
+pub mod cell;
 pub mod cli;
 pub mod console;
 pub mod drain;
@@ -13,6 +15,8 @@ pub mod labels;
 pub mod receiver;
 pub mod record;
 pub mod report;
+pub mod run;
+pub mod sim;
 pub mod stats;
 pub mod vision;
 

@@ -134,7 +134,8 @@ fn receive(
                     let _ = give.try_send(datagram);
                 }
             }
-            Err(source) if matches!(source.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(source) if matches!(source.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            }
             Err(source) if source.kind() == ErrorKind::Interrupted => {}
             // Cannot happen on a bound socket; silence makes every zone not clear.
             Err(_) => std::thread::sleep(LOOK),

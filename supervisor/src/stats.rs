@@ -236,7 +236,7 @@ impl Statistics {
                 if let Some(trip) = self.trips.iter_mut().rev().find(same) {
                     trip.stop_distance = Some(distance.units());
                 }
-                if let Some(trip) = self.last_trip.as_mut().filter(|trip| same(&trip)) {
+                if let Some(trip) = self.last_trip.as_mut().filter(|trip| same(trip)) {
                     trip.stop_distance = Some(distance.units());
                 }
             }

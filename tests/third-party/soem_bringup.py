@@ -18,6 +18,13 @@ def exchange(master):
     return master.receive_processdata(20_000)
 
 
+def is_drive(device):
+    """CoE in the SII (word 0x1C, bit 2), and device profile 402 in object 0x1000."""
+    if not device.eeprom_read(0x1C)[0] & 0x04:
+        return False
+    return int.from_bytes(device.sdo_read(0x1000, 0), "little") & 0xFFFF == 402
+
+
 def main(interface):
     master = pysoem.Master()
     master.open(interface)
@@ -36,7 +43,7 @@ def main(interface):
                 print(f"config_map: {entry}")
         master.config_dc()
         for device in master.slaves:
-            if device.name == "Servo":
+            if is_drive(device):
                 device.dc_sync(True, PERIOD_NS, 0, False)
                 print(f"statusword {int.from_bytes(device.sdo_read(0x6041, 0), 'little'):#06x},"
                       f" name {device.sdo_read(0x1008, 0)!r}")

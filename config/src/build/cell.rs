@@ -292,8 +292,8 @@ pub(crate) fn cameras(
         let jitter = camera.delay_jitter.as_ref();
         let jitter = jitter.map_or(Some(0), |at| time_in(at, 0..=10_000 * MS, "jitter", problems));
         let exposure = camera.exposure.as_ref();
-        let exposure =
-            exposure.map_or(Some(2_000_000), |at| time_in(at, 0..=1_000 * MS, "exposure", problems));
+        let exposure = exposure
+            .map_or(Some(2_000_000), |at| time_in(at, 0..=1_000 * MS, "exposure", problems));
         let (Some(period_ns), Some(delay_ns), Some(delay_jitter_ns), Some(exposure)) =
             (period, delay, jitter, exposure)
         else {
@@ -304,7 +304,11 @@ pub(crate) fn cameras(
             problems.push(
                 Problem::error("always-stale", &camera.delay.span, "its pictures are always stale")
                     .expected("period + delay + jitter at most `age_max` of the stream")
-                    .found(format!("{} ms against {} ms", late / 1_000_000, stream.age_max_ns / 1_000_000))
+                    .found(format!(
+                        "{} ms against {} ms",
+                        late / 1_000_000,
+                        stream.age_max_ns / 1_000_000
+                    ))
                     .remedy("raise `age_max`, or make the camera faster"),
             );
         }
@@ -316,7 +320,9 @@ pub(crate) fn cameras(
             delay_jitter_ns,
             exposure_ns: u32::try_from(exposure).unwrap_or(u32::MAX),
             quality: camera.quality.as_ref().map_or(90, |quality| quality.to()),
-            noise_mm: camera.noise.as_ref().map_or(10.0, millimetres).max(0.0),
+            noise_mm: model::not_negative(camera.noise.as_ref(), "noise", problems)
+                .filter(|_| camera.noise.is_some())
+                .unwrap_or(10.0),
             view: Some(corners(&camera.view)).filter(|view| !view.is_empty()),
         });
     }
@@ -350,6 +356,9 @@ pub(crate) fn persons(
                     .remedy("1.4 m/s is a brisk walk, 1.6 m/s what ISO 13855 assumes"),
             );
         }
+        if let Some(radius) = &person.radius {
+            above_zero(radius, "the reach of a person", problems);
+        }
         let hours = 24 * 3_600_000 * MS;
         let mut time = |at: &Option<crate::read::Time>, what: &str, least: i64| {
             at.as_ref().and_then(|at| time_in(at, least..=hours, what, problems))
@@ -364,7 +373,7 @@ pub(crate) fn persons(
         out.push(VirtualPerson {
             name: person.name.value.clone(),
             path: path.collect(),
-            radius_mm: person.radius.as_ref().map_or(300.0, millimetres).max(1.0),
+            radius_mm: person.radius.as_ref().map_or(300.0, millimetres),
             speed_mm_s: speed.map_or(1_400.0, crate::read::Quantity::units),
             start_ns,
             repeat_ns,
@@ -469,7 +478,8 @@ fn gripper(
         );
     }
     let delay = section.delay.as_ref();
-    let delay = delay.map_or(Some(50_000_000), |at| time_in(at, 0..=10_000 * MS, "delay", problems));
+    let delay =
+        delay.map_or(Some(50_000_000), |at| time_in(at, 0..=10_000 * MS, "delay", problems));
     let pick_belt = in_unit(&section.belt_at, belt, problems);
     Some(VirtualGripper {
         axis_x,
@@ -479,7 +489,10 @@ fn gripper(
         pick: pick?,
         pick_belt: pick_belt?.units(),
         place: place?,
-        speed_tolerance: section.speed_tolerance.as_ref().map_or(50.0, crate::read::Quantity::units),
+        speed_tolerance: section
+            .speed_tolerance
+            .as_ref()
+            .map_or(50.0, crate::read::Quantity::units),
         along: section.along.as_ref().map_or(0.0, |along| f64::from(along.to::<i32>())),
         part_payload: payload,
         held: held.flatten(),

@@ -10,13 +10,32 @@ use rt_core::vision::StreamId;
 
 use super::Built;
 use super::cell::Rest;
-use super::safety::Interlocks;
+use super::interlocks::Interlocks;
 use crate::cell::{Channel, ScenarioAction, ScenarioEvent};
 use crate::file::File;
 use crate::problem::{Problem, Problems, Span};
 
+/// All of it but what concerns the virtual cell.
+pub(crate) fn check(
+    file: &File,
+    built: &Built<'_>,
+    control: Option<&ControlPlan>,
+    interlocks: &Interlocks,
+    program: &ProgramPlan,
+    problems: &mut Problems,
+) {
+    // What could not be read may be what is missing.
+    if problems.lost.is_empty() {
+        let dc = file.bus.0.as_ref().is_some_and(|bus| bus.dc.is_some());
+        check_causes(file, built, interlocks, dc, problems);
+        check_vision(file, built, interlocks, problems);
+        check_referenced(built, interlocks, program, problems);
+    }
+    check_buttons(built, control, interlocks, problems);
+}
+
 /// Every fault that the loop can see stops what it concerns.
-pub(crate) fn check_causes(
+fn check_causes(
     file: &File,
     built: &Built<'_>,
     interlocks: &Interlocks,
@@ -45,8 +64,9 @@ pub(crate) fn check_causes(
     }
     let at = file.machine.0.as_ref().map_or(0..1, |machine| machine.name.span.clone());
     for unit in 0..built.devices.units.len() {
-        let same = |row: &InterlockPlan| {
-            matches!(row.cause, Cause::WorkingCounter { unit: u, .. } if usize::from(u) == unit)
+        let same = |row: &InterlockPlan| match row.cause {
+            Cause::WorkingCounter { unit: watched, .. } => usize::from(watched) == unit,
+            _ => false,
         };
         if let Some(name) = built.devices.units.get(unit)
             && !covered(interlocks, same, &groups)
@@ -55,13 +75,16 @@ pub(crate) fn check_causes(
             problems.push(uncovered(&name.span, &what, "working_counter"));
         }
     }
-    let machine: [(&str, bool, fn(&Cause) -> bool); 3] = [
-        ("bus", true, |cause| *cause == Cause::Bus),
-        ("supervisor", true, |cause| matches!(cause, Cause::Supervisor { .. })),
-        ("dc_unlocked", dc, |cause| *cause == Cause::DcUnlocked),
+    let is_bus = |row: &InterlockPlan| row.cause == Cause::Bus;
+    let is_supervisor = |row: &InterlockPlan| matches!(row.cause, Cause::Supervisor { .. });
+    let is_dc = |row: &InterlockPlan| row.cause == Cause::DcUnlocked;
+    let machine = [
+        ("bus", covered(interlocks, is_bus, &groups)),
+        ("supervisor", covered(interlocks, is_supervisor, &groups)),
+        ("dc_unlocked", !dc || covered(interlocks, is_dc, &groups)),
     ];
-    for (kind, wanted, is) in machine {
-        if wanted && !covered(interlocks, |row| is(&row.cause), &groups) {
+    for (kind, covered) in machine {
+        if !covered {
             problems.push(uncovered(&at, "nothing stops the machine", kind));
         }
     }
@@ -114,12 +137,7 @@ fn check_emergency_stop(
 }
 
 /// Streams that no interlock reads and zones that none watches.
-pub(crate) fn check_vision(
-    file: &File,
-    built: &Built<'_>,
-    interlocks: &Interlocks,
-    problems: &mut Problems,
-) {
+fn check_vision(file: &File, built: &Built<'_>, interlocks: &Interlocks, problems: &mut Problems) {
     let read = |wanted: StreamId, bit: Option<u8>| {
         interlocks.plans.iter().any(|row| match row.cause {
             Cause::Zone { stream, zone } | Cause::TwinZone { stream, zone, .. } => {
@@ -160,7 +178,7 @@ pub(crate) fn check_vision(
 }
 
 /// Predictions about a place need a reference: an axis that the program never homes has none.
-pub(crate) fn check_referenced(
+fn check_referenced(
     built: &Built<'_>,
     interlocks: &Interlocks,
     program: &ProgramPlan,
@@ -171,7 +189,9 @@ pub(crate) fn check_referenced(
         return;
     }
     for (row, span) in interlocks.plans.iter().zip(&interlocks.spans) {
-        let (Cause::TwinZone { axis, .. } | Cause::TwinLimit { axis }) = row.cause else { continue };
+        let (Cause::TwinZone { axis, .. } | Cause::TwinLimit { axis }) = row.cause else {
+            continue;
+        };
         let Some(plan) = built.axes.plan(axis) else { continue };
         let homed = steps().any(|step| match step.action {
             Action::Do(Request::Home { axis: homed }) => homed == axis,
@@ -191,7 +211,7 @@ pub(crate) fn check_referenced(
 }
 
 /// Signals that the loop itself asks for: a cause on a button can never be clear for long.
-pub(crate) fn check_buttons(
+fn check_buttons(
     built: &Built<'_>,
     control: Option<&ControlPlan>,
     interlocks: &Interlocks,
@@ -233,9 +253,9 @@ pub(crate) fn check_rest(
 ) {
     let high = |channel: Channel| rest.iter().any(|(at, value)| *at == channel && *value != 0);
     let raised = |channel: Channel| {
-        events.iter().any(|event| {
-            event.action == ScenarioAction::SetInput { input: channel, on: true }
-        })
+        events
+            .iter()
+            .any(|event| event.action == ScenarioAction::SetInput { input: channel, on: true })
     };
     let never = |signal: SignalId| {
         built.devices.signals.channel(signal).filter(|at| !high(*at) && !raised(*at)).is_some()
@@ -255,10 +275,14 @@ pub(crate) fn check_rest(
     for (signal, span) in stuck {
         let name = built.devices.signals.name(signal);
         problems.push(
-            Problem::error("cannot-clear", &span, format!("`{name}` is never 1 in the virtual cell"))
-                .expected("an input that is 1 while all is well")
-                .found("0 at rest, and no event that changes it")
-                .remedy(format!("add `{name} = 1` to [virtual.rest]")),
+            Problem::error(
+                "cannot-clear",
+                &span,
+                format!("`{name}` is never 1 in the virtual cell"),
+            )
+            .expected("an input that is 1 while all is well")
+            .found("0 at rest, and no event that changes it")
+            .remedy(format!("add `{name} = 1` to [virtual.rest]")),
         );
     }
     for button in [control.reset, control.start] {
@@ -268,10 +292,14 @@ pub(crate) fn check_rest(
         let name = built.devices.signals.name(button);
         if let Some(span) = built.devices.signals.span(button) {
             problems.push(
-                Problem::error("cannot-clear", span, format!("the button `{name}` is held for ever"))
-                    .expected("0 at rest: reset and start are 1 only while they are pressed")
-                    .found(format!("1 at rest on channel {}", u16::from(channel.channel) + 1))
-                    .remedy(format!("remove `{name}` from [virtual.rest]")),
+                Problem::error(
+                    "cannot-clear",
+                    span,
+                    format!("the button `{name}` is held for ever"),
+                )
+                .expected("0 at rest: reset and start are 1 only while they are pressed")
+                .found(format!("1 at rest on channel {}", u16::from(channel.channel) + 1))
+                .remedy(format!("remove `{name}` from [virtual.rest]")),
             );
         }
     }

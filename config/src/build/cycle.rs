@@ -6,7 +6,7 @@ use fieldbus::plan::{DcPlan, SubDevicePlan};
 use rt_core::plan::{OverrunLimit, OverrunPlan};
 
 use super::axes::time_in;
-use super::bus::{IMAGE_MAX, unit_bytes};
+use super::image::{IMAGE_MAX, unit_bytes};
 use crate::file;
 use crate::machine::{Compression, CycleSettings, LinkChoice, Realtime, RecordingSettings};
 use crate::problem::{Problem, Problems};
@@ -25,20 +25,24 @@ pub(crate) fn cycle(section: &file::Cycle, problems: &mut Problems) -> Option<Cy
         && deadline >= period
     {
         problems.push(
-            Problem::error("receive-deadline", &at.span, "frames are awaited longer than the cycle")
-                .expected(format!("below the period, {}", section.period.show()))
-                .found(at.show())
-                .remedy("leave time for the calculations of the cycle"),
+            Problem::error(
+                "receive-deadline",
+                &at.span,
+                "frames are awaited longer than the cycle",
+            )
+            .expected(format!("below the period, {}", section.period.show()))
+            .found(at.show())
+            .remedy("leave time for the calculations of the cycle"),
         );
     }
     let spin = match &section.spin {
         None => Some(0),
         Some(time) => time_in(time, 0..=200_000, "the spin time", problems),
     };
-    let demand = section.overrun.as_ref().map(|overrun| OverrunLimit {
-        count: overrun.count.to(),
-        cycles: overrun.cycles.to(),
-    });
+    let demand = section
+        .overrun
+        .as_ref()
+        .map(|overrun| OverrunLimit { count: overrun.count.to(), cycles: overrun.cycles.to() });
     if let (Some(limit), Some(section)) = (demand, &section.overrun)
         && limit.count >= limit.cycles
     {
@@ -116,9 +120,7 @@ pub(crate) fn dc(
     };
     let timeout = match &section.lock_timeout {
         None => Some(10_000_000_000),
-        Some(time) => {
-            time_in(time, 100_000_000..=600_000_000_000, "the time to lock", problems)
-        }
+        Some(time) => time_in(time, 100_000_000..=600_000_000_000, "the time to lock", problems),
     };
     Some(DcPlan {
         frame_before_sync0_ns: before?,

@@ -25,7 +25,11 @@ pub(crate) struct Mechanics {
     pub(crate) viscous: f64,
 }
 
-fn not_negative<K>(quantity: Option<&Quantity<K>>, what: &str, problems: &mut Problems) -> Option<f64> {
+pub(crate) fn not_negative<K>(
+    quantity: Option<&Quantity<K>>,
+    what: &str,
+    problems: &mut Problems,
+) -> Option<f64> {
     let Some(quantity) = quantity else { return Some(0.0) };
     if quantity.nano < 0 {
         problems.push(
@@ -98,11 +102,13 @@ fn check_load(section: &file::Axis, unit: AxisUnit, problems: &mut Problems) {
                 .remedy("give the moment of inertia of what turns"),
         );
     }
-    if given.load_mass.is_none() && given.load_inertia.is_none() {
+    let loads =
+        [given.load_mass.as_ref().map(|at| at.nano), given.load_inertia.as_ref().map(|at| at.nano)];
+    if !loads.iter().flatten().any(|nano| *nano != 0) {
         problems.push(
             Problem::error("no-load", &given.span, "what the axis moves is not described")
                 .expected("`load_mass` (mm axes) or `load_inertia`")
-                .found("neither")
+                .found("neither, or 0")
                 .remedy("add it; stopping distances depend on it"),
         );
     }
@@ -120,10 +126,14 @@ pub(crate) fn model(
     let peak = above_zero(&given.peak_torque, "the peak torque", problems);
     if rated && peak && given.peak_torque.nano < given.rated_torque.nano {
         problems.push(
-            Problem::error("limits-order", &given.peak_torque.span, "peak torque below rated torque")
-                .expected(format!("at least {}", given.rated_torque.show()))
-                .found(given.peak_torque.show())
-                .remedy("swap them"),
+            Problem::error(
+                "limits-order",
+                &given.peak_torque.span,
+                "peak torque below rated torque",
+            )
+            .expected(format!("at least {}", given.rated_torque.show()))
+            .found(given.peak_torque.show())
+            .remedy("swap them"),
         );
     }
     let twin = section.twin.as_ref();

@@ -14,7 +14,7 @@ use super::signals::SignalTable;
 use crate::file::program as file;
 use crate::machine::StepName;
 use crate::problem::{Problem, Problems, Span};
-use crate::read::{Int, Map, Name, Position, Speed};
+use crate::read::{Int, Map, Name, Position, Speed, need};
 
 /// Raw values of signals as the file may write them.
 type Raw = Int<-2_147_483_648, 4_294_967_295>;
@@ -148,10 +148,8 @@ const COMPANIONS: [(&str, &[&str]); 11] = [
 fn companions(step: &file::Step) -> Vec<(&'static str, Span)> {
     let raw = |value: &Option<Raw>| value.as_ref().map(|value| value.span.clone());
     let name = |name: &Option<Name>| name.as_ref().map(|name| name.span.clone());
-    let to = step
-        .to
-        .as_ref()
-        .map(|to| to.0.first().map_or(&step.span, |(name, _)| &name.span).clone());
+    let to =
+        step.to.as_ref().map(|to| to.0.first().map_or(&step.span, |(name, _)| &name.span).clone());
     let present = [
         ("to", to),
         ("speed", step.speed.as_ref().map(|speed| speed.span.clone())),
@@ -204,24 +202,6 @@ fn verb(step: &file::Step, problems: &mut Problems) -> Option<&'static str> {
         );
     }
     Some(verb)
-}
-
-/// The value of a key that the verb needs.
-fn need<'v, T>(
-    value: Option<&'v T>,
-    key: &str,
-    step: &file::Step,
-    problems: &mut Problems,
-) -> Option<&'v T> {
-    if value.is_none() {
-        problems.push(
-            Problem::error("missing-key", &step.span, format!("this step needs `{key}`"))
-                .expected(format!("the key `{key}`"))
-                .found("nothing")
-                .remedy(format!("add `{key} = …`")),
-        );
-    }
-    value
 }
 
 impl Scope<'_, '_> {
@@ -402,12 +382,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    fn axis_speed(
-        &self,
-        axis: AxisId,
-        speed: &Speed,
-        problems: &mut Problems,
-    ) -> Option<Nano> {
+    fn axis_speed(&self, axis: AxisId, speed: &Speed, problems: &mut Problems) -> Option<Nano> {
         let velocity = in_unit(speed, self.axes.unit(axis), problems)?;
         let limit = self.axes.plan(axis)?.limits.velocity;
         if velocity.magnitude() > limit {
@@ -453,9 +428,10 @@ impl Scope<'_, '_> {
         let signal = self.signals.output(name, "the output", problems);
         let value = need(step.value.as_ref(), "value", step, problems);
         let (signal, value_at) = (signal?, value?);
-        let ours = self.outputs.iter().any(|output| {
-            output.signal == signal && output.source == OutputSource::Program
-        });
+        let ours = self
+            .outputs
+            .iter()
+            .any(|output| output.signal == signal && output.source == OutputSource::Program);
         if !ours && !problems.lost.contains(&name.value) {
             problems.push(
                 Problem::error(

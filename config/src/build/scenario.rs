@@ -10,7 +10,7 @@ use crate::cell::{
 };
 use crate::file::cell as file;
 use crate::problem::{Problem, Problems, Span};
-use crate::read::{Name, OneOrMany, Time};
+use crate::read::{Name, OneOrMany, Time, need};
 
 const DAY_NS: i64 = 86_400_000_000_000;
 
@@ -171,10 +171,7 @@ impl Scope<'_, '_> {
             (None, None) => return None,
         };
         let axis = self.built.axes.find(name, problems)?;
-        let Some(factor_at) = &event.factor else {
-            problems.push(needs(&event.span, "factor"));
-            return None;
-        };
+        let factor_at = need(event.factor.as_ref(), "factor", event, problems)?;
         let factor = factor_at.units();
         if !most.contains(&factor) {
             problems.push(
@@ -213,10 +210,7 @@ impl Scope<'_, '_> {
             );
             return None;
         }
-        let Some(value) = &event.value else {
-            problems.push(needs(&event.span, "value"));
-            return None;
-        };
+        let value = need(event.value.as_ref(), "value", event, problems)?;
         Some(ScenarioAction::SetAnalog { input, value: value.to() })
     }
 
@@ -256,10 +250,7 @@ impl Scope<'_, '_> {
         if let Some(action) = frames {
             return Some((ScenarioAction::Bus(action), None));
         }
-        let Some(name) = &event.device else {
-            problems.push(needs(&event.span, "device"));
-            return None;
-        };
+        let name = need(event.device.as_ref(), "device", event, problems)?;
         let position = self.built.devices.names.find(name, problems)?;
         let code = event.code.as_ref().map_or(0x001D, |code| code.to());
         let (begin, end) = match fault {
@@ -325,27 +316,13 @@ fn or(time: Option<&Time>, default: u64, what: &str, problems: &mut Problems) ->
     time.map_or(Some(default), |time| time_in(time, 0..=DAY_NS, what, problems))
 }
 
-fn needs(span: &Span, key: &str) -> Problem {
-    Problem::error("missing-key", span, format!("this needs `{key}`"))
-        .expected(format!("the key `{key}`"))
-        .found("nothing")
-        .remedy(format!("add `{key} = …`"))
-}
-
 fn delay(event: &file::Event, problems: &mut Problems) -> Option<u64> {
-    let Some(delay) = &event.delay else {
-        problems.push(needs(&event.span, "delay"));
-        return None;
-    };
+    let delay = need(event.delay.as_ref(), "delay", event, problems)?;
     time_in(delay, 1_000..=60_000_000_000, "the delay", problems)
 }
 
 fn camera_fault(event: &file::Event, problems: &mut Problems) -> Option<CameraFault> {
-    let Some(fault) = event.fault else {
-        problems.push(needs(&event.span, "fault"));
-        return None;
-    };
-    Some(match fault {
+    Some(match *need(event.fault.as_ref(), "fault", event, problems)? {
         file::CameraFault::Silent => CameraFault::Silence,
         file::CameraFault::Frozen => CameraFault::Freeze,
         file::CameraFault::Repeat => CameraFault::Repeat,

@@ -34,10 +34,14 @@ pub(crate) fn add(
     let lost = option(reactions.and_then(|given| given.connection_lost.as_ref()), 3);
     let Some((value, exponent)) = interpolation(period_ns) else {
         problems.push(
-            Problem::error("period-not-expressible", &device.name.span, "CSP drives cannot keep the period")
-                .expected("a period of at most 255 × a power of ten of 1 s (object 0x60C2)")
-                .found(format!("{period_ns} ns"))
-                .remedy("choose another period, for instance 125 us, 250 us, 500 us or 1 ms"),
+            Problem::error(
+                "period-not-expressible",
+                &device.name.span,
+                "CSP drives cannot keep the period",
+            )
+            .expected("a period of at most 255 × a power of ten of 1 s (object 0x60C2)")
+            .found(format!("{period_ns} ns"))
+            .remedy("choose another period, for instance 125 us, 250 us, 500 us or 1 ms"),
         );
         return;
     };

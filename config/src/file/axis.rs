@@ -1,8 +1,8 @@
 //! `[[axis]]` and `[[group]]`.
 
 use crate::read::{
-    Acceleration, At, Inertia, Int, Jerk, Length, Mass, Name, Pair, Position, Share, Speed, Stiffness,
-    Time, Torque, Viscous, section, word,
+    Acceleration, At, Inertia, Int, Jerk, Length, Mass, Name, Pair, Position, Share, Speed,
+    Stiffness, Time, Torque, Viscous, section, word,
 };
 
 section! {

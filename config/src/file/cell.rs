@@ -1,7 +1,9 @@
 //! `[virtual]` and `[scenario]`: the world for running without hardware.
 
 use super::axis::Point;
-use crate::read::{Int, Length, Map, Name, OneOrMany, Position, Share, Speed, Time, Walk, section, word};
+use crate::read::{
+    Int, Length, Map, Name, OneOrMany, Position, Share, Speed, Time, Walk, section, word,
+};
 
 section! {
     /// What the virtual cell is made of.

@@ -1,7 +1,8 @@
-//! Serves a small segment on a network interface, so that any MainDevice can be tried on it: `serve IFACE [SECONDS]`.
+//! Serves a small segment on a network interface, so that any MainDevice can be tried on it: `serve
+//! IFACE [SECONDS]`.
 //!
-//! A coupler, a digital input and a digital output terminal, an analogue input terminal and two servo drives whose axes follow
-//! their set-points at once. Needs CAP_NET_RAW.
+//! A coupler, a digital input and a digital output terminal, an analogue input terminal and two
+//! servo drives whose axes follow their set-points at once. Needs CAP_NET_RAW.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::ExitCode;

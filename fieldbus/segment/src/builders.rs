@@ -21,7 +21,8 @@ impl DeviceDescription {
     /// A device that passes frames on and has no process data.
     #[must_use]
     pub fn passive(name: &str, identity: Identity, esc: EscDescription) -> Self {
-        // Every crystal is a little off; which way, the identity decides: the same machine has the same clocks.
+        // Every crystal is a little off; which way, the identity decides: the same machine has the
+        // same clocks.
         let seed = identity.serial.wrapping_mul(2_654_435_761) ^ identity.product.rotate_left(16);
         let drift_ppb = i32::try_from(seed % 60_001).unwrap_or(0) - 30_000;
         Self {

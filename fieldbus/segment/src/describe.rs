@@ -50,7 +50,8 @@ pub struct SyncManagerDescription {
     pub start: u16,
     /// Bytes; for process data the length of the default PDOs.
     pub length: u16,
-    /// Control byte (0x0804): 0x26 mailbox out, 0x22 mailbox in, 0x64 outputs with watchdog, 0x20 inputs.
+    /// Control byte (0x0804): 0x26 mailbox out, 0x22 mailbox in, 0x64 outputs with watchdog, 0x20
+    /// inputs.
     pub control: u8,
     /// What for.
     pub usage: Usage,
@@ -132,8 +133,9 @@ pub enum StateMachine {
     /// The device's firmware: it checks its configuration, and leaves Op when its watchdog expires.
     #[default]
     Firmware,
-    /// The controller alone (0x0141 bit 0, device emulation): AL status repeats AL control; an expired watchdog switches the outputs off
-    /// and the state stays. Simple terminals are made like that.
+    /// The controller alone (0x0141 bit 0, device emulation): AL status repeats AL control; an
+    /// expired watchdog switches the outputs off and the state stays. Simple terminals are made
+    /// like that.
     Emulation,
 }
 
@@ -163,7 +165,7 @@ pub struct DeviceDescription {
     pub tx_pdos: Vec<PdoDescription>,
     /// CoE; `None`: a simple device.
     pub mailbox: Option<MailboxDescription>,
-    /// Objects beyond those that every CoE device has.
+    /// Objects beyond those that every CoE device has, or instead of them.
     pub objects: Vec<ObjectDescription>,
     /// It can run with SYNC0 (SII category 60).
     pub sync0: bool,

@@ -301,7 +301,8 @@ impl Dictionary {
         Ok(())
     }
 
-    /// PDO configuration: entries only while subindex 0 is 0; subindex 0 validates the whole (ETG1000.6 §5.6.7.4).
+    /// PDO configuration: entries only while subindex 0 is 0; subindex 0 validates the whole
+    /// (ETG1000.6 §5.6.7.4).
     fn check_configuration(&self, index: u16, subindex: u8, value: u32) -> Result<(), Abort> {
         if subindex != 0 {
             let count = self.find(index, 0).map(|slot| self.value(slot))?;
@@ -376,7 +377,8 @@ impl Dictionary {
         self.listed(pdo).map(|entry| usize::from(u8_at(&entry.to_le_bytes(), 0))).sum()
     }
 
-    /// Lays out the PDOs assigned in `assignment`; returns the bits. Never more entries than `layout` has room for.
+    /// Lays out the PDOs assigned in `assignment`; returns the bits. Never more entries than
+    /// `layout` has room for.
     pub(crate) fn layout(&self, assignment: u16, layout: &mut Vec<Mapped>) -> usize {
         layout.clear();
         let mut at = 0;

@@ -4,7 +4,8 @@ use crate::al::AlState;
 use crate::coe::Emergency;
 use crate::servo::DriveStatus;
 
-/// Something that goes wrong, or right again. `position` counts devices from 0; one that does not exist changes nothing.
+/// Something that goes wrong, or right again. `position` counts devices from 0; one that does not
+/// exist changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The cable behind the device at `after` breaks; `None`: the cable from the MainDevice.

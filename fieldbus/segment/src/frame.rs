@@ -12,7 +12,8 @@ const FIRST_DATAGRAM: usize = 16;
 pub(crate) const DATAGRAM_HEADER: usize = 10;
 /// Type in the EtherCAT header that says: datagrams follow.
 const TYPE_DATAGRAMS: u16 = 1;
-/// Most bytes of data in one datagram (ETG1000.4: the length has 11 bits, an Ethernet frame ends before).
+/// Most bytes of data in one datagram (ETG1000.4: the length has 11 bits, an Ethernet frame ends
+/// before).
 pub(crate) const DATA_MAX: usize = 1486;
 /// Most datagrams that fit a frame: each has at least 12 bytes.
 const DATAGRAMS_MAX: usize = 125;
@@ -85,7 +86,8 @@ pub(crate) struct Datagram {
     pub(crate) length: usize,
 }
 
-/// Where in a frame the next datagram is. It holds no reference, so that the frame can be changed while it walks.
+/// Where in a frame the next datagram is. It holds no reference, so that the frame can be changed
+/// while it walks.
 pub(crate) struct Datagrams {
     next: Option<usize>,
     left: usize,

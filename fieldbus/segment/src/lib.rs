@@ -1,16 +1,19 @@
 //! *segment*: the virtual EtherCAT segment: a model of devices, a pure function over frames.
 //!
 //! ```text
-//! frame ─► Segment::pass ─► every device in order: Esc (registers, FMMUs, SyncManagers, clock, EEPROM)
-//!                                 │ events
-//!                                 ▼
-//!                           Device (AL state machine, CoE mailbox, watchdog) ─► terminal or servo firmware ─► Process (the world)
+//! frame ─► Segment::pass ─► every device in order
+//!                             Esc: registers, FMMUs, SyncManagers, clock, EEPROM interface
+//!                              │ events
+//!                             Device: AL state machine, CoE mailbox, watchdog, process data
+//!                              │
+//!                             terminal or servo firmware ─► Process (the world behind it)
 //! ```
 //!
-//! Time is passed in; nothing is read from the system. From SafeOp on, cyclic frames, drives and AL transitions do not allocate.
+//! Time is passed in; nothing is read from the system. From SafeOp on, cyclic frames, drives and AL
+//! transitions do not allocate.
 //!
-//! Not modelled: bootstrap, FoE, EoE, redundancy (port 1 as entrance), SYNC1, latch units, MII management, ECAT interrupts, topologies
-//! other than a line.
+//! Not modelled: bootstrap, FoE, EoE, redundancy (port 1 as entrance), SYNC1, latch units, MII
+//! management, ECAT interrupts, topologies other than a line.
 #![forbid(unsafe_code)]
 
 mod al;

@@ -87,7 +87,8 @@ impl<P: Process> Segment<P> {
         Some(device.status(position < self.reachable, self.now))
     }
 
-    /// From the first bit sent until the last bit is back, ns: (bytes + 24) × 80 ns, and through every device and back.
+    /// From the first bit sent until the last bit is back, ns: (bytes + 24) × 80 ns, and through
+    /// every device and back.
     #[must_use]
     pub fn round_trip_ns(&self, frame_len: usize) -> u64 {
         let bytes = u64::try_from(frame_len).unwrap_or(u64::MAX / 1024).max(FRAME_MIN);
@@ -115,8 +116,8 @@ impl<P: Process> Segment<P> {
         self.next_tick = Some(next);
     }
 
-    /// Processes a whole Ethernet frame in place, at `now`, ns. `false`: it does not come back: not EtherCAT, no room for the headers, or
-    /// nobody is connected.
+    /// Processes a whole Ethernet frame in place, at `now`, ns. `false`: it does not come back: not
+    /// EtherCAT, no room for the headers, or nobody is connected.
     pub fn pass(&mut self, frame: &mut [u8], now: u64) -> bool {
         self.advance(now);
         let Some(mut walk) = datagrams(frame) else { return false };
@@ -212,25 +213,27 @@ impl<P: Process> Segment<P> {
 
     /// Finds out who is reached, and tells every device which of its ports have a link.
     fn connect(&mut self) {
-        let whole = |position: usize| {
-            self.broken.get(position) == Some(&false)
-                && self.devices.get(position).is_some_and(|device| device.powered)
-        };
-        self.reachable = (0..self.devices.len()).take_while(|position| whole(*position)).count();
-        let linked: Vec<(bool, bool)> = (0..self.devices.len())
-            .map(|position| {
-                let up = position == 0
-                    || self.devices.get(position - 1).is_some_and(|device| device.powered);
-                (self.broken.get(position) == Some(&false) && up, whole(position + 1))
-            })
-            .collect();
-        for (device, (port0, port1)) in self.devices.iter_mut().zip(linked) {
-            show_links(device, port0, port1);
+        self.reachable = (0..self.devices.len()).take_while(|place| self.is_joined(*place)).count();
+        for position in 0..self.devices.len() {
+            let before = position.checked_sub(1).and_then(|before| self.devices.get(before));
+            let port0 = self.broken.get(position) == Some(&false)
+                && before.is_none_or(|before| before.powered);
+            let port1 = self.is_joined(position + 1);
+            if let Some(device) = self.devices.get_mut(position) {
+                show_links(device, port0, port1);
+            }
         }
+    }
+
+    /// The device has supply and a whole cable to the one before it.
+    fn is_joined(&self, position: usize) -> bool {
+        self.broken.get(position) == Some(&false)
+            && self.devices.get(position).is_some_and(|device| device.powered)
     }
 }
 
-/// DL status (0x0110): link, open or closed, and signal of the four ports; lost links are counted (0x0310).
+/// DL status (0x0110): link, open or closed, and signal of the four ports; lost links are counted
+/// (0x0310).
 fn show_links(device: &mut Device, port0: bool, port1: bool) {
     let before = u16_at(device.esc.memory(), 0x0110);
     let mut status = 0x0001_u16;

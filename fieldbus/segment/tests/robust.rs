@@ -16,13 +16,15 @@ fn devices() -> Vec<Device> {
     ]
 }
 
+const OFFSETS: &[u16] = &[
+    0x0010, 0x0120, 0x0500, 0x0502, 0x0504, 0x0600, 0x0610, 0x0800, 0x0808, 0x0810, 0x0818, 0x0900,
+    0x0910, 0x0920, 0x0980, 0x0990, 0x09A0, 0x0F00, 0x1000, 0x1080, 0x1100, 0x1400, 0x2FFF, 0xFFFF,
+];
+
 /// Addresses where something happens, and any other.
 fn offset() -> impl Strategy<Value = u16> {
     prop_oneof![
-        4 => prop::sample::select(vec![
-            0x0010, 0x0120, 0x0500, 0x0502, 0x0504, 0x0600, 0x0610, 0x0800, 0x0808, 0x0810, 0x0818, 0x0900,
-            0x0910, 0x0920, 0x0980, 0x0990, 0x09A0, 0x0F00, 0x1000, 0x1080, 0x1100, 0x1400, 0x2FFF, 0xFFFF,
-        ]),
+        4 => prop::sample::select(OFFSETS),
         1 => any::<u16>(),
     ]
 }
@@ -30,6 +32,14 @@ fn offset() -> impl Strategy<Value = u16> {
 fn datagram() -> impl Strategy<Value = (u8, u16, u16, Vec<u8>)> {
     let position = prop_oneof![Just(0), 0xFFFC_u16..=0xFFFF, any::<u16>()];
     (0_u8..16, position, offset(), prop::collection::vec(any::<u8>(), 0..160))
+}
+
+/// Datagrams of one frame, a fault, and how long nothing happens, ns.
+type Step = (Vec<(u8, u16, u16, Vec<u8>)>, Option<Fault>, u64);
+
+fn step() -> impl Strategy<Value = Step> {
+    let datagrams = prop::collection::vec(datagram(), 1..5);
+    (datagrams, prop::option::of(fault()), 0_u64..3_000_000)
 }
 
 /// CoE requests with any service, command and object.
@@ -78,7 +88,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn bytes_of_any_kind_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), now in any::<u64>()) {
+    fn bytes_of_any_kind_never_panic(
+        mut bytes in prop::collection::vec(any::<u8>(), 0..200),
+        now in any::<u64>(),
+    ) {
         let mut segment = Segment::new(devices(), World::default());
         segment.pass(&mut bytes, now);
         if bytes.len() >= 16 {
@@ -90,7 +103,7 @@ proptest! {
 
     #[test]
     fn datagrams_and_faults_in_any_order_never_panic_and_repeat_exactly(
-        steps in prop::collection::vec((prop::collection::vec(datagram(), 1..5), prop::option::of(fault()), 0_u64..3_000_000), 1..40),
+        steps in prop::collection::vec(step(), 1..40),
     ) {
         let run = || {
             let mut bus = Bus::new(devices());

@@ -47,11 +47,17 @@ impl Axis {
         if let Some(counts) = counts {
             self.sense_position(scale::raw(counts));
         }
-        let good = counts.is_some();
-        self.twin.update(self.position.units(), self.torque_permille, good);
+        let elapsed = counts.is_some().then(|| self.elapsed(signals));
+        self.twin.update(self.position.units(), self.torque_permille, elapsed);
         if self.inputs_good {
             self.follow_drive();
         }
+    }
+
+    /// Time between this cycle's good position and the one before, ns.
+    fn elapsed(&mut self, signals: &Signals) -> u64 {
+        let at = signals.get(self.plan.signals.actual_position).at;
+        at.saturating_sub(core::mem::replace(&mut self.sampled_at, at))
     }
 
     fn sense_optional(&mut self, signals: &Signals) {

@@ -97,6 +97,16 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         }
     }
 
+    /// As [`new`](Self::new), with the first cycle due at `begins`, ns: a bus with distributed clocks has a phase to keep.
+    pub fn starting_at(
+        begins: u64,
+        (bus, clock, core, ports): (B, C, Core<P>, O),
+        receive_deadline_ns: u64,
+    ) -> Self {
+        let schedule = Schedule::new(begins, core.plan().period_ns);
+        Self { schedule, ..Self::new(bus, clock, core, ports, receive_deadline_ns) }
+    }
+
     /// One pass; `false` when the controlled end is done and the loop may be left.
     pub fn run_one(&mut self) -> bool {
         let wake = self.clock.sleep_until(self.schedule.next());

@@ -191,6 +191,9 @@ mod tests {
         for state in STATES {
             assert!(!state.brakes_released() || state.torque(false), "{state:?}");
         }
+        let released: Vec<char> =
+            STATES.into_iter().filter(|state| state.brakes_released()).map(letter).collect();
+        assert_eq!(released, ['r', 'n'], "not before every drive of the group holds");
         assert!(Power::Cutting { since: 0 }.torque(true), "a vertical axis waits for its brake");
         assert!(!Power::Cutting { since: 0 }.torque(false));
     }

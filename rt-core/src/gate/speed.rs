@@ -64,7 +64,8 @@ impl SpeedLimit {
         // What is not needed of the old limit is gone at once: it holds no more than motion may still gain.
         let needed = speed.saturating_add(self.overshoot).max(target);
         let before = self.effective.unwrap_or(i64::MAX).min(needed);
-        let next = if target >= before {
+        // From rest motion needs no time to obey.
+        let next = if target >= before || speed == 0 {
             self.left = self.grace;
             target
         } else if self.left > 0 {
@@ -115,12 +116,20 @@ mod tests {
     fn a_higher_limit_and_none_hold_at_once() {
         let mut limit = SpeedLimit::new(&machine_plan(), 0);
         for _ in 0..400 {
-            limit.update(Nano(MM_S), 0);
+            limit.update(Nano(MM_S), 1);
         }
         assert_eq!(limit.effective(), Some(1_000_000 + QUANTISATION));
         limit.update(Nano(2 * MM_S), 0);
         assert_eq!(limit.effective(), Some(2_000_000 + QUANTISATION));
         limit.update(Nano::MAX, 0);
         assert_eq!(limit.effective(), None);
+    }
+
+    #[test]
+    fn at_rest_a_lower_limit_holds_at_once() {
+        let mut limit = SpeedLimit::new(&machine_plan(), 0);
+        limit.update(Nano(500 * MM_S), 0);
+        limit.update(Nano(MM_S), 0);
+        assert_eq!(limit.effective(), Some(1_000_000 + QUANTISATION));
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! | reaction | `latch = false` | `latch = true` |
 //! | --- | --- | --- |
-//! | `Warn`, `LimitSpeed` | ends by itself with its demand | held until a reset is accepted |
+//! | `Warn`, `LimitSpeed` | ends by itself with its demand | once clear, a reset lets it go, in `Run` too |
 //! | `Stop2`, `Stop1`, `Stop0` | once clear, a fresh start is needed (no reset) | once clear, reset, then a fresh start |
 
 mod checks;

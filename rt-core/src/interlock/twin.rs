@@ -27,6 +27,8 @@ pub struct TwinCheck {
     deceleration: u128,
     /// What the speed falls by while motion has not begun to slow down: deceleration × reaction, per s.
     lead: u128,
+    /// With this room the axis may be as fast as its velocity limit.
+    ample: i64,
     /// Below this an estimated velocity is noise, per s.
     still: Nano,
 }
@@ -53,11 +55,17 @@ impl TwinCheck {
         let deceleration = whole(limits.acceleration.min(axis.stop.ramp_deceleration)).max(1);
         let jerk_ns = whole(limits.acceleration) * 1_000_000_000 / whole(limits.jerk).max(1);
         let reaction_ns = u128::from(axis.model.response_ns) + 2 * u128::from(period_ns) + jerk_ns;
+        let lead = deceleration.saturating_mul(reaction_ns) / 1_000_000_000;
+        let fastest = whole(limits.velocity);
+        // v·lead ÷ d before slowing and v² ÷ 2d while slowing; one nano-unit for each division that was rounded down.
+        let travel = fastest.saturating_mul(lead.saturating_mul(2).saturating_add(fastest));
+        let ample = (travel / (2 * deceleration)).saturating_add(2);
         Self {
             boundary,
             wrap: axis.wrap,
             deceleration,
-            lead: deceleration.saturating_mul(reaction_ns) / 1_000_000_000,
+            lead,
+            ample: i64::try_from(ample).unwrap_or(i64::MAX),
             still: still(limits.velocity),
         }
     }
@@ -103,17 +111,21 @@ impl TwinCheck {
         let commanded_reach = axis.commanded_stop.0.saturating_sub(axis.position.0);
         let reach = axis.stopping.0.max(commanded_reach.saturating_mul(sign));
         let usable = room.saturating_sub(axis.margin.0);
-        Prediction { stop: reach > room, speed: Some(self.speed(usable)) }
+        Prediction { stop: reach > room, speed: self.speed(usable) }
     }
 
-    /// The speed from which `room` is enough: lead² + 2·d·room under the root, minus lead.
-    fn speed(&self, room: i64) -> Nano {
+    /// The speed from which `room` is enough: lead² + 2·d·room under the root, minus lead. `None`: any that the axis has.
+    fn speed(&self, room: i64) -> Option<Nano> {
+        if room >= self.ample {
+            return None;
+        }
         let room = u128::try_from(room).unwrap_or(0);
         let square = self
             .lead
             .saturating_mul(self.lead)
             .saturating_add(self.deceleration.saturating_mul(room).saturating_mul(2));
-        Nano(i64::try_from(square.isqrt().saturating_sub(self.lead)).unwrap_or(i64::MAX))
+        let speed = square.isqrt().saturating_sub(self.lead);
+        Some(Nano(i64::try_from(speed).unwrap_or(i64::MAX)))
     }
 }
 
@@ -185,6 +197,8 @@ mod tests {
         let mut axis = facts(400, 300, 10);
         axis.commanded_stop = Nano(501 * MM);
         assert!(limits().predict(&axis).stop);
+        axis.velocity = Nano(0);
+        assert!(limits().predict(&axis).stop, "it will move in a moment");
     }
 
     #[test]
@@ -217,11 +231,13 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn from_the_speed_it_gives_the_room_is_enough(room in 0_i64..2_000_000) {
+        fn from_the_speed_it_gives_the_room_is_enough_and_it_is_none_if_any_is(
+            room in 0_i64..1_000_000_000_000,
+        ) {
             let check = limits();
-            let room = room * 1_000_000;
-            let speed = u128::try_from(check.speed(room).0).unwrap();
-            // lead is deceleration × reaction: v·lead/d is the travel before slowing, v²/2d the travel while slowing.
+            let speed = check.speed(room).unwrap_or(axis_plan(0).limits.velocity);
+            proptest::prop_assert!(speed <= axis_plan(0).limits.velocity);
+            let speed = u128::try_from(speed.0).unwrap();
             let travel = speed * check.lead / check.deceleration
                 + speed * speed / (2 * check.deceleration);
             proptest::prop_assert!(travel <= u128::try_from(room).unwrap());

@@ -6,7 +6,7 @@
 //!                        ╰──────────────a cause─────────────┼──╯◄───────────a cause────────────╯ │
 //!                                                           ╰────────────stop button─────────────╯
 //! ```
-//! A reset is needed at boot, after a cause that latches, and after a fault of program, gate or power-up. After a cause that does not
+//! A reset is needed at boot, after a cause that latches, and after a fault of program, gate, axis or power-up. After a cause that does not
 //! latch, `Safe` goes to `AwaitStart` by itself once it is clear. Nothing ever goes to `Run` by itself. Leaving `Run` takes the permit
 //! of every group: groups that no interlock names come to rest on the gate's ramp and keep their power.
 
@@ -33,6 +33,8 @@ pub enum SafeCause {
     Program,
     /// The gate did not pass what motion asked, or the axis lost its power while it should have it.
     Gate(AxisId),
+    /// The axis is in `ErrorStop` (homing failed, its drive had a fault); only a reset leads out.
+    Axis(AxisId),
     /// The drives of the group did not come up in time.
     PowerUp(GroupId),
     /// The controlled end.
@@ -79,7 +81,7 @@ pub struct Situation {
     pub demanded: bool,
     /// One other than a drive fault demands right now.
     pub demanded_but_drive_faults: bool,
-    /// A fault that needs a reset: program, gate or power-up.
+    /// A fault that needs a reset: program, gate, axis or power-up.
     pub fault: Option<SafeCause>,
     /// The controlled end was asked for.
     pub shutdown: bool,
@@ -150,6 +152,9 @@ impl Control {
         self.start.update(pressed(self.plan.start), log.now, shortest, longest);
         let stop_pressed = self.plan.stop.is_some_and(|stop| read(stop) != Some(1));
 
+        if let Press::Fault(reason) = reset {
+            log.event(Event::ResetRefused { reason });
+        }
         self.reset_needed |= now.fault.is_some() || now.stop.is_some_and(|(_, latches)| latches);
         let (next, outcome) = match self.machine {
             Machine::Safe { cause: SafeCause::Shutdown, .. } => (self.machine, Outcome::default()),
@@ -162,12 +167,12 @@ impl Control {
                     log.event(Event::Start);
                     (Machine::Run, Outcome { started: true, ..Outcome::default() })
                 }
-                None => (Machine::AwaitStart, Outcome::default()),
+                None => (Machine::AwaitStart, acknowledge(reset, log)),
             },
             Machine::Run => match stopped_by(now) {
                 Some(cause) => (safe(cause, log.now), Outcome::default()),
                 None if stop_pressed => (Machine::AwaitStart, Outcome::default()),
-                None => (Machine::Run, Outcome::default()),
+                None => (Machine::Run, acknowledge(reset, log)),
             },
         };
         self.enter(next, log);
@@ -184,8 +189,7 @@ impl Control {
         let mut outcome = Outcome::default();
         let refuse = |reason, log: &mut Log<'_>| log.event(Event::ResetRefused { reason });
         match reset {
-            Press::None => {}
-            Press::Fault(reason) => refuse(reason, log),
+            Press::None | Press::Fault(_) => {}
             Press::Done if now.demanded_but_drive_faults || now.fault.is_some() => {
                 refuse(ButtonFault::CauseNotClear, log);
             }
@@ -233,6 +237,15 @@ impl Control {
 
 fn safe(cause: SafeCause, since: u64) -> Machine {
     Machine::Safe { cause, since }
+}
+
+/// While nothing stops the machine a reset lets go of the latches of warnings and speed limits, and does no more.
+fn acknowledge(reset: Press, log: &mut Log<'_>) -> Outcome {
+    let reset = reset == Press::Done;
+    if reset {
+        log.event(Event::Reset);
+    }
+    Outcome { reset, ..Outcome::default() }
 }
 
 /// What takes the permit: a fault of ours before an interlock, for nothing else would name it.

@@ -165,6 +165,20 @@ fn a_drive_fault_gets_its_fault_reset_and_the_reset_holds_only_if_it_is_gone_in_
 }
 
 #[test]
+fn a_cause_that_comes_while_drive_faults_are_reset_refuses_the_reset_for_good() {
+    let mut bench = Bench::running();
+    bench.situation.stop = Some((CAUSE, true));
+    bench.situation.demanded = true;
+    bench.cycle();
+    bench.press(RESET, 3);
+    bench.demand(true);
+    bench.cycle();
+    bench.clear(true);
+    assert!(!bench.cycle().reset);
+    assert_eq!(bench.state(), MachineState::Safe);
+}
+
+#[test]
 fn the_stop_button_takes_the_permit_and_holds_the_start_off_and_a_lost_one_is_pressed() {
     for lost in [false, true] {
         let mut bench = Bench::running();
@@ -181,6 +195,29 @@ fn the_stop_button_takes_the_permit_and_holds_the_start_off_and_a_lost_one_is_pr
         bench.press(START, 5);
         assert_eq!(bench.state(), MachineState::Run);
     }
+}
+
+#[test]
+fn while_it_runs_a_reset_lets_latches_go_and_moves_no_state() {
+    let mut bench = Bench::running();
+    assert!(bench.press(RESET, 3).iter().any(|outcome| outcome.reset && !outcome.fault_reset));
+    assert_eq!(bench.state(), MachineState::Run);
+}
+
+#[test]
+fn a_reset_button_that_is_held_at_boot_is_told_and_counts_only_after_it_was_let_go() {
+    let mut bench = Bench::new();
+    bench.signals.set(RESET, 1, 1);
+    for _ in 0..5 {
+        bench.cycle();
+    }
+    bench.signals.set(RESET, 0, 1);
+    bench.cycle();
+    assert_eq!(bench.state(), MachineState::Safe);
+    let reason = ButtonFault::HeldAtBoot;
+    assert!(bench.kept.events().contains(&Event::ResetRefused { reason }));
+    bench.press(RESET, 3);
+    assert_eq!(bench.state(), MachineState::AwaitStart);
 }
 
 #[test]

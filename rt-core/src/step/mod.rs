@@ -17,7 +17,7 @@ use crate::gate::{Allowed, Gate};
 use crate::interlock::{AxisFacts, Facts, Interlocks, Overruns, stale_after_ns};
 use crate::machine::{Control, Machine, Outcome, SafeCause, Situation};
 use crate::motion::Motion;
-use crate::plan::{GroupId, MachinePlan};
+use crate::plan::{AxisId, GroupId, MachinePlan};
 use crate::program::{AxisState, AxisView, Program, Request, Requests, STRANDS_MAX, View};
 use crate::record::{Event, MachineState};
 use crate::signal::{SignalId, Signals};
@@ -109,7 +109,6 @@ impl<P: Program> Core<P> {
     /// One cycle: inputs are in `signals`, outputs are written into it, what happened goes to `sink`.
     pub fn step(&mut self, inputs: &StepInputs<'_>, signals: &mut Signals, sink: &mut dyn Sink) {
         let log = &mut Log::new(sink, inputs.cycle, inputs.now);
-        self.recorder.inputs(signals, log);
         self.see(inputs.vision, log);
         self.update_twin(signals, log);
         self.judge(inputs, signals, log);
@@ -165,17 +164,33 @@ impl<P: Program> Core<P> {
             log.event(Event::ShutdownRequested);
         }
         let program = core::mem::take(&mut self.program_faulted).then_some(SafeCause::Program);
-        let situation = Situation {
-            stop: self.interlocks.first_stop(),
-            demanded: self.interlocks.any_stop_demanded(),
-            demanded_but_drive_faults: self.interlocks.any_stop_demanded_but_drive_faults(),
-            fault: self.gate.take_fault().or(program),
-            shutdown: self.ending != Ending::No,
-        };
+        let fault = self.gate.take_fault().or(program);
+        let situation = self.situation(fault);
         let ran = self.control.machine() == Machine::Run;
         let outcome = self.control.update(|signal| facts.value(signal), &situation, log);
         self.trips.judge(ran, self.interlocks.groups(), &self.axes, &self.facts, log);
         self.apply(&outcome);
+    }
+
+    /// What decides about the machine's state.
+    fn situation(&self, fault: Option<SafeCause>) -> Situation {
+        let stop = self.interlocks.first_stop();
+        let failed = |axis: &Axis| axis.state() == AxisState::ErrorStop;
+        let failed = match self.control.machine() {
+            // Where it is safe already, it must not refuse the reset that leads out.
+            Machine::Boot | Machine::Safe { .. } => None,
+            Machine::AwaitStart | Machine::Run if stop.is_some() => None,
+            Machine::AwaitStart | Machine::Run => self.axes.iter().position(failed),
+        };
+        let failed =
+            failed.and_then(|axis| Some(SafeCause::Axis(AxisId(u8::try_from(axis).ok()?))));
+        Situation {
+            stop,
+            demanded: self.interlocks.any_stop_demanded(),
+            demanded_but_drive_faults: self.interlocks.any_stop_demanded_but_drive_faults(),
+            fault: fault.or(failed),
+            shutdown: self.ending != Ending::No,
+        }
     }
 
     /// What an accepted button does.
@@ -246,7 +261,8 @@ impl<P: Program> Core<P> {
         self.trips.settle(&self.axes, &self.facts, |group| gate.is_ramping(group), log);
         if let Ending::Since(since) = self.ending {
             let overdue = log.now.saturating_sub(since) > SHUTDOWN_MAX_NS;
-            let off = |facts: &AxisFacts| !facts.view.enabled;
+            // A drive that is not heard cannot be waited for.
+            let off = |facts: &AxisFacts| !facts.view.enabled || !facts.view.inputs_good;
             if overdue || (self.gate.is_off() && self.facts.iter().all(off)) {
                 self.ending = Ending::Done;
                 log.event(Event::ShutdownDone);
@@ -258,7 +274,7 @@ impl<P: Program> Core<P> {
     fn leave(&mut self, inputs: &StepInputs<'_>, signals: &Signals, log: &mut Log<'_>) {
         inputs::tell_axes(&mut self.axis_states, &self.axes, &self.facts, log);
         let machine = self.control.machine();
-        self.recorder.outputs(inputs, machine.state(), &self.axes, &self.facts, signals, log);
+        self.recorder.cycle(inputs, machine.state(), &self.axes, &self.facts, signals, log);
         let (demanding, latched) = self.interlocks.counts();
         let shot = &mut self.snapshot;
         shot.cycle = inputs.cycle;

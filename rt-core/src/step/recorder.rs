@@ -25,26 +25,9 @@ impl Recorder {
         }
     }
 
-    /// Signals whose value or quality changed since they were told, and this cycle's share of all.
-    pub(super) fn inputs(&mut self, signals: &Signals, log: &mut Log<'_>) {
-        let slot = log.cycle % self.cycles_per_second;
-        let mut turn = 0;
-        for ((number, sample), told) in (0_u16..).zip(signals.samples()).zip(&mut self.told) {
-            let now = (sample.value, sample.quality);
-            let keyframe = turn == slot && sample.quality != Quality::Missing;
-            if now != *told || keyframe {
-                *told = now;
-                log.write(Body::Signal { signal: SignalId(number), sample: *sample });
-            }
-            turn += 1;
-            if turn == self.cycles_per_second {
-                turn = 0;
-            }
-        }
-    }
-
-    /// Outputs that this cycle changed, its axes, and the cycle itself.
-    pub(super) fn outputs(
+    /// At the end of a cycle: signals whose value or quality changed since they were told and this cycle's share of all the others,
+    /// the axes, and the cycle itself.
+    pub(super) fn cycle(
         &mut self,
         inputs: &StepInputs<'_>,
         machine: MachineState,
@@ -53,10 +36,15 @@ impl Recorder {
         signals: &Signals,
         log: &mut Log<'_>,
     ) {
+        let mut keyframe = log.cycle % self.cycles_per_second;
         for ((number, sample), told) in (0_u16..).zip(signals.samples()).zip(&mut self.told) {
-            let now = (sample.value, sample.quality);
-            if now != *told {
-                *told = now;
+            let turn = u64::from(number) == keyframe;
+            if turn {
+                keyframe += self.cycles_per_second;
+            }
+            let changed = (sample.value, sample.quality) != *told;
+            if changed || (turn && sample.quality != Quality::Missing) {
+                *told = (sample.value, sample.quality);
                 log.write(Body::Signal { signal: SignalId(number), sample: *sample });
             }
         }

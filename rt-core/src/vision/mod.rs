@@ -7,6 +7,8 @@ mod crc;
 mod verify;
 
 pub use crc::crc32;
+#[cfg(test)]
+pub(crate) use verify::testing;
 pub use verify::{Occupancy, Refusal, StreamState, StreamView, parse};
 
 /// Length of a datagram, bytes. Source: docs/vision-channel.md.

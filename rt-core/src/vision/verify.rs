@@ -204,32 +204,51 @@ impl StreamState {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod testing {
     use super::*;
 
     /// Offset of the CRC, and so the length of what it covers.
-    const CRC_AT: usize = DATAGRAM_LENGTH - 4;
+    pub(crate) const CRC_AT: usize = DATAGRAM_LENGTH - 4;
+
+    /// A good datagram, received when it was captured.
+    pub(crate) fn datagram(
+        wire_id: u16,
+        config_hash: u64,
+        captured_at: u64,
+        evaluated: u32,
+        occupied: u32,
+    ) -> Received {
+        let mut bytes = [0; DATAGRAM_LENGTH];
+        bytes[..4].copy_from_slice(b"TVIS");
+        bytes[4..6].copy_from_slice(&[1, 1]);
+        bytes[6..8].copy_from_slice(&wire_id.to_le_bytes());
+        bytes[8..16].copy_from_slice(&config_hash.to_le_bytes());
+        bytes[16..24].copy_from_slice(&captured_at.to_le_bytes());
+        bytes[24..32].copy_from_slice(&captured_at.to_le_bytes());
+        bytes[36..38].copy_from_slice(&[90, 1]);
+        bytes[40..44].copy_from_slice(&evaluated.to_le_bytes());
+        bytes[44..48].copy_from_slice(&occupied.to_le_bytes());
+        let crc = crc32(&bytes[..CRC_AT]);
+        bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
+        Received { bytes, received_at: captured_at, sequence_good: true, refused: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::CRC_AT;
+    use super::*;
+
     const HASH: u64 = 0x1122_3344_5566_7788;
     const PLAN: StreamPlan = StreamPlan { wire_id: 7, age_max_ns: 100, quality_min: 60 };
 
-    /// A datagram of stream 7 with zone 0 evaluated and clear, changed by `edit` before the CRC is put on.
+    /// A datagram of stream 7 with zone 0 evaluated and clear, zone 1 occupied, changed by `edit` before the CRC is put on.
     fn datagram(captured_at: u64, edit: impl FnOnce(&mut [u8; DATAGRAM_LENGTH])) -> Received {
-        let mut bytes = [0; DATAGRAM_LENGTH];
-        bytes[..4].copy_from_slice(b"TVIS");
-        bytes[4] = 1;
-        bytes[5] = 1;
-        bytes[6] = 7;
-        bytes[8..16].copy_from_slice(&HASH.to_le_bytes());
-        bytes[16] = 1;
-        bytes[24..32].copy_from_slice(&captured_at.to_le_bytes());
-        bytes[36] = 90;
-        bytes[37] = 1;
-        bytes[40] = 0b11;
-        bytes[44] = 0b10;
-        edit(&mut bytes);
-        let crc = crc32(&bytes[..CRC_AT]);
-        bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
-        Received { bytes, received_at: captured_at + 10, sequence_good: true, refused: 0 }
+        let mut received = testing::datagram(7, HASH, captured_at, 0b11, 0b10);
+        edit(&mut received.bytes);
+        let crc = crc32(&received.bytes[..CRC_AT]);
+        received.bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
+        Received { received_at: captured_at + 10, ..received }
     }
 
     fn state() -> StreamState {

@@ -124,6 +124,14 @@ impl FileRecorder {
         self.settle(result, bytes);
     }
 
+    /// Leaves a remark of the supervisor.
+    pub fn note(&mut self, time: u64, text: &str) {
+        let bytes = self.bytes_now();
+        let Some(recorder) = self.recorder.as_mut() else { return };
+        let result = recorder.note(time, text);
+        self.settle(result, bytes);
+    }
+
     /// Ends the file. Safe to call twice.
     pub fn finish(&mut self) -> &Stored {
         if let Some(mut recorder) = self.recorder.take() {

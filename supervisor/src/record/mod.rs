@@ -174,6 +174,27 @@ impl<W: Write + Seek> Recorder<W> {
         self.write(channel, sequence, datagram.received_at)
     }
 
+    /// Leaves a remark of the supervisor: an error, as an event and in the log.
+    ///
+    /// # Errors
+    /// What the file said.
+    pub fn note(&mut self, time: u64, text: &str) -> McapResult<()> {
+        let severity = crate::events::Severity::Error;
+        let (sequence, _) = self.last;
+        self.buffer.clear();
+        self.log_message(time, severity.number(), text).encode_raw(&mut self.buffer);
+        self.write(self.channels.log, sequence, time)?;
+        self.buffer.clear();
+        let event = messages::Event {
+            severity: severity.number(),
+            kind: "note".into(),
+            text: text.to_owned(),
+            ..messages::Event::default()
+        };
+        event.encode_raw(&mut self.buffer);
+        self.write(self.channels.events, sequence, time)
+    }
+
     /// Ends the file: without it indexed readers refuse it.
     ///
     /// # Errors
@@ -201,14 +222,7 @@ impl<W: Write + Seek> Recorder<W> {
     fn event_messages(&mut self, sequence: u64, record: &Record) -> McapResult<()> {
         let Body::Event(event) = &record.body else { return Ok(()) };
         let described = describe(event, &self.labels);
-        let log = messages::Log {
-            timestamp: Some(timestamp(record.now)),
-            level: described.severity.number(),
-            message: described.text.clone(),
-            name: self.labels.machine.clone(),
-            file: String::new(),
-            line: 0,
-        };
+        let log = self.log_message(record.now, described.severity.number(), &described.text);
         log.encode_raw(&mut self.buffer);
         self.write(self.channels.log, sequence, record.now)?;
         self.buffer.clear();
@@ -223,6 +237,17 @@ impl<W: Write + Seek> Recorder<W> {
         }
         .encode_raw(&mut self.buffer);
         Ok(())
+    }
+
+    fn log_message(&self, time: u64, level: i32, text: &str) -> messages::Log {
+        messages::Log {
+            timestamp: Some(timestamp(time)),
+            level,
+            message: text.to_owned(),
+            name: self.labels.machine.clone(),
+            file: String::new(),
+            line: 0,
+        }
     }
 
     fn write(&mut self, channel_id: u16, sequence: u64, time: u64) -> McapResult<()> {

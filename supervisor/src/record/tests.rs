@@ -55,10 +55,8 @@ fn records(cycle: u64) -> Vec<Record> {
 fn recorded(cycles: u64) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     let mut recorder = Recorder::begin(NoSeek::new(&mut bytes), &example(), &info()).unwrap();
-    let mut sequence = 0;
-    for record in (0..cycles).flat_map(records) {
+    for (sequence, record) in (0..).zip((0..cycles).flat_map(records)) {
         recorder.record(sequence, &record).unwrap();
-        sequence += 1;
     }
     let mut judge = crate::vision::tests::judge();
     let datagram = judge.take(&crate::vision::tests::datagram(1, 5), 6).unwrap();

@@ -20,6 +20,7 @@ const STACK_BYTES: usize = 128 * 1024;
 enum Work {
     Records(Vec<(u64, Record)>),
     Vision(Box<Datagram>),
+    Note(u64, String),
 }
 
 /// Hands records to a thread that writes them.
@@ -66,6 +67,15 @@ impl RecorderThread {
         if let Some(work) = &self.work {
             // A camera's datagram is not of the loop's ledger.
             let _ = work.try_send(Work::Vision(Box::new(*datagram)));
+        }
+    }
+
+    /// Leaves a remark, after everything that was taken so far.
+    pub fn note(&mut self, time: u64, text: &str) {
+        self.hand_over();
+        if let Some(work) = &self.work {
+            // Rare, and at the end: waiting for the disk is right here, a remark lost is not.
+            let _ = work.send(Work::Note(time, text.to_owned()));
         }
     }
 
@@ -139,6 +149,7 @@ fn write_all(
                 let _ = give_back.try_send(batch);
             }
             Work::Vision(datagram) => recorder.vision(&datagram),
+            Work::Note(time, text) => recorder.note(time, &text),
         }
         if let Ok(mut shared) = shared.lock() {
             *shared = recorder.stored();

@@ -5,6 +5,7 @@
 
 mod text;
 
+use rt_core::cycle::CycleReport;
 use serde::Serialize;
 
 use crate::exit::ExitCode;
@@ -30,6 +31,8 @@ pub struct Report {
     pub machine: String,
     /// How it ended.
     pub ended: Ended,
+    #[serde(skip)]
+    code: ExitCode,
     /// How the process ends, 0 to 5.
     pub exit_code: u8,
     /// `strict`: all that real time needs was granted. `degraded`: it was not. Virtual time says `virtual`.
@@ -239,6 +242,8 @@ pub struct Context {
     pub seed: Option<u64>,
     /// ns.
     pub period_ns: u64,
+    /// The loop's own account: it counts cycles whose records were dropped, too.
+    pub loop_report: CycleReport,
     /// Durations were measured.
     pub measured: bool,
     /// Of the cyclic thread from SafeOp on: allocations, frees.
@@ -290,6 +295,7 @@ impl Report {
             version: env!("CARGO_PKG_VERSION"),
             machine: labels.machine.clone(),
             ended,
+            code,
             exit_code: code.number(),
             realtime: context.realtime.clone(),
             degraded_reasons: context.degraded_reasons.clone(),
@@ -297,9 +303,9 @@ impl Report {
             config_hash: context.config_hash.clone(),
             seed: context.seed,
             period_ns: context.period_ns,
-            cycles: statistics.cycles,
-            overruns: statistics.overruns,
-            periods_skipped: statistics.periods_skipped,
+            cycles: context.loop_report.cycles,
+            overruns: context.loop_report.overruns,
+            periods_skipped: context.loop_report.missed,
             allocations: context.allocator.map(|(allocations, _)| allocations),
             frees: context.allocator.map(|(_, frees)| frees),
             page_faults: context.page_faults,
@@ -328,6 +334,12 @@ impl Report {
             speed: context.speed,
             recording: context.recording.clone(),
         }
+    }
+
+    /// How the process ends.
+    #[must_use]
+    pub fn code(&self) -> ExitCode {
+        self.code
     }
 
     /// As JSON for files and scripts.

@@ -45,6 +45,7 @@ fn report(measured: bool) -> Report {
         config_hash: "0123456789abcdef0123".into(),
         seed: Some(1),
         period_ns: 1_000_000,
+        loop_report: CycleReport { cycles: 1000, ..Default::default() },
         measured,
         allocator: Some((0, 0)),
         ..Context::default()

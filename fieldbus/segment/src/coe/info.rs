@@ -26,7 +26,8 @@ impl Coe {
         }
     }
 
-    /// Type 0: lengths of the five lists; 1: all; 2: RxPDO-mappable; 3: TxPDO-mappable; 4 and 5: none.
+    /// Type 0: lengths of the five lists; 1: all; 2: RxPDO-mappable; 3: TxPDO-mappable; 4 and 5:
+    /// none.
     fn object_list(&mut self, kind: u16) {
         let mut data = core::mem::take(&mut self.data);
         data.clear();
@@ -115,7 +116,8 @@ fn is_in_list(object: &ObjectDescription, kind: u16) -> bool {
     }
 }
 
-/// Object access, ETG1000.6 Table 44: read in PreOp, SafeOp, Op; write in the same; RxPDO, TxPDO mapping.
+/// Object access, ETG1000.6 Table 44: read in PreOp, SafeOp, Op; write in the same; RxPDO, TxPDO
+/// mapping.
 fn rights(access: Access) -> u16 {
     match access {
         Access::Constant => 0x0007,

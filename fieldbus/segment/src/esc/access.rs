@@ -1,4 +1,5 @@
-//! Which registers an EtherCAT SubDevice controller has, and who may write them (ETG1000.4 §6, ESC data sheet section II).
+//! Which registers an EtherCAT SubDevice controller has, and who may write them (ETG1000.4 §6, ESC
+//! data sheet section II).
 
 use super::{DcSupport, EscDescription, REGISTERS};
 

@@ -1,7 +1,9 @@
-//! Distributed clock unit: receive times, system time, drift compensation, SYNC0 (ETG1000.4 §6.7, ESC data sheet section I, 9).
+//! Distributed clock unit: receive times, system time, drift compensation, SYNC0 (ETG1000.4 §6.7,
+//! ESC data sheet section I, 9).
 //!
-//! The drift compensation is a proportional and integral controller on the measured difference. The real unit's filters have
-//! vendor-specific dynamics; what a MainDevice can see of it is the same: 0x092C falls as long as times are distributed.
+//! The drift compensation is a proportional and integral controller on the measured difference. The
+//! real unit's filters have vendor-specific dynamics; what a MainDevice can see of it is the same:
+//! 0x092C falls as long as times are distributed.
 
 use super::DcSupport;
 use crate::num::{bits64, low16, low32, put, signed64, u8_at, u32_at, u64_at};
@@ -130,7 +132,8 @@ impl Clock {
         self.compared_at = now;
         self.difference = difference;
         self.rebase(now);
-        // Near: a quarter of the difference a telegram. Far: at most 1 % of the time that has passed.
+        // Near: a quarter of the difference a telegram. Far: at most 1 % of the time that has
+        // passed.
         let step = (difference / 4).clamp(-elapsed / 100, elapsed / 100);
         let step = if step == 0 { difference.signum() } else { step };
         self.base_local = self.base_local.wrapping_sub(bits64(step));
@@ -161,7 +164,8 @@ impl Clock {
         }
     }
 
-    /// A start time that has passed never comes again: no SYNC0, as the real unit with 64 bits does.
+    /// A start time that has passed never comes again: no SYNC0, as the real unit with 64 bits
+    /// does.
     fn activate(&mut self, registers: &[u8], now: u64) {
         let start = u64_at(registers, 0x0990);
         self.sync_cycle = u64::from(u32_at(registers, 0x09A0));

@@ -77,7 +77,8 @@ impl Fmmu {
         })
     }
 
-    /// The unit's bits, one by one: `(bit within the datagram, physical bit address)` of those the datagram has.
+    /// The unit's bits, one by one: `(bit within the datagram, physical bit address)` of those the
+    /// datagram has.
     pub(crate) fn bits(&self, start: u32, length: usize) -> impl Iterator<Item = (usize, usize)> {
         let unit_first = u64::from(self.logical) * 8 + u64::from(self.start_bit);
         let unit_end = (u64::from(self.logical) + u64::from(self.length) - 1) * 8
@@ -117,6 +118,15 @@ mod tests {
     fn a_datagram_that_has_only_the_second_byte_gets_only_its_bits() {
         let pairs: Vec<_> = bitwise().bits(0x101, 4).collect();
         assert_eq!(pairs, [(0, 0x0F00 * 8 + 6), (1, 0x0F00 * 8 + 7)]);
+    }
+
+    #[test]
+    fn a_unit_is_byte_wise_only_if_it_starts_and_ends_on_bytes_on_both_sides() {
+        let whole = Fmmu { stop_bit: 7, ..Fmmu::default() };
+        assert!(whole.is_byte_wise());
+        assert!(!Fmmu { start_bit: 1, ..whole }.is_byte_wise());
+        assert!(!Fmmu { stop_bit: 6, ..whole }.is_byte_wise());
+        assert!(!Fmmu { physical_bit: 4, ..whole }.is_byte_wise());
     }
 
     #[test]

@@ -1,96 +1,23 @@
-//! The EtherCAT SubDevice controller: memory, registers, FMMUs, SyncManagers, clock, EEPROM interface.
+//! The EtherCAT SubDevice controller: memory, registers, FMMUs, SyncManagers, clock, EEPROM
+//! interface.
 
 mod access;
 pub(crate) mod clock;
+mod description;
 pub(crate) mod eeprom;
 mod fmmu;
+mod registers;
 pub(crate) mod sync_manager;
 
-use crate::num::{put, u8_at, u16_at, u32_at};
+use crate::num::{put, u8_at, u16_at};
 pub(crate) use clock::{Clock, FrameTimes};
+pub use description::{DcSupport, EscDescription};
 pub(crate) use eeprom::Eeprom;
 use fmmu::{FMMU_MAX, Fmmu};
 use sync_manager::{STATUS_FULL, SYNC_MANAGER_MAX, SyncManager};
 
 /// Bytes of register space; process RAM follows.
 pub(crate) const REGISTERS: usize = 0x1000;
-
-/// What of the distributed clocks a controller has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DcSupport {
-    /// Nothing.
-    #[default]
-    None,
-    /// It latches receive times, so that delays can be measured; it has no system time.
-    ReceiveTimes,
-    /// All of it, 64 bits.
-    Full,
-}
-
-/// The controller chip of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EscDescription {
-    /// Type (0x0000): 0x11 ET1100, 0x12 ET1200, 0x04 IP core.
-    pub kind: u8,
-    /// Revision (0x0001).
-    pub revision: u8,
-    /// Build (0x0002).
-    pub build: u16,
-    /// FMMUs, 0..=16.
-    pub fmmu_count: u8,
-    /// SyncManagers, 0..=16.
-    pub sync_manager_count: u8,
-    /// Process RAM, KiB, 1..=60.
-    pub ram_kib: u8,
-    /// Port descriptor (0x0007): 2 bits a port; 0 absent, 2 EBUS, 3 MII.
-    pub ports: u8,
-    /// Features (0x0008), without the bits of the distributed clocks.
-    pub features: u16,
-    /// Distributed clocks.
-    pub dc: DcSupport,
-    /// Constant bits of the EEPROM control register (0x0502); bit 6: 8 bytes a read.
-    pub eeprom_flags: u16,
-    /// How long an EEPROM command takes, ns.
-    pub eeprom_busy_ns: u64,
-    /// From port 0 in to the next device's port 0, and the same back, ns.
-    pub forwarding_ns: u64,
-}
-
-impl EscDescription {
-    /// As an ET1100 in a drive: 8 FMMUs, 8 SyncManagers, 8 KiB, two MII ports, distributed clocks.
-    #[must_use]
-    pub const fn et1100() -> Self {
-        Self {
-            kind: 0x11,
-            revision: 0,
-            build: 2,
-            fmmu_count: 8,
-            sync_manager_count: 8,
-            ram_kib: 8,
-            ports: 0b1111,
-            features: 0x00F0,
-            dc: DcSupport::Full,
-            eeprom_flags: 0x0040,
-            eeprom_busy_ns: 100_000,
-            forwarding_ns: 500,
-        }
-    }
-
-    /// As an ET1200 in a terminal: 3 FMMUs, 4 SyncManagers, 1 KiB, EBUS, receive times only.
-    #[must_use]
-    pub const fn et1200() -> Self {
-        Self {
-            kind: 0x12,
-            fmmu_count: 3,
-            sync_manager_count: 4,
-            ram_kib: 1,
-            ports: 0b1010,
-            dc: DcSupport::ReceiveTimes,
-            forwarding_ns: 150,
-            ..Self::et1100()
-        }
-    }
-}
 
 /// What the bus did since the device looked last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,6 +45,11 @@ pub(crate) struct Esc {
     fmmus: [Fmmu; FMMU_MAX],
     sync_managers: [SyncManager; SYNC_MANAGER_MAX],
     counts: (usize, usize),
+    /// Bit n: FMMU n maps.
+    fmmus_active: u16,
+    /// Bit n: SyncManager n is enabled.
+    sync_managers_enabled: u16,
+    watchdog_ns: Option<u64>,
     pub(crate) clock: Clock,
     pub(crate) eeprom: Eeprom,
     pub(crate) events: Events,
@@ -137,6 +69,9 @@ impl Esc {
             fmmus: [Fmmu::default(); FMMU_MAX],
             sync_managers: [SyncManager::default(); SYNC_MANAGER_MAX],
             counts: (fmmus, sync_managers),
+            fmmus_active: 0,
+            sync_managers_enabled: 0,
+            watchdog_ns: None,
             clock,
             eeprom,
             events: Events::default(),
@@ -151,6 +86,7 @@ impl Esc {
         self.memory.fill(0);
         self.fmmus = [Fmmu::default(); FMMU_MAX];
         self.sync_managers = [SyncManager::default(); SYNC_MANAGER_MAX];
+        (self.fmmus_active, self.sync_managers_enabled) = (0, 0);
         self.events = Events::default();
         self.watchdog_triggered = None;
         let dc_features = match description.dc {
@@ -176,6 +112,7 @@ impl Esc {
         self.set(0x0400, &2_498_u16.to_le_bytes());
         self.set(0x0410, &1_000_u16.to_le_bytes());
         self.set(0x0420, &1_000_u16.to_le_bytes());
+        self.set_watchdog();
         self.set(0x0440, &[1]);
         self.set(0x0930, &0x1000_u16.to_le_bytes());
         self.set(0x0934, &[0, 4]);
@@ -211,12 +148,17 @@ impl Esc {
 
     /// Process data watchdog, ns: divider (0x0400) and time (0x0420); `None`: switched off.
     pub(crate) fn watchdog_ns(&self) -> Option<u64> {
-        let divider = u64::from(u16_at(&self.memory, 0x0400)) + 2;
-        let time = u64::from(u16_at(&self.memory, 0x0420));
-        (time != 0).then_some(divider * 40 * time)
+        self.watchdog_ns
     }
 
-    /// The MainDevice reads `out.len()` bytes; `or`: into what is there (broadcast). False: nothing was read.
+    fn set_watchdog(&mut self) {
+        let divider = u64::from(u16_at(&self.memory, 0x0400)) + 2;
+        let time = u64::from(u16_at(&self.memory, 0x0420));
+        self.watchdog_ns = (time != 0).then_some(divider * 40 * time);
+    }
+
+    /// The MainDevice reads `out.len()` bytes; `or`: into what is there (broadcast). False: nothing
+    /// was read.
     pub(crate) fn read(&mut self, start: u16, out: &mut [u8], or: bool, times: FrameTimes) -> bool {
         let start = usize::from(start);
         if out.is_empty() || !self.admitted(start, out.len(), false) {
@@ -227,7 +169,8 @@ impl Esc {
         }
         let mut any = false;
         let memory = self.memory.get(start..).unwrap_or(&[]);
-        if start >= REGISTERS && !or {
+        let granted = start >= REGISTERS || self.grants(start, out.len(), access::READ);
+        if granted && !or {
             any = memory.len() >= out.len();
             if let (true, Some(bytes)) = (any, memory.get(..out.len())) {
                 out.copy_from_slice(bytes);
@@ -272,16 +215,18 @@ impl Esc {
         times: FrameTimes,
     ) -> (bool, bool) {
         let mut done = (false, false);
-        for number in 0..self.counts.0 {
-            let Some(fmmu) = self.fmmus.get(number).copied() else { break };
-            if fmmu.active && write && fmmu.write {
-                done.1 |= self.map(&fmmu, true, start, data, times);
+        if write {
+            for number in bits(self.fmmus_active) {
+                if let Some(fmmu) = self.fmmus.get(number).filter(|fmmu| fmmu.write).copied() {
+                    done.1 |= self.map(&fmmu, true, start, data, times);
+                }
             }
         }
-        for number in 0..self.counts.0 {
-            let Some(fmmu) = self.fmmus.get(number).copied() else { break };
-            if fmmu.active && read && fmmu.read {
-                done.0 |= self.map(&fmmu, false, start, data, times);
+        if read {
+            for number in bits(self.fmmus_active) {
+                if let Some(fmmu) = self.fmmus.get(number).filter(|fmmu| fmmu.read).copied() {
+                    done.0 |= self.map(&fmmu, false, start, data, times);
+                }
             }
         }
         done
@@ -344,16 +289,23 @@ impl Esc {
         true
     }
 
+    /// Every register byte of the range may be accessed like this.
+    fn grants(&self, start: usize, length: usize, right: u8) -> bool {
+        let rights = self.access.get(start..start + length);
+        rights.is_some_and(|rights| rights.iter().all(|byte| byte & right != 0))
+    }
+
     fn admitted(&self, start: usize, length: usize, write: bool) -> bool {
-        self.sync_managers
-            .iter()
-            .take(self.counts.1)
-            .all(|sm| !sm.touches(start, length) || sm.admits(start, write))
+        bits(self.sync_managers_enabled).all(|number| {
+            let sm = self.sync_managers.get(number);
+            sm.is_none_or(|sm| !sm.touches(start, length) || sm.admits(start, write))
+        })
     }
 
     /// Buffers whose last byte was reached change hands.
     fn completed(&mut self, start: usize, length: usize, write: bool, now: u64) {
-        for (number, sm) in self.sync_managers.iter_mut().take(self.counts.1).enumerate() {
+        for number in bits(self.sync_managers_enabled) {
+            let Some(sm) = self.sync_managers.get_mut(number) else { break };
             if !sm.touches(start, length) || !sm.completes(start, length) {
                 continue;
             }
@@ -390,101 +342,18 @@ impl Esc {
             self.clock.refresh(&mut self.memory, times);
         }
     }
+}
 
-    fn write_registers(&mut self, start: usize, data: &[u8], times: FrameTimes) -> bool {
-        let end = start + data.len();
-        let mut any = false;
-        for (offset, byte) in data.iter().enumerate() {
-            let at = start + offset;
-            let rights = self.access.get(at).copied().unwrap_or(access::WRITE);
-            if rights & access::WRITE == 0 || at >= self.memory.len() {
-                continue;
-            }
-            any = true;
-            if !self.is_locked(at) {
-                put(&mut self.memory, at, &[*byte]);
-            }
+/// Numbers of the bits that are set.
+fn bits(mut mask: u16) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let number = usize::try_from(mask.trailing_zeros()).ok()?;
+        if mask == 0 {
+            return None;
         }
-        if any {
-            self.react(start, end, times);
-        }
-        any
-    }
-
-    /// Settings of an enabled SyncManager, its status and its device's side keep what they have.
-    fn is_locked(&self, at: usize) -> bool {
-        if !(0x0800..0x0900).contains(&at) {
-            return false;
-        }
-        match at % 8 {
-            6 => false,
-            5 | 7 => true,
-            _ => self.sync_managers.get((at - 0x0800) / 8).is_some_and(|sm| sm.enabled),
-        }
-    }
-
-    fn react(&mut self, first: usize, end: usize, times: FrameTimes) {
-        let now = times.forward;
-        let touches = |from: usize, to: usize| first < to && end > from;
-        if touches(0x0120, 0x0122) {
-            self.events.al_control = true;
-        }
-        if touches(0x0300, 0x0314) {
-            for (from, to) in [(0x0300, 0x030C), (0x030C, 0x030E), (0x0310, 0x0314)] {
-                if let (true, Some(counters)) = (touches(from, to), self.memory.get_mut(from..to)) {
-                    counters.fill(0);
-                }
-            }
-        }
-        if touches(0x0442, 0x0444) {
-            self.set(0x0442, &[0, 0]);
-        }
-        if touches(0x0503, 0x0504) {
-            self.eeprom.command(&mut self.memory, now);
-        }
-        if touches(0x0600, 0x0700) {
-            self.parse_fmmus();
-        }
-        if touches(0x0800, 0x0880) {
-            self.parse_sync_managers();
-        }
-        if touches(0x0900, 0x0904) {
-            self.clock.latch(&mut self.memory, times);
-        }
-        if touches(0x0910, 0x0914) {
-            self.clock.compare(u32_at(&self.memory, 0x0910), times);
-        }
-        if touches(0x0920, 0x0982) {
-            self.clock.written(&self.memory, first, end, now);
-        }
-    }
-
-    fn parse_fmmus(&mut self) {
-        for (number, fmmu) in self.fmmus.iter_mut().take(self.counts.0).enumerate() {
-            *fmmu = Fmmu::parse(self.memory.get(0x0600 + number * 16..).unwrap_or(&[]));
-        }
-    }
-
-    fn parse_sync_managers(&mut self) {
-        for (number, sm) in self.sync_managers.iter_mut().take(self.counts.1).enumerate() {
-            let at = 0x0800 + number * 8;
-            let was = *sm;
-            *sm = SyncManager::parse(self.memory.get(at..).unwrap_or(&[]), was.full);
-            if !sm.enabled || !was.enabled {
-                sm.full = false;
-                put(&mut self.memory, at + 5, &[0]);
-            }
-            // Repeat request (activate bit 1) toggled: the device presents its last message again (ETG1000.4 §6.6).
-            let (activate, device_side) =
-                (u8_at(&self.memory, at + 6), u8_at(&self.memory, at + 7));
-            if sm.enabled && sm.is_mailbox() && !sm.is_output() && (activate ^ device_side) & 2 != 0
-            {
-                sm.full = true;
-                put(&mut self.memory, at + 5, &[STATUS_FULL]);
-                put(&mut self.memory, at + 7, &[(device_side & !2) | (activate & 2)]);
-            }
-        }
-    }
+        mask &= mask - 1;
+        Some(number)
+    })
 }
 
 fn copy_bit(from: u8, from_bit: usize, to: &mut u8, to_bit: usize, allowed: bool) {

@@ -63,7 +63,8 @@ impl SyncManager {
         if !self.is_mailbox() {
             return true;
         }
-        // A message starts with its first byte; a full one is not overwritten, an empty one not read.
+        // A message starts with its first byte; a full one is not overwritten, an empty one not
+        // read.
         let from_start = start <= usize::from(self.start);
         if write { from_start && !self.full } else { self.full }
     }

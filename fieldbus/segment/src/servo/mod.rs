@@ -1,17 +1,22 @@
-//! Firmware of a CiA 402 servo drive: state machine, cyclic synchronous position, homing, stops and faults.
+//! Firmware of a CiA 402 servo drive: state machine, cyclic synchronous position, homing, stops and
+//! faults.
 //!
-//! Position, velocity and current loops are not here: they are part of the physical world behind [`Process`](crate::process::Process).
+//! Position, velocity and current loops are not here: they are part of the physical world behind
+//! [`Process`](crate::process::Process).
 
 mod motion;
 pub(crate) mod objects;
+mod options;
+mod publish;
 mod state;
 
 use crate::coe::Emergency;
 use crate::dictionary::Dictionary;
-use crate::num::{bits64, float, low8, low16, low32, round};
+use crate::num::{float, low8, low16, round};
 use crate::process::{ServoCommand, ServoFeedback, TICK_NS};
 use motion::Motion;
 use objects::Slots;
+pub use options::{DriveBrake, DriveStatus, ServoOptions};
 pub use state::DriveState;
 use state::{command, next};
 
@@ -22,86 +27,6 @@ const FAULT_RESET: u16 = 1 << 7;
 const HOMING_START: u16 = 1 << 4;
 const ERROR_FOLLOWING: u16 = 0x8611;
 const ERROR_COMMUNICATION: u16 = 0x8130;
-
-/// What a drive is ordered with. Speeds and decelerations are in encoder counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ServoOptions {
-    /// Encoder counts a motor revolution (0x608F). Above 0.
-    pub counts_per_revolution: u32,
-    /// Rated torque, mN m (0x6076).
-    pub rated_torque_mnm: u32,
-    /// Rated current, mA (0x6075).
-    pub rated_current_ma: u32,
-    /// Largest torque, ‰ of rated (0x6072).
-    pub torque_limit_permille: u16,
-    /// Holding brake on the drive's own output.
-    pub brake: Option<DriveBrake>,
-    /// Quick stop, counts / s² (0x6085). Above 0.
-    pub quick_stop_deceleration: u32,
-    /// Slow down ramp, counts / s² (0x6084). Above 0.
-    pub slow_down_deceleration: u32,
-    /// 0x605A: 0 disable, 1 slow down and disable, 2 quick stop and disable, 5 slow down and stay, 6 quick stop and stay.
-    pub quick_stop_option: i16,
-    /// 0x605E: 0 disable, 1 slow down, 2 quick stop.
-    pub fault_reaction_option: i16,
-    /// 0x6007, when the bus is lost: 0 nothing, 1 fault, 2 disable voltage, 3 quick stop.
-    pub abort_connection_option: i16,
-    /// 0x6065, counts; `u32::MAX` switches the monitoring off.
-    pub following_error_window: u32,
-    /// 0x6066, ms.
-    pub following_error_ms: u16,
-    /// Periods without a new target that are bridged at the same speed; then the drive holds.
-    pub missed_targets_max: u8,
-}
-
-impl Default for ServoOptions {
-    /// A 400 W motor with a 20-bit encoder.
-    fn default() -> Self {
-        Self {
-            counts_per_revolution: 1 << 20,
-            rated_torque_mnm: 1_270,
-            rated_current_ma: 2_600,
-            torque_limit_permille: 3_000,
-            brake: None,
-            quick_stop_deceleration: 500 << 20,
-            slow_down_deceleration: 200 << 20,
-            quick_stop_option: 2,
-            fault_reaction_option: 2,
-            abort_connection_option: 3,
-            following_error_window: 1 << 20,
-            following_error_ms: 100,
-            missed_targets_max: 3,
-        }
-    }
-}
-
-/// A brake worked by the drive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DriveBrake {
-    /// Torque stays this long after the brake is told to hold, ns.
-    pub engage_ns: u64,
-    /// Targets are followed this long after the brake is told to release, ns.
-    pub release_ns: u64,
-}
-
-/// What the drive looks like from outside.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DriveStatus {
-    /// State of the power drive state machine.
-    pub state: DriveState,
-    /// 0x6061.
-    pub mode: i8,
-    /// 0x6041.
-    pub statusword: u16,
-    /// 0x603F.
-    pub error_code: u16,
-    /// Encoder, raw counts, unwrapped.
-    pub position_counts: i64,
-    /// Encoder, counts / s.
-    pub velocity_counts_per_s: f64,
-    /// The power stage is on.
-    pub power: bool,
-}
 
 /// The firmware's state.
 pub(crate) struct Servo {
@@ -174,7 +99,8 @@ impl Servo {
         self.index_seen = false;
     }
 
-    /// One tick. `operational`: outputs of the bus are valid. `cycle`: a new target is to be taken now.
+    /// One tick. `operational`: outputs of the bus are valid. `cycle`: a new target is to be taken
+    /// now.
     pub(crate) fn tick(
         &mut self,
         dictionary: &Dictionary,
@@ -227,12 +153,20 @@ impl Servo {
         if found != 0 && !self.state.is_faulted() {
             self.fault(dictionary, found, now);
         }
+        if !self.state.has_power() {
+            self.following_error_ns = 0;
+            return;
+        }
         let window = dictionary.value(self.slots.error_window);
         let error = (self.motion.demand - float(self.feedback.position_counts)).abs();
-        let beyond = self.state.has_power() && window != u32::MAX && error > f64::from(window);
-        self.following_error_ns = if beyond { self.following_error_ns + TICK_NS } else { 0 };
+        let beyond = window != u32::MAX && error > f64::from(window);
+        if !beyond {
+            self.following_error_ns = 0;
+            return;
+        }
+        self.following_error_ns += TICK_NS;
         let limit = u64::from(self.read16(dictionary, self.slots.error_time)) * 1_000_000;
-        if beyond && self.following_error_ns > limit && !self.state.is_faulted() {
+        if self.following_error_ns > limit && !self.state.is_faulted() {
             self.following_error = true;
             self.fault(dictionary, ERROR_FOLLOWING, now);
         }
@@ -363,7 +297,8 @@ impl Servo {
                 let option = self.read16(dictionary, self.slots.quick_stop_option);
                 let gentle = matches!(option, 1 | 5);
                 let stands = self.ramp_down(dictionary, gentle);
-                // Without the bus nobody could leave it: it is left as with the options that disable.
+                // Without the bus nobody could leave it: it is left as with the options that
+                // disable.
                 if stands && (option < 5 || control == 0) {
                     self.enter(DriveState::SwitchOnDisabled, true, now);
                 }
@@ -396,13 +331,14 @@ impl Servo {
         if !self.follows(now, 0) {
             return;
         }
-        let ticks = self.period_ticks(dictionary);
         if cycle {
-            let wire = dictionary.value(self.slots.target_position);
-            let wire = i32::from_ne_bytes(wire.to_ne_bytes());
-            self.motion.approach(wire, self.position_offset, ticks);
+            let wire =
+                i32::from_ne_bytes(dictionary.value(self.slots.target_position).to_ne_bytes());
+            let ticks = self.period_ticks(dictionary);
+            let bridge = ticks.saturating_mul(u32::from(self.options.missed_targets_max));
+            self.motion.approach(wire, self.position_offset, ticks, bridge);
         }
-        self.motion.follow(ticks.saturating_mul(u32::from(self.options.missed_targets_max)));
+        self.motion.follow();
     }
 
     /// The drive does what the target says (statusword bit 12 in CSP).
@@ -439,65 +375,5 @@ impl Servo {
 
     fn read16(&self, dictionary: &Dictionary, slot: crate::dictionary::Slot) -> u16 {
         low16(u64::from(dictionary.value(slot)))
-    }
-
-    fn statusword(&self, operational: bool, now: u64) -> u16 {
-        let bit = |on: bool, number: u32| u16::from(on) << number;
-        let in_homing = self.mode == MODE_HOMING;
-        let halted = self.control_before & HALT != 0 && self.motion.step == 0.0;
-        self.state.bits()
-            | bit(true, 4)
-            | bit(operational, 9)
-            | bit((in_homing && self.homing.0) || halted, 10)
-            | bit(self.feedback.limit_negative || self.feedback.limit_positive, 11)
-            | bit(
-                if in_homing { self.homing.0 } else { self.follows(now, self.control_before) },
-                12,
-            )
-            | bit(if in_homing { self.homing.1 } else { self.following_error }, 13)
-    }
-
-    /// Puts what the firmware knows into the objects.
-    pub(crate) fn publish(&self, dictionary: &mut Dictionary, operational: bool, now: u64) {
-        let wire = |raw: i64| low32(bits64(raw.wrapping_sub(self.position_offset)));
-        let clamped = |value: f64| {
-            let value = round(value).clamp(i64::from(i32::MIN), i64::from(i32::MAX));
-            low32(bits64(value))
-        };
-        let slots = &self.slots;
-        let feedback = &self.feedback;
-        let error = self.motion.demand - float(feedback.position_counts);
-        let error = if self.state.has_power() { error } else { 0.0 };
-        let inputs = u32::from(feedback.limit_negative)
-            | u32::from(feedback.limit_positive) << 1
-            | u32::from(feedback.reference) << 2
-            | u32::from(self.index_seen) << 16;
-        let index = feedback.index_counts.map_or(0, wire);
-        let torque = u32::from(u16::from_ne_bytes(feedback.torque_permille.to_ne_bytes()));
-        dictionary.set(slots.statusword, u32::from(self.statusword(operational, now)));
-        dictionary.set(slots.position, wire(feedback.position_counts));
-        dictionary.set(slots.position_demand, wire(round(self.motion.demand)));
-        dictionary.set(slots.velocity, clamped(feedback.velocity_counts_per_s));
-        dictionary.set(slots.torque, torque);
-        dictionary.set(slots.following_error, clamped(error));
-        dictionary.set(slots.error_code, u32::from(self.error_code));
-        dictionary.set(slots.error_register, u32::from(self.error_code != 0));
-        dictionary.set(slots.mode_display, u32::from(u8::from_ne_bytes(self.mode.to_ne_bytes())));
-        dictionary.set(slots.digital_inputs, inputs);
-        dictionary.set(slots.probe_position, index);
-        dictionary.set(slots.probe_status, u32::from(feedback.index_counts.is_some()) << 1 | 1);
-    }
-
-    /// For people and tests.
-    pub(crate) fn status(&self, operational: bool, now: u64) -> DriveStatus {
-        DriveStatus {
-            state: self.state,
-            mode: self.mode,
-            statusword: self.statusword(operational, now),
-            error_code: self.error_code,
-            position_counts: self.feedback.position_counts,
-            velocity_counts_per_s: self.feedback.velocity_counts_per_s,
-            power: self.has_torque(now),
-        }
     }
 }

@@ -12,7 +12,7 @@ pub(super) struct Motion {
     pub(super) step: f64,
     target: i64,
     ticks_left: u32,
-    ticks_since: u32,
+    bridge_left: u32,
 }
 
 impl Motion {
@@ -26,21 +26,23 @@ impl Motion {
         self.step * float(1_000_000_000) / float(signed64(TICK_NS))
     }
 
-    /// A cyclic target, as it stands on the wire in the drive's frame (raw − `offset`): the way to it takes `ticks`.
-    pub(super) fn approach(&mut self, wire: i32, offset: i64, ticks: u32) {
+    /// A cyclic target, as it stands on the wire in the drive's frame (raw − `offset`): the way to
+    /// it takes `ticks`. Should no other target come, it goes on at the same speed for `bridge`
+    /// ticks more.
+    pub(super) fn approach(&mut self, wire: i32, offset: i64, ticks: u32, bridge: u32) {
         let known = low_i32(self.target.wrapping_sub(offset));
         self.target = self.target.wrapping_add(i64::from(wire.wrapping_sub(known)));
         self.ticks_left = ticks.max(1);
-        self.ticks_since = 0;
+        self.bridge_left = bridge;
     }
 
-    /// Moves on one tick towards the target; without a new one, goes on at the same speed for `extrapolate` ticks, then holds.
-    pub(super) fn follow(&mut self, extrapolate: u32) {
+    /// Moves on one tick towards the target, then past it as long as it may, then holds.
+    pub(super) fn follow(&mut self) {
         if self.ticks_left > 0 {
             self.step = (float(self.target) - self.demand) / float(i64::from(self.ticks_left));
             self.ticks_left -= 1;
-        } else if self.ticks_since < extrapolate {
-            self.ticks_since += 1;
+        } else if self.bridge_left > 0 {
+            self.bridge_left -= 1;
         } else {
             self.step = 0.0;
         }
@@ -68,24 +70,24 @@ mod tests {
     #[test]
     fn a_target_is_reached_in_equal_steps_over_the_period() {
         let mut motion = Motion::hold(1_000);
-        motion.approach(1_080, 0, 8);
+        motion.approach(1_080, 0, 8, 0);
         let steps: Vec<_> = (0..8)
             .map(|_| {
-                motion.follow(0);
+                motion.follow();
                 motion.demand
             })
             .collect();
         assert_eq!(steps, [1_010.0, 1_020.0, 1_030.0, 1_040.0, 1_050.0, 1_060.0, 1_070.0, 1_080.0]);
-        motion.follow(0);
+        motion.follow();
         assert_eq!((motion.demand, motion.step), (1_080.0, 0.0));
     }
 
     #[test]
     fn a_missing_target_is_bridged_for_the_time_allowed_only() {
         let mut motion = Motion::hold(0);
-        motion.approach(8, 0, 8);
-        (0..8).for_each(|_| motion.follow(8));
-        (0..20).for_each(|_| motion.follow(8));
+        motion.approach(8, 0, 8, 8);
+        (0..8).for_each(|_| motion.follow());
+        (0..20).for_each(|_| motion.follow());
         assert_eq!(motion.demand, 16.0);
     }
 
@@ -93,16 +95,16 @@ mod tests {
     fn targets_go_on_beyond_31_bits() {
         let start = i64::from(i32::MAX) - 2;
         let mut motion = Motion::hold(start);
-        motion.approach(i32::MIN + 2, 0, 1);
-        motion.follow(0);
+        motion.approach(i32::MIN + 2, 0, 1, 0);
+        motion.follow();
         assert_eq!(motion.demand, float(start + 5));
     }
 
     #[test]
     fn the_offset_of_a_homing_moves_the_frame_not_the_axis() {
         let mut motion = Motion::hold(5_000);
-        motion.approach(10, 5_000, 1);
-        motion.follow(0);
+        motion.approach(10, 5_000, 1, 0);
+        motion.follow();
         assert_eq!(motion.demand, 5_010.0);
     }
 

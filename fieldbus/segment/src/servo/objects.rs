@@ -77,8 +77,15 @@ impl Slots {
 
 /// All objects of the profile area.
 pub(crate) fn objects(options: &ServoOptions) -> Vec<ObjectDescription> {
+    let mut objects = control_objects(options);
+    objects.extend(motion_objects(options));
+    objects
+}
+
+/// State machine, modes and options (CiA 402-2).
+fn control_objects(options: &ServoOptions) -> Vec<ObjectDescription> {
     use Access::{Constant, Input, Output, Parameter};
-    use DataType::{I8, I16, I32, U8, U16, U32};
+    use DataType::{I8, I16, U16};
     let option = |value: i16| u32::from(u16::from_ne_bytes(value.to_ne_bytes()));
     let variable = ObjectDescription::variable;
     vec![
@@ -111,6 +118,15 @@ pub(crate) fn objects(options: &ServoOptions) -> Vec<ObjectDescription> {
         ),
         variable(0x6060, "Modes of operation", I8, Output, 0),
         variable(0x6061, "Modes of operation display", I8, Input, 0),
+    ]
+}
+
+/// Positions, torque, homing and inputs (CiA 402-2, CiA 402-3).
+fn motion_objects(options: &ServoOptions) -> Vec<ObjectDescription> {
+    use Access::{Constant, Input, Output, Parameter};
+    use DataType::{I8, I16, I32, U8, U16, U32};
+    let variable = ObjectDescription::variable;
+    vec![
         variable(0x6062, "Position demand value", I32, Input, 0),
         variable(0x6064, "Position actual value", I32, Input, 0),
         variable(0x6065, "Following error window", U32, Parameter, options.following_error_window),

@@ -69,8 +69,10 @@ pub(super) const fn command(controlword: u16) -> Command {
     }
 }
 
-/// Where `command` leads from `state`; the same state when it does not apply. Fault states are left by reset alone.
-/// `resumable`: the quick stop option lets the drive stay, so that operation may be enabled again (transition 16).
+/// Where `command` leads from `state`; the same state when it does not apply. Fault states are left
+/// by reset alone.
+/// `resumable`: the quick stop option lets the drive stay, so that operation may be enabled again
+/// (transition 16).
 pub(super) const fn next(state: DriveState, command: Command, resumable: bool) -> DriveState {
     use Command as C;
     use DriveState as S;

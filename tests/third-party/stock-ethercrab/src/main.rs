@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use ethercrab::error::Error;
 use ethercrab::std::{ethercat_now, tx_rx_task};
 use ethercrab::subdevice_group::{CycleInfo, DcConfiguration, TxRxResponse};
-use ethercrab::{DcSync, MainDevice, MainDeviceConfig, PduStorage, RegisterAddress, Timeouts};
+use ethercrab::{
+    DcSync, MainDevice, MainDeviceConfig, PduStorage, RegisterAddress, SubDevice, SubDeviceRef,
+    Timeouts,
+};
 
 const SUBDEVICES_MAX: usize = 64;
 const PDI_MAX: usize = 1024;
@@ -39,6 +42,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// Device profile 402 in object 0x1000; a device without mailbox is none.
+async fn is_drive(subdevice: &SubDeviceRef<'_, &mut SubDevice>) -> bool {
+    let profile = subdevice.sdo_read::<u32>(0x1000, 0).await;
+    profile.is_ok_and(|kind| kind & 0xFFFF == 402)
+}
+
 async fn bring_up(interface: &str) -> Result<usize, Error> {
     let (tx, rx, pdu_loop) = PDU_STORAGE.try_split().expect("split once");
     let timeouts = Timeouts {
@@ -56,7 +65,7 @@ async fn bring_up(interface: &str) -> Result<usize, Error> {
     let mut group = maindevice.init_single_group::<SUBDEVICES_MAX, PDI_MAX>(ethercat_now).await?;
     for mut subdevice in group.iter_mut(&maindevice) {
         println!("found {} {:?}", subdevice.name(), subdevice.identity());
-        if subdevice.name() == "Servo" {
+        if is_drive(&subdevice).await {
             subdevice.set_dc_sync(DcSync::Sync0);
         }
     }

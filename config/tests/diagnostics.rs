@@ -1,0 +1,483 @@
+//! Every check has its own message: given the demo cell with one thing changed, the file is refused for that thing.
+
+use config::{Diagnostics, Severity};
+
+const DEMO: &str = include_str!("../machines/demo-cell.toml");
+
+/// The demo cell with the first `from` replaced.
+fn changed(from: &str, to: &str) -> String {
+    assert!(DEMO.contains(from), "the demo cell no longer has: {from}");
+    DEMO.replacen(from, to, 1)
+}
+
+fn refused(text: &str) -> Diagnostics {
+    match config::load(text, "cell.toml") {
+        Ok(_) => panic!("loaded, but should have been refused"),
+        Err(diagnostics) => diagnostics,
+    }
+}
+
+fn codes(diagnostics: &Diagnostics) -> Vec<&'static str> {
+    diagnostics.problems().iter().map(|problem| problem.code).collect()
+}
+
+/// Each row: what is replaced, by what, and the code that must be reported.
+fn check(rows: &[(&str, &str, &str)]) {
+    for (from, to, code) in rows {
+        let diagnostics = refused(&changed(from, to));
+        assert!(codes(&diagnostics).contains(code), "{from} -> {to}: {code} in\n{diagnostics}");
+        for problem in diagnostics.problems() {
+            let parts = [&problem.message, &problem.expected, &problem.found, &problem.remedy];
+            assert!(parts.iter().all(|part| !part.is_empty()), "incomplete: {problem:?}");
+            assert!(problem.line >= 1 && problem.column >= 1, "{problem:?}");
+        }
+    }
+}
+
+#[test]
+fn keys_types_and_quantities() {
+    check(&[
+        ("period = \"1 ms\"", "period = 1", "bare-number"),
+        ("period = \"1 ms\"", "period = \"1\"", "bad-quantity"),
+        ("period = \"1 ms\"", "period = \"1 furlong\"", "bad-quantity"),
+        ("period = \"1 ms\"", "period = \"1 mm\"", "bad-quantity"),
+        ("period = \"1 ms\"", "period = \"0.3 ns\"", "bad-quantity"),
+        ("period = \"1 ms\"", "period = \"1 s\"", "out-of-range"),
+        ("period = \"1 ms\"", "perod = \"1 ms\"", "unknown-key"),
+        ("period = \"1 ms\"", "", "missing-key"),
+        ("[control]\nreset", "[controls]\nreset", "missing-key"),
+        ("priority = 80", "priority = 99", "out-of-range"),
+        ("priority = 80", "priority = 0", "out-of-range"),
+        ("priority = 80", "cpu = -1", "out-of-range"),
+        ("realtime = \"degraded\"", "realtime = \"mostly\"", "unknown-word"),
+        ("latch = true", "latch = \"yes\"", "wrong-type"),
+        ("name = \"demo-cell\"", "name = 7", "wrong-type"),
+        ("name = \"demo-cell\"", "name = \"demo cell\"", "bad-name"),
+        ("axes = [\"x\", \"z\"]", "axes = \"x\"", "wrong-type"),
+        ("position = [\"0 mm\", \"1200 mm\"]", "position = [\"0 mm\"]", "wrong-type"),
+        ("effects = { all = \"stop 1\" }", "effects = { all = \"stop 3\" }", "bad-reaction"),
+        ("[machine]", "[machine", "syntax"),
+        ("kind = \"virtual\"", "kind = \"raw\"", "link-interface"),
+        ("directory = \"recordings\"", "file = \"a/b\"", "bad-file-name"),
+    ]);
+}
+
+#[test]
+fn names_and_references() {
+    check(&[
+        ("name = \"z\"\ndrive", "name = \"x\"\ndrive", "duplicate-name"),
+        ("name = \"analog\"", "name = \"inputs\"", "duplicate-name"),
+        ("\"start_button\", \"stop", "\"reset_button\", \"stop", "duplicate-name"),
+        ("drive = \"drive_x\"", "drive = \"drive_y\"", "unknown-name"),
+        ("drive = \"drive_x\"", "drive = \"inputs\"", "not-a-servo"),
+        ("drive = \"drive_z\"", "drive = \"drive_x\"", "drive-used-twice"),
+        ("drive = \"drive_z\"", "drive = \"drive_x\"", "drive-without-axis"),
+        ("sync_unit = \"conveyor\"", "sync_unit = \"conveyer\"", "unknown-name"),
+        ("reset = \"reset_button\"", "reset = \"rest_button\"", "unknown-name"),
+        ("zone = \"warn\" }", "zone = \"wran\" }", "unknown-name"),
+        ("stream = \"overhead\"\nbit = 0", "stream = \"side\"\nbit = 0", "unknown-name"),
+        ("restart_at = \"ready\"", "restart_at = \"set\"", "unknown-name"),
+        ("move = \"gantry\"", "move = \"portal\"", "unknown-name"),
+        ("axes = [\"belt\"]", "axes = [\"x\"]", "axis-in-two-groups"),
+        ("axes = [\"belt\"]", "axes = [\"x\"]", "axis-in-no-group"),
+        ("axes = [\"belt\"]", "axes = []", "empty-group"),
+        ("name = \"gantry\"\naxes", "name = \"all\"\naxes", "bad-name"),
+    ]);
+}
+
+#[test]
+fn the_bus() {
+    let many: Vec<String> = (0..65).map(|n| format!("\"u{n}\"")).collect();
+    let many = format!("sync_units = [{}, \"terminals\",", many.join(", "));
+    check(&[
+        ("sync_units = [\"terminals\",", &many, "too-many"),
+        (
+            "sync_units = [\"terminals\",",
+            "sync_units = [\"spare\", \"terminals\",",
+            "empty-sync-unit",
+        ),
+        ("position = 6", "position = 5", "duplicate-position"),
+        ("position = 6", "position = 9", "missing-position"),
+        ("sync_unit = \"conveyor\"", "", "no-sync-unit"),
+        (
+            "kind = \"coupler\"",
+            "kind = \"coupler\"\nsync_unit = \"terminals\"",
+            "sync-unit-without-data",
+        ),
+        (
+            "kind = \"coupler\"",
+            "kind = \"coupler\"\nwatchdog = \"1 ms\"",
+            "watchdog-without-outputs",
+        ),
+        ("kind = \"coupler\"", "kind = \"coupler\"\nchannels = [\"a\"]", "key-does-not-fit"),
+        ("kind = \"coupler\"", "kind = \"digital_input\"", "no-channels"),
+        ("watchdog = \"100 ms\"", "watchdog = \"100.05 ms\"", "watchdog-range"),
+        ("watchdog = \"100 ms\"", "watchdog = \"7 s\"", "watchdog-range"),
+        ("watchdog = \"100 ms\"", "watchdog = \"2 ms\"", "watchdog-short"),
+        ("receive_deadline = \"500 us\"", "receive_deadline = \"1 ms\"", "receive-deadline"),
+        ("receive_deadline = \"500 us\"", "receive_deadline = \"15 us\"", "wire-time"),
+        ("period = \"1 ms\"", "period = \"62.5 us\"", "period-not-expressible"),
+        ("lock_window = \"1 us\"", "lock_window = \"1 s\"", "out-of-range"),
+        ("frame_before_sync0 = \"300 us\"", "frame_before_sync0 = \"2 ms\"", "out-of-range"),
+        ("name = \"drive_belt\"", "sync0_shift = \"2 ms\"\nname = \"drive_belt\"", "sync0-shift"),
+        (
+            "[bus.dc]",
+            "[[bus.copy]]\nfrom = \"inputs\"\nfrom_byte = 0\nto = \"outputs\"\n\
+          to_byte = 0\nbytes = 9\n[bus.dc]",
+            "copy-range",
+        ),
+    ]);
+}
+
+#[test]
+fn sync0_needs_distributed_clocks() {
+    let dc = DEMO.find("[bus.dc]").unwrap();
+    let end = dc + DEMO[dc..].find("[[subdevice]]").unwrap();
+    let text = format!("{}{}", &DEMO[..dc], &DEMO[end..]);
+    let text = text.replacen("name = \"drive_x\"", "sync0 = true\nname = \"drive_x\"", 1);
+    let codes = codes(&refused(&text));
+    assert!(codes.contains(&"sync0-without-dc"));
+    assert!(codes.contains(&"cause-impossible"));
+}
+
+#[test]
+fn start_up_sdos() {
+    let sdo =
+        |line: &str| format!("[[subdevice.startup]]\n{line}\n\n[[subdevice]]\nname = \"drive_z\"");
+    let with = |line: &str| changed("[[subdevice]]\nname = \"drive_z\"", &sdo(line));
+    let range = refused(&with("index = 0x2000\ntype = \"u8\"\nvalue = 256"));
+    assert_eq!(codes(&range), ["sdo-range"]);
+    let conflict = refused(&with("index = 0x6060\ntype = \"i8\"\nvalue = 1"));
+    assert_eq!(codes(&conflict), ["sdo-conflict"]);
+    let index = refused(&with("index = 0x0FFF\ntype = \"u8\"\nvalue = 0"));
+    assert_eq!(codes(&index), ["out-of-range"]);
+    assert!(config::load(&with("index = 0x2000\ntype = \"u8\"\nvalue = 255"), "").is_ok());
+}
+
+#[test]
+fn generic_devices() {
+    let device = |pdo: &str| {
+        changed(
+            "[[subdevice]]\nname = \"outputs\"",
+            &format!(
+                "[[subdevice]]\nname = \"extra\"\nposition = 7\nkind = \"generic\"\n\
+                 identity = {{ vendor = 1, product = 1 }}\nsync_unit = \"terminals\"\n\
+                 {pdo}\n[[subdevice]]\nname = \"outputs\""
+            ),
+        )
+    };
+    let index = device("input_pdo = [{ index = 0x1600, entries = [{ bits = 8 }] }]");
+    assert_eq!(codes(&refused(&index)), ["pdo-index"]);
+    let entry = "{ index = 0x6000, bits = 64 }, ".repeat(190);
+    let large = device(&format!("input_pdo = [{{ index = 0x1A00, entries = [{entry}] }}]"));
+    assert!(codes(&refused(&large)).contains(&"image-too-large"));
+    let entry = "{ bits = 1 }, ".repeat(256);
+    let many = device(&format!("input_pdo = [{{ index = 0x1A00, entries = [{entry}] }}]"));
+    assert_eq!(codes(&refused(&many)), ["too-many"]);
+}
+
+#[test]
+fn axes() {
+    check(&[
+        ("vertical = true", "vertical = true\nwrap = \"100 mm\"", "vertical-endless"),
+        (
+            "[axis.brake]\noutput = \"brake_z\"",
+            "[axis.brake]\noutput = \"estop_a\"",
+            "not-an-output",
+        ),
+        ("output = \"brake_z\"", "output = \"gripper\"", "output-claimed-twice"),
+        ("engage = \"60 ms\"", "engage = \"60 s\"", "out-of-range"),
+        (
+            "position = [\"0 mm\", \"1200 mm\"]",
+            "position = [\"1200 mm\", \"0 mm\"]",
+            "limits-order",
+        ),
+        ("position = [\"0 mm\", \"1200 mm\"]", "", "no-soft-limits"),
+        ("position = [\"0 mm\", \"1200 mm\"]", "position = [\"0 deg\", \"1 deg\"]", "wrong-unit"),
+        ("wrap = \"1000 mm\"", "wrap = \"1000.0001 mm\"", "wrap-counts"),
+        (
+            "[axis.limits]\nvelocity = \"400 mm/s\"",
+            "[axis.limits]\nposition = [\"0 mm\", \"1 mm\"]\nvelocity = \"400 mm/s\"",
+            "wrap-and-limits",
+        ),
+        ("velocity = \"1000 mm/s\"", "velocity = \"0 mm/s\"", "not-positive"),
+        (
+            "velocity_unreferenced = \"200 mm/s\"",
+            "velocity_unreferenced = \"2 m/s\"",
+            "limits-order",
+        ),
+        (
+            "following_error = \"5 mm\"",
+            "following_error = \"5 mm\"\nfollowing_error_drive = \"1 mm\"",
+            "limits-order",
+        ),
+        ("ramp = \"6 m/s2\"", "", "missing-key"),
+        ("ramp = \"6 m/s2\"", "ramp = \"3 m/s2\"", "weak-stop"),
+        ("quick_stop = \"8 m/s2\"", "quick_stop = \"5 m/s2\"", "weak-stop"),
+        ("quick_stop = \"8 m/s2\"", "quick_stop = \"90 m/s2\"", "torque-too-small"),
+        ("travel_per_turn = \"20 mm\"", "", "missing-key"),
+        ("travel_per_turn = \"20 mm\"", "travel_per_turn = \"0.001 mm\"", "counts-range"),
+        ("direction = \"negative\"\n", "", "missing-key"),
+        (
+            "velocity_search = \"150 mm/s\"",
+            "velocity_search = \"250 mm/s\"",
+            "velocity-above-limit",
+        ),
+        ("velocity_latch = \"10 mm/s\"", "velocity_latch = \"160 mm/s\"", "limits-order"),
+        ("load_mass = \"10 kg\"\n", "", "no-load"),
+        ("load_mass = \"30 kg\"", "load_mass = \"-1 kg\"", "not-positive"),
+        ("peak_torque = \"3.8 N m\"", "peak_torque = \"1 N m\"", "limits-order"),
+        ("margin = \"2 mm\"", "margin = \"-2 mm\"", "not-positive"),
+        ("reference = [\"-25 mm\", \"-5 mm\"]\n", "", "no-reference-switch"),
+        ("spread = \"5 %\"", "spread = \"60 %\"", "out-of-range"),
+        ("method = \"here\"", "method = \"kept\"", "missing-key"),
+    ]);
+}
+
+#[test]
+fn a_vertical_axis_without_a_brake_is_refused() {
+    let start = DEMO.find("[axis.brake]").unwrap();
+    let end = start + DEMO[start..].find("[axis.homing]").unwrap();
+    let text = format!("{}{}", &DEMO[..start], &DEMO[end..]);
+    let codes = codes(&refused(&text));
+    assert!(codes.contains(&"vertical-without-brake"));
+    assert!(codes.contains(&"output-without-writer"));
+}
+
+#[test]
+fn an_axis_that_homes_outside_its_limits_is_refused() {
+    let text = changed("method = \"here\"", "method = \"here\"\nposition = \"2 m\"");
+    assert!(config::load(&text, "").is_ok(), "an endless axis has no limits");
+    let one_axis = include_str!("../machines/one-axis.toml");
+    let text = one_axis.replace("method = \"here\"", "method = \"here\", position = \"200 deg\"");
+    assert_eq!(codes(&refused(&text)), ["homing-outside"]);
+}
+
+#[test]
+fn interlocks() {
+    check(&[
+        ("b = \"estop_b\"", "b = \"estop_a\"", "same-channel"),
+        ("b = \"estop_b\"", "b = \"gripper\"", "not-an-input"),
+        ("b = \"estop_b\"", "b = \"vacuum\"", "not-a-bit"),
+        (", b = \"estop_b\"", "", "missing-key"),
+        ("b = \"estop_b\"", "b = \"start_button\"", "cannot-clear"),
+        ("discrepancy = \"1 s\"", "discrepancy = \"20 s\"", "out-of-range"),
+        (
+            "cause = { kind = \"bus\" }",
+            "cause = { kind = \"bus\", a = \"estop_a\" }",
+            "key-does-not-fit",
+        ),
+        ("effects = { gantry = \"stop 2\" }", "effects = {}", "without-effect"),
+        (
+            "effects = { gantry = \"stop 2\" }",
+            "effects = { own = \"limit 2 m/s\" }",
+            "without-effect",
+        ),
+        ("gantry = \"limit 250 mm/s\"", "gantry = \"limit 0 mm/s\"", "not-positive"),
+        ("gantry = \"limit 250 mm/s\"", "gantry = \"limit 9 deg/s\"", "wrong-unit"),
+        ("gantry = \"limit 250 mm/s\"", "own = \"limit 250 mm/s\"", "own-without-axis"),
+        ("effects = { own = \"stop 2\" }", "effects = { portal = \"stop 2\" }", "unknown-name"),
+        ("axes = \"x\", from", "axes = \"belt\", from", "endless-axis"),
+        ("from = \"800 mm\"", "from = \"1300 mm\"", "limits-order"),
+        ("from = \"800 mm\", to = \"1200 mm\"", "from = \"2 m\", to = \"3 m\"", "without-effect"),
+        ("kind = \"drive_fault\"", "kind = \"input\", signal = \"door_a\"", "uncovered-cause"),
+    ]);
+    let unlatched = changed(
+        "effects = { all = \"stop 1\" }\nlatch = true",
+        "effects = { all = \"stop 1\" }\nlatch = false",
+    );
+    assert_eq!(codes(&refused(&unlatched)), ["emergency-stop-unlatched"]);
+    check(&[
+        ("overrun = { count = 20, cycles = 1000 }", "", "cause-impossible"),
+        (
+            "overrun = { count = 20, cycles = 1000 }",
+            "overrun = { count = 9, cycles = 3 }",
+            "cause-impossible",
+        ),
+        (
+            "{ kind = \"working_counter\", cycles = 3 }",
+            "{ kind = \"working_counter\", sync_units = [\"gantry\", \"terminals\"] }",
+            "uncovered-cause",
+        ),
+        ("start = \"start_button\"", "start = \"reset_button\"", "same-channel"),
+        ("press_min = \"50 ms\"", "press_min = \"1 ms\"", "out-of-range"),
+        ("press_max = \"3 s\"", "press_max = \"20 ms\"", "out-of-range"),
+    ]);
+}
+
+#[test]
+fn a_machine_without_an_emergency_stop_is_warned_about() {
+    let text = changed("kind = \"emergency_stop\"", "kind = \"guard_door\"");
+    let machine = config::load(&text, "cell.toml").unwrap();
+    let warning = &machine.warnings[0];
+    assert_eq!((warning.code, warning.severity), ("no-emergency-stop", Severity::Warning));
+}
+
+#[test]
+fn vision() {
+    check(&[
+        ("bit = 1\n", "bit = 0\n", "duplicate-id"),
+        ("bit = 1\n", "bit = 32\n", "out-of-range"),
+        ("age_max = \"150 ms\"", "age_max = \"20 s\"", "out-of-range"),
+        ("age_max = \"150 ms\"", "age_max = \"50 ms\"", "always-stale"),
+        ("[\"1250 mm\", \"-3000 mm\"], [\"-200 mm\", \"-3000 mm\"]]", "]", "bad-polygon"),
+        (
+            "[[stream]]",
+            "[[stream]]\nname = \"side\"\nid = 2\nage_max = \"1 s\"\n\n[[stream]]",
+            "unread-stream",
+        ),
+        (
+            "[[stream]]",
+            "[[stream]]\nname = \"side\"\nid = 1\nage_max = \"1 s\"\n\n[[stream]]",
+            "duplicate-id",
+        ),
+    ]);
+    let text = changed("zone = \"warn\" }", "zone = \"stop\" }");
+    let machine = config::load(&text, "cell.toml").unwrap();
+    assert_eq!(machine.warnings[0].code, "unwatched-zone");
+}
+
+#[test]
+fn the_program() {
+    check(&[
+        ("{ name = \"homed\", wait = \"10 ms\" }", "{ name = \"homed\" }", "step-verb"),
+        ("wait = \"10 ms\" }", "wait = \"10 ms\", home = \"x\" }", "step-verb"),
+        ("wait = \"10 ms\" }", "wait = \"10 ms\", timeout = \"1 s\" }", "key-does-not-fit"),
+        ("wait = \"10 ms\" }", "wait = \"10 ms\", value = 1 }", "key-does-not-fit"),
+        ("to = { x = \"1000 mm\" }", "to = { x = \"1300 mm\" }", "target-outside"),
+        ("to = { x = \"1000 mm\" }", "to = { belt = \"100 mm\" }", "axis-not-in-group"),
+        ("to = { x = \"1000 mm\" }, ", "", "missing-key"),
+        ("to = { x = \"1000 mm\" }", "to = {}", "empty-move"),
+        ("speed = \"900 mm/s\"", "speed = \"1100 mm/s\"", "velocity-above-limit"),
+        ("speed = \"900 mm/s\"", "speed = \"9 rpm\"", "wrong-unit"),
+        (
+            "velocity = \"belt\", speed = \"200 mm/s\"",
+            "velocity = \"belt\", speed = \"500 mm/s\"",
+            "velocity-above-limit",
+        ),
+        (
+            "velocity = \"belt\", speed = \"200 mm/s\"",
+            "velocity = \"x\", speed = \"200 mm/s\"",
+            "velocity-on-linear-axis",
+        ),
+        ("output = \"gripper\", value = 1", "output = \"gripper\", value = 2", "value-range"),
+        (
+            "output = \"gripper\", value = 1",
+            "output = \"lamp_running\", value = 1",
+            "output-not-of-program",
+        ),
+        (
+            "output = \"gripper\", value = 1",
+            "output = \"drive_x.controlword\", value = 1",
+            "output-of-axis",
+        ),
+        (
+            "wait_for = \"part_at_pick\", is = 0",
+            "wait_for = \"part_at_pick\", is = 2",
+            "value-range",
+        ),
+        (
+            "wait_for = \"part_at_pick\", is = 0",
+            "wait_for = \"part_at_pick\", is = 0, below = 1",
+            "two-conditions",
+        ),
+        ("join = \"home\", step = \"homed\"", "join = \"home\"", "missing-key"),
+        ("join = \"home\", step = \"homed\"", "join = \"home\", step = \"home q\"", "unknown-name"),
+        ("join = \"home\"", "join = \"pick and place\"", "join-itself"),
+        ("home = \"x\"", "home = \"belt\"", "never-referenced"),
+        ("name = \"down\"", "name = \"up\"", "duplicate-name"),
+        (
+            "name = \"wait for a part\", wait_for = \"part_at_pick\"",
+            "loop = \"ready\"",
+            "missing-key",
+        ),
+        (
+            "name = \"wait for a part\", wait_for = \"part_at_pick\"",
+            "jump = \"away\"",
+            "unknown-name",
+        ),
+    ]);
+    let steps = "{ wait = \"1 ms\" }, ".repeat(257);
+    let text = changed(
+        "restart_at = \"run\"\nsteps = [",
+        &format!("restart_at = \"run\"\nsteps = [{steps}"),
+    );
+    assert!(codes(&refused(&text)).contains(&"too-many"));
+    let strand =
+        "[[program.strand]]\nname = \"idle\"\nsteps = []\n\n[[program.strand]]\nname = \"belt\"";
+    let text = changed("[[program.strand]]\nname = \"belt\"", strand);
+    assert_eq!(codes(&refused(&text)), ["empty-strand"]);
+}
+
+#[test]
+fn outputs() {
+    check(&[
+        ("signal = \"lamp_running\"", "signal = \"gripper\"", "output-claimed-twice"),
+        ("signal = \"lamp_running\"", "signal = \"gripper\"", "output-without-writer"),
+        ("signal = \"lamp_running\"", "signal = \"estop_a\"", "not-an-output"),
+        ("safe = 0", "safe = 2", "value-range"),
+        ("group = \"gantry\"\nsafe", "group = \"gantri\"\nsafe", "unknown-name"),
+    ]);
+}
+
+#[test]
+fn the_virtual_cell() {
+    check(&[
+        ("estop_a = 1\n", "", "cannot-clear"),
+        ("stop_button = 1\n", "", "cannot-clear"),
+        ("estop_a = 1\n", "estop_a = 1\nreset_button = 1\n", "cannot-clear"),
+        ("estop_a = 1\n", "estop_a = 2\n", "value-range"),
+        ("estop_a = 1\n", "gripper = 1\n", "not-an-input"),
+        ("axis = \"belt\"", "axis = \"bolt\"", "unknown-name"),
+        ("spacing = \"500 mm\"", "spacing = \"50 mm\"", "limits-order"),
+        ("part_payload = \"110 %\"", "part_payload = \"900 %\"", "out-of-range"),
+        ("speed = \"1.4 m/s\"", "speed = \"14 m/s\"", "out-of-range"),
+        ("radius = \"300 mm\"", "radius = \"-1 mm\"", "not-positive"),
+        ("noise = \"10 mm\"", "noise = \"-10 mm\"", "not-positive"),
+        ("{ output_on = \"lamp_waiting\", for = \"1 s\" }", "{ for = \"1 s\" }", "step-verb"),
+        ("{ press = \"reset_button\", for", "{ press = \"gripper\", for", "not-an-input"),
+        ("zone_free = \"warn\"", "zone_free = \"worn\"", "unknown-name"),
+        ("index_at = \"0 mm\"", "index_at = \"0 deg\"", "wrong-unit"),
+    ]);
+    let event = |lines: &str| format!("{DEMO}\n[[scenario.event]]\nat = \"1 s\"\n{lines}\n");
+    for (lines, code) in [
+        ("for = \"1 s\"", "step-verb"),
+        ("press = \"estop_a\"\nevery = \"1 s\"", "missing-key"),
+        ("press = \"vacuum\"", "not-a-bit"),
+        ("set = \"estop_a\"\nvalue = 1", "not-an-input"),
+        ("set = \"vacuum\"", "missing-key"),
+        ("walk = \"nobody\"", "unknown-name"),
+        ("camera = \"overhead\"", "missing-key"),
+        ("bus = \"unplug\"", "missing-key"),
+        ("bus = \"delay\"", "missing-key"),
+        ("friction = \"x\"\nfactor = \"9000 %\"", "out-of-range"),
+        ("walk = \"visitor\"\nfor = \"1 s\"", "key-does-not-fit"),
+    ] {
+        let diagnostics = refused(&event(lines));
+        assert!(codes(&diagnostics).contains(&code), "{lines}: {diagnostics}");
+    }
+}
+
+#[test]
+fn one_bad_section_does_not_hide_the_others() {
+    // Given four sections with something wrong in each,
+    let text = DEMO
+        .replacen("period = \"1 ms\"", "period = 1", 1)
+        .replacen("acceleration = \"4 m/s2\"", "acceleration = \"fast\"", 1)
+        .replacen("zone = \"warn\" }", "zone = \"wran\" }", 1)
+        .replacen("wait = \"10 ms\"", "weit = \"10 ms\"", 1);
+    // when it is read, then all are told, in the order of the file, and nothing that follows from them.
+    let found = codes(&refused(&text));
+    assert_eq!(found, ["bare-number", "bad-quantity", "unknown-name", "step-verb", "unknown-key"]);
+}
+
+#[test]
+fn a_syntax_error_does_not_hide_what_is_wrong_elsewhere() {
+    let text = DEMO.replacen("priority = 80", "priority = = 80", 1).replacen(
+        "quality_min = 60",
+        "quality_min = 600",
+        1,
+    );
+    let found = codes(&refused(&text));
+    assert!(found.contains(&"syntax") && found.contains(&"out-of-range"), "{found:?}");
+}

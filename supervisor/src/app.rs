@@ -1,0 +1,235 @@
+//! What the command line does: files are read, the run is run, the answers are printed, the exit code is chosen.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Parser;
+use config::{Machine, Style};
+use rt_linux::signal::Shutdown;
+
+use crate::cli::{CheckArgs, Cli, Command, Link, RunArgs, SimArgs};
+use crate::exit::{Error, ExitCode};
+use crate::run::{self, Options, Source};
+use crate::{report, sim};
+
+/// Width of messages when nobody says how wide the terminal is.
+const WIDTH: usize = 100;
+
+/// The whole program: takes the command line, returns the exit code.
+#[must_use]
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(wrong) => {
+            // Help and version are no errors; a closed terminal has no use for either.
+            let _ = wrong.print();
+            let code = if wrong.use_stderr() { ExitCode::File } else { ExitCode::Done };
+            return code.number();
+        }
+    };
+    let done = match &cli.command {
+        Command::Run(arguments) => run_machine(arguments),
+        Command::Check(arguments) => check(arguments),
+        Command::Schema => {
+            print(&config::schema());
+            Ok(ExitCode::Done)
+        }
+        Command::Sim(arguments) => simulate(arguments),
+    };
+    match done {
+        Ok(code) => code.number(),
+        Err(error) => {
+            // Text that ends with a line break came with its own layout.
+            let text = error.message.trim_end();
+            let _ = writeln!(std::io::stderr(), "{text}");
+            error.code.number()
+        }
+    }
+}
+
+/// To the standard output; whoever closed it does not want it.
+fn print(text: &str) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes());
+    if !text.ends_with('\n') {
+        let _ = out.write_all(b"\n");
+    }
+    let _ = out.flush();
+}
+
+fn read(path: &Path) -> Result<(String, Vec<u8>), Error> {
+    let bytes = std::fs::read(path).map_err(|source| {
+        Error::file(format!(
+            "the machine file {} cannot be read: {source}\n  \
+             expected a TOML file; config/machines/ holds examples",
+            path.display()
+        ))
+    })?;
+    let text = String::from_utf8(bytes.clone()).map_err(|wrong| {
+        Error::file(format!(
+            "the machine file {} is not UTF-8 text: byte {} cannot be read",
+            path.display(),
+            wrong.utf8_error().valid_up_to()
+        ))
+    })?;
+    Ok((text, bytes))
+}
+
+/// Reads and checks a machine file; warnings go to the standard error.
+fn load(path: &Path) -> Result<Source, Error> {
+    let (text, bytes) = read(path)?;
+    let shown = path.display().to_string();
+    let machine = config::load(&text, &shown)
+        .map_err(|wrong| Error::file(wrong.render(style(&std::io::stderr()), WIDTH)))?;
+    warn(&machine, &shown, &text);
+    let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Source { machine, file_name, bytes })
+}
+
+fn warn(machine: &Machine, path: &str, text: &str) {
+    if !machine.warnings.is_empty() {
+        let mut err = std::io::stderr();
+        let style = style(&err);
+        let shown = config::problem::render(path, text, &machine.warnings, style, WIDTH);
+        let _ = err.write_all(shown.as_bytes());
+    }
+}
+
+fn style(stream: &impl IsTerminal) -> Style {
+    if stream.is_terminal() { Style::Colour } else { Style::Plain }
+}
+
+fn check(arguments: &CheckArgs) -> Result<ExitCode, Error> {
+    let (text, _) = read(&arguments.file)?;
+    let path = arguments.file.display().to_string();
+    match config::load(&text, &path) {
+        Ok(machine) => {
+            if arguments.hash {
+                print(&format!("0x{:016x}", machine.hash64));
+            } else if arguments.json {
+                print(&config::problem::json(&path, &machine.warnings));
+            } else {
+                warn(&machine, &path, &text);
+                print(&summary(&path, &machine));
+            }
+            Ok(ExitCode::Done)
+        }
+        Err(wrong) if arguments.json => {
+            print(&wrong.to_json());
+            Ok(ExitCode::File)
+        }
+        Err(wrong) => Err(Error::file(wrong.render(style(&std::io::stderr()), WIDTH))),
+    }
+}
+
+/// What a person wants to know of a file that is right.
+fn summary(path: &str, machine: &Machine) -> String {
+    let plan = &machine.plan;
+    format!(
+        "{path}: right\n  {}: {} devices, {} axes, {} interlocks, {} signals, cycle {}\n  hash {}\n",
+        machine.name,
+        machine.bus.subdevices.len(),
+        plan.axes.len(),
+        plan.interlocks.len(),
+        plan.signal_count,
+        report::duration(plan.period_ns),
+        run::hex(&machine.hash)
+    )
+}
+
+fn install_signals() -> Result<Shutdown, Error> {
+    Shutdown::install().map_err(|source| {
+        Error::environment(format!("no handler for Ctrl-C can be installed: {source}"))
+    })
+}
+
+fn run_machine(arguments: &RunArgs) -> Result<ExitCode, Error> {
+    let source = load(&arguments.file)?;
+    let options = options(arguments, &source.machine)?;
+    let shutdown = install_signals()?;
+    let report = run::run(&source, &options, &shutdown)?;
+    let json = report
+        .to_json()
+        .map_err(|wrong| Error::environment(format!("the report cannot be written: {wrong}")))?;
+    if let Some(path) = &arguments.report {
+        std::fs::write(path, &json).map_err(|source| {
+            let path = path.display();
+            Error::environment(format!("the report cannot be written to {path}: {source}"))
+        })?;
+    }
+    if arguments.json {
+        print(&json);
+    } else if !arguments.headless {
+        print(&report::render(&report));
+    }
+    Ok(report.code())
+}
+
+/// Command line over machine file.
+fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
+    let link = match (&arguments.link, arguments.virtual_time) {
+        (Some(Link::Raw(interface)), true) => {
+            return Err(Error::file(format!(
+                "--virtual-time needs the virtual link, and --link says raw:{interface}: \
+                 real devices have real time; leave one of the two out"
+            )));
+        }
+        (Some(link), _) => link.clone(),
+        (None, true) => Link::Virtual,
+        (None, false) => match &machine.link {
+            config::LinkChoice::Virtual => Link::Virtual,
+            config::LinkChoice::Raw(interface) => Link::Raw(interface.clone()),
+        },
+    };
+    let record = match (&arguments.record, arguments.no_record || !machine.recording.enabled) {
+        (Some(path), _) => Some(path.clone()),
+        (None, true) => None,
+        (None, false) => Some(recording_path(machine, arguments)),
+    };
+    let vision_socket = arguments
+        .vision_socket
+        .clone()
+        .unwrap_or_else(|| run::default_vision_socket(&machine.name));
+    Ok(Options {
+        link,
+        virtual_time: arguments.virtual_time,
+        seed: arguments.seed,
+        duration: arguments.for_,
+        headless: arguments.headless || arguments.json,
+        record,
+        capture: arguments.capture.clone(),
+        vision_socket,
+    })
+}
+
+/// Where the machine file says; a name of its own for each start in real time, one for each seed in virtual time.
+fn recording_path(machine: &Machine, arguments: &RunArgs) -> PathBuf {
+    let name = match (&machine.recording.file, arguments.virtual_time) {
+        (Some(file), _) => file.clone(),
+        (None, true) => format!("{}-seed-{}.mcap", machine.name, arguments.seed),
+        (None, false) => {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            format!("{}-{}.mcap", machine.name, since.as_secs())
+        }
+    };
+    machine.recording.directory.join(name)
+}
+
+fn simulate(arguments: &SimArgs) -> Result<ExitCode, Error> {
+    let source = load(&arguments.file)?;
+    let vision_socket = arguments
+        .vision_socket
+        .clone()
+        .unwrap_or_else(|| run::default_vision_socket(&source.machine.name));
+    let options = sim::Options {
+        interface: arguments.iface.clone(),
+        seed: arguments.seed,
+        duration: arguments.for_,
+        json: arguments.json,
+        vision_socket,
+    };
+    let shutdown = install_signals()?;
+    sim::run(&source.machine, &options, &shutdown, &mut std::io::stdout())
+}

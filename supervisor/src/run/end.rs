@@ -1,0 +1,193 @@
+//! How a run ended, and what a person should know of it.
+
+use rt_core::bus::BusFault;
+use rt_core::plan::InterlockId;
+
+use crate::events;
+use crate::exit::ExitCode;
+use crate::labels::Labels;
+use crate::report::Ended;
+use crate::stats::Statistics;
+
+/// The bus may be faulted for so long without a break before the run gives up, ns.
+pub const BUS_GRACE_NS: u64 = 2_000_000_000;
+/// A controlled end may take so long, ns; then the loop is ended as it is.
+pub(super) const SHUTDOWN_MAX_NS: u64 = 10_000_000_000;
+
+/// Why the end was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The time of `--for` is over.
+    Completed,
+    /// Ctrl-C or SIGTERM.
+    Interrupted,
+    /// The bus was faulted for longer than [`BUS_GRACE_NS`], or never became operational.
+    Bus,
+    /// The loop's thread ended by itself.
+    Loop,
+}
+
+/// What is needed to judge an end.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    /// Why it was asked for.
+    pub(super) why: Why,
+    /// Machine state at that moment.
+    pub(super) machine: &'static str,
+    /// What was stopped at that moment and nobody had resolved: the interlock.
+    pub(super) unresolved: Option<InterlockId>,
+}
+
+impl End {
+    /// Takes the machine's state at the moment in which the end is asked for.
+    #[must_use]
+    pub(super) fn asked(why: Why, statistics: &Statistics) -> Self {
+        let machine = events::machine(statistics.machine);
+        Self { why, machine, unresolved: statistics.stop_unresolved }
+    }
+
+    /// The exit code and the words.
+    #[must_use]
+    pub(super) fn judge(&self, statistics: &Statistics, labels: &Labels) -> (ExitCode, Ended) {
+        let ended = |reason, message: String| Ended {
+            reason,
+            message,
+            machine: self.machine,
+            controlled: statistics.shutdown_done,
+        };
+        match (self.why, self.unresolved) {
+            (Why::Bus, _) => {
+                let message = bus_message(statistics, labels);
+                (ExitCode::Bus, ended("bus", message))
+            }
+            (Why::Loop, _) => {
+                let message = "the cyclic thread ended by itself: this is a fault of tactus; \
+                               keep the recording and report it"
+                    .to_owned();
+                (ExitCode::Bus, ended("loop", message))
+            }
+            (Why::Completed | Why::Interrupted, Some(interlock)) => {
+                let message = format!(
+                    "ended in a safety stop by {} that nobody resolved: {}; then reset and start",
+                    labels.interlock(interlock),
+                    match labels.remedy(interlock) {
+                        "" => "find and clear its cause",
+                        remedy => remedy.trim_end_matches('.'),
+                    }
+                );
+                (ExitCode::SafetyStop, ended("safety_stop", message))
+            }
+            (Why::Completed, None) => {
+                (ExitCode::Done, ended("completed", "done, the time asked for is over".into()))
+            }
+            (Why::Interrupted, None) => {
+                (ExitCode::Done, ended("interrupted", "ended on request".into()))
+            }
+        }
+    }
+}
+
+fn bus_message(statistics: &Statistics, labels: &Labels) -> String {
+    let what = if statistics.was_operational {
+        "the bus was lost"
+    } else {
+        "the bus did not become operational"
+    };
+    match statistics.bus_fault {
+        Some(fault) => format!("{what}: {}", fault_text(&fault, labels)),
+        None => format!("{what}: no device reported an error; its state machine did not reach Op"),
+    }
+}
+
+/// What is known of a bus fault, and what to do.
+#[must_use]
+pub fn fault_text(fault: &BusFault, labels: &Labels) -> String {
+    if fault.link_down {
+        return "the link is down; check cable, power of the first device, and the interface"
+            .into();
+    }
+    let who = match fault.position {
+        u16::MAX => "the segment".to_owned(),
+        position => labels.device(position),
+    };
+    if fault.al_status == 0 {
+        return format!("{who} does not answer; check its power and the cable to it");
+    }
+    format!(
+        "{who} is in {} (AL status 0x{:04X}, code 0x{:04X}: {}), expected Op",
+        al_state(fault.al_status),
+        fault.al_status,
+        fault.al_status_code,
+        al_code(fault.al_status_code)
+    )
+}
+
+/// AL states. Source: ETG.1000.6, table 9.
+fn al_state(status: u16) -> &'static str {
+    match status & 0x0F {
+        1 => "Init",
+        2 => "PreOp",
+        3 => "Bootstrap",
+        4 => "SafeOp",
+        8 => "Op",
+        _ => "an unknown state",
+    }
+}
+
+/// The AL status codes that a machine meets. Source: ETG.1020, table 11.
+fn al_code(code: u16) -> &'static str {
+    match code {
+        0x0000 => "no error",
+        0x0011 => "invalid requested state change",
+        0x0016 | 0x0015 => "invalid mailbox configuration",
+        0x0017 => "invalid SyncManager configuration",
+        0x001A => "synchronisation error",
+        0x001B => "SyncManager watchdog: no process data came in time",
+        0x001D => "invalid output configuration",
+        0x001E => "invalid input configuration",
+        0x001F => "invalid watchdog configuration",
+        0x002C => "fatal synchronisation error",
+        0x002D => "no synchronisation pulse",
+        0x0030 => "invalid DC SYNC configuration",
+        0x0032 => "DC PLL error",
+        _ => "see the device's manual",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::labels::example;
+    use rt_core::plan::InterlockId;
+
+    fn asked(why: Why, unresolved: Option<InterlockId>) -> (ExitCode, Ended) {
+        let mut statistics = Statistics::new(vec![]);
+        statistics.stop_unresolved = unresolved;
+        End::asked(why, &statistics).judge(&statistics, &example())
+    }
+
+    #[test]
+    fn each_end_has_its_exit_code() {
+        assert_eq!(asked(Why::Completed, None).0, ExitCode::Done);
+        assert_eq!(asked(Why::Interrupted, None).0, ExitCode::Done);
+        let (code, ended) = asked(Why::Completed, Some(InterlockId(0)));
+        assert_eq!(code, ExitCode::SafetyStop);
+        assert!(ended.message.contains("emergency_stop"), "{}", ended.message);
+        assert!(ended.message.contains("pull the button out"), "{}", ended.message);
+        assert_eq!(asked(Why::Bus, Some(InterlockId(0))).0, ExitCode::Bus);
+        assert!(!asked(Why::Completed, None).1.controlled);
+    }
+
+    #[test]
+    fn a_bus_fault_says_who_what_and_what_to_do() {
+        let fault =
+            BusFault { position: 1, al_status: 0x14, al_status_code: 0x1B, link_down: false };
+        let text = fault_text(&fault, &example());
+        assert!(text.contains("device 1 (drive_x) is in SafeOp"), "{text}");
+        assert!(text.contains("watchdog"), "{text}");
+        let silent = BusFault { position: 1, ..BusFault::default() };
+        assert!(fault_text(&silent, &example()).contains("does not answer"));
+        let down = BusFault { link_down: true, ..BusFault::default() };
+        assert!(fault_text(&down, &example()).contains("link is down"));
+    }
+}

@@ -1,0 +1,142 @@
+//! A run of a machine, from bring-up to report: in real time with threads, or in virtual time in one.
+//!
+//! The order of the end is the same in both: the loop is asked to stop and stops in a controlled way → the bus is taken down → the
+//! recording is closed → the report is written.
+
+mod end;
+mod link;
+mod real_time;
+mod supervise;
+mod virtual_time;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use config::Machine;
+use rt_core::program::{Program, Sequence};
+use rt_linux::signal::Shutdown;
+
+pub use end::{BUS_GRACE_NS, fault_text};
+
+use crate::cli::Link;
+use crate::console::Console;
+use crate::drain::Recording;
+use crate::exit::Error;
+use crate::labels::Labels;
+use crate::record::{FileRecorder, RunInfo};
+use crate::report::Report;
+use crate::stats::Statistics;
+
+/// What is run, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the devices are.
+    pub link: Link,
+    /// On a virtual clock, in this thread.
+    pub virtual_time: bool,
+    /// Of the virtual cell.
+    pub seed: u64,
+    /// `None`: until somebody asks for the end.
+    pub duration: Option<Duration>,
+    /// No console.
+    pub headless: bool,
+    /// Where the recording goes; `None`: there is none.
+    pub record: Option<PathBuf>,
+    /// Where the frames go.
+    pub capture: Option<PathBuf>,
+    /// The cameras' socket, in real time.
+    pub vision_socket: PathBuf,
+}
+
+/// A machine to run: its file as read, and as bytes.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Checked.
+    pub machine: Machine,
+    /// The file's name without its folder.
+    pub file_name: String,
+    /// Its bytes, for the recording.
+    pub bytes: Vec<u8>,
+}
+
+/// Runs a machine with the program of its file.
+///
+/// # Errors
+/// It never came to cycles: environment, bus, or a machine file that promises what cannot be. Whatever happens later is in the
+/// report.
+pub fn run(source: &Source, options: &Options, shutdown: &Shutdown) -> Result<Report, Error> {
+    let program = Sequence::new(&source.machine.plan);
+    run_program(source, options, shutdown, program)
+}
+
+/// Runs a machine with a program of your own.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_program<P: Program + Send + 'static>(
+    source: &Source,
+    options: &Options,
+    shutdown: &Shutdown,
+    program: P,
+) -> Result<Report, Error> {
+    if options.virtual_time {
+        virtual_time::run(source, options, shutdown, program)
+    } else {
+        real_time::run(source, options, shutdown, program)
+    }
+}
+
+/// Name of the cameras' socket if nobody says otherwise: in the user's runtime folder, else in the folder for temporary files.
+#[must_use]
+pub fn default_vision_socket(machine: &str) -> PathBuf {
+    let folder = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    folder.join(format!("tactus-{machine}-vision.sock"))
+}
+
+/// What both kinds of run begin with.
+struct Parts {
+    labels: Labels,
+    console: Console<std::io::Stdout>,
+    statistics: Statistics,
+    recorder: Option<FileRecorder>,
+    config_hash: String,
+}
+
+impl Parts {
+    fn new(source: &Source, options: &Options, realtime: &str) -> Result<Self, Error> {
+        let machine = &source.machine;
+        let labels = Labels::of(machine);
+        let config_hash = hex(&machine.hash);
+        let info = RunInfo {
+            config_hash: config_hash.clone(),
+            file_name: source.file_name.clone(),
+            file: source.bytes.clone(),
+            seed: options.seed,
+            realtime: realtime.to_owned(),
+            link: options.link.to_string(),
+        };
+        let recorder = match &options.record {
+            Some(path) => Some(FileRecorder::create(path, &labels, &info)?),
+            None => None,
+        };
+        let wraps = machine.plan.axes.iter().map(|axis| axis.wrap.map(|turn| turn.units()));
+        let statistics = Statistics::new(wraps.collect());
+        let console = Console::new(options.headless);
+        Ok(Self { labels, console, statistics, recorder, config_hash })
+    }
+}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn direct(recorder: Option<FileRecorder>) -> Recording {
+    recorder.map_or(Recording::Off, |recorder| Recording::Direct(Box::new(recorder)))
+}

@@ -1,0 +1,398 @@
+//! A run in real time: the cyclic thread, and around it the segment (virtual link), the vision receiver, the recorder, and this
+//! thread, which supervises.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use config::{CycleSettings, Realtime};
+use fieldbus::bringup::Progress;
+use fieldbus::link::{Link as _, SocketLink, serve};
+use fieldbus::{EtherCat, bring_up};
+use rt_core::cycle::{Command, Cycle, CycleReport};
+use rt_core::program::Program;
+use rt_core::step::Core;
+use rt_linux::admission::{self, Locked, Outcome};
+use rt_linux::clock::{self, Monotonic};
+use rt_linux::guard::{self, Counts, Faults};
+use rt_linux::signal::Shutdown;
+use rt_linux::thread::{spawn_helper, spawn_realtime};
+
+use super::link::{Tapped, Wired};
+use super::supervise::Supervise;
+use super::{Options, Parts, Source};
+use crate::cell::{Cell, Disturbed, HORIZON_NS};
+use crate::cli::Link;
+use crate::console::Scene;
+use crate::drain::{self, Drain, LoopPorts, Outside, Recording};
+use crate::exit::Error;
+use crate::labels::Labels;
+use crate::receiver::{Socket, VisionThread};
+use crate::record::RecorderThread;
+use crate::report::{Context, Report};
+use crate::vision::{Judge, Object};
+
+/// Stack of the cyclic thread: bring-up needs most of it.
+const STACK_BYTES: usize = 1 << 20;
+/// Memory for a capture, bytes; it is locked.
+const CAPTURE_BYTES: usize = 8 << 20;
+/// Between two rounds of the supervisor.
+const ROUND: Duration = Duration::from_millis(5);
+/// Messages of the cyclic thread before its cycles begin.
+const NEWS_MAX: usize = 256;
+
+/// What the cyclic thread says before its cycles begin.
+enum News {
+    Progress(Progress),
+    /// Admission is over.
+    Admitted(Outcome),
+    /// The first cycle is about to begin, ns.
+    Begins(u64),
+}
+
+/// What the cyclic thread leaves.
+struct LoopEnd {
+    bus: EtherCat<Wired>,
+    report: CycleReport,
+    counts: Counts,
+    faults: Faults,
+}
+
+/// The segment's thread, in a run on the virtual link.
+struct SegmentThread {
+    thread: Option<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl SegmentThread {
+    fn spawn(source: &Source, options: &Options) -> Result<(Self, SocketLink), Error> {
+        let (ours, theirs) = fieldbus::link::pair()
+            .map_err(|wrong| Error::environment(format!("no virtual link: {wrong}")))?;
+        let socket = Some(options.vision_socket.clone());
+        let start = theirs.now();
+        let mut cell = Cell::new(&source.machine, options.seed, start, HORIZON_NS, socket)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        let request = beside(&source.machine.cycle);
+        let thread = spawn_helper("tactus-segment", move || {
+            // Real devices are not held up by other programs; these are not either where the rights are there.
+            let _armed = admission::lock(&request).and_then(Locked::arm);
+            let mut link = Disturbed::new(theirs, cell.disturbance());
+            serve(&mut link, &mut cell, &flag);
+        })
+        .map_err(no_thread)?;
+        Ok((Self { thread: Some(thread), stop }, ours))
+    }
+}
+
+impl Drop for SegmentThread {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            // A panic of the virtual devices was printed where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Scheduling of the virtual devices: right below the loop, on any CPU.
+fn beside(settings: &CycleSettings) -> admission::Request {
+    let priority = settings.priority.unwrap_or(admission::PRIORITY_DEFAULT);
+    admission::Request {
+        cpu: None,
+        priority: Some(priority.saturating_sub(1).max(1)),
+        strict: false,
+    }
+}
+
+fn no_thread(source: std::io::Error) -> Error {
+    Error::environment(format!(
+        "the system refuses a thread: {source}; see ulimit -u and ulimit -l"
+    ))
+}
+
+pub(super) fn run<P: Program + Send + 'static>(
+    source: &Source,
+    options: &Options,
+    shutdown: &Shutdown,
+    program: P,
+) -> Result<Report, Error> {
+    let machine = &source.machine;
+    // Memory before anything else: what comes later is locked as it comes.
+    let request = admission::Request {
+        cpu: machine.cycle.cpu,
+        priority: machine.cycle.priority,
+        strict: machine.cycle.realtime == Realtime::Strict,
+    };
+    let locked = admission::lock(&request).map_err(refused)?;
+    // Devices first: without them nothing else needs to be there.
+    let (segment, link) = match &options.link {
+        Link::Virtual => {
+            let (thread, link) = SegmentThread::spawn(source, options)?;
+            (Some(thread), link)
+        }
+        Link::Raw(interface) => {
+            let link = fieldbus::link::raw(interface)
+                .map_err(|wrong| Error::environment(wrong.to_string()))?;
+            (None, link)
+        }
+    };
+    let link = Tapped::new(link, options.capture.is_some(), CAPTURE_BYTES, wall_offset_ns());
+    let mut parts = Parts::new(source, options, "realtime")?;
+    let recording = match parts.recorder.take() {
+        Some(recorder) => {
+            Recording::Threaded(Box::new(RecorderThread::spawn(recorder).map_err(no_thread)?))
+        }
+        None => Recording::Off,
+    };
+    let drain = Drain::new(parts.statistics.clone(), recording);
+    let (ports, outside) = drain::channels();
+    let judge = Judge::new(&machine.plan.streams, machine.hash64);
+    let Outside { records, vision, command } = outside;
+    let vision = match machine.plan.streams.is_empty() {
+        true => None,
+        false => {
+            let socket = Socket::bind(&options.vision_socket)?;
+            Some(VisionThread::spawn(socket, judge, vision)?)
+        }
+    };
+    let core = Core::new(machine.plan.clone(), program)
+        .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
+    let (news, hear) = sync_channel(NEWS_MAX);
+    let leave = Arc::new(AtomicBool::new(false));
+    let thread = spawn_loop(source, (link, locked, core, ports, news), &leave)?;
+    let mut run = Run {
+        drain,
+        records,
+        command,
+        vision,
+        hear,
+        leave,
+        supervise: None,
+        outcome: Outcome::default(),
+        people: Vec::new(),
+        notice: Some("starting".into()),
+        started: clock::now(),
+    };
+    run.rounds(&thread, &mut parts, options, shutdown);
+    let ended = thread.join();
+    drop(segment);
+    run.end(ended, parts, source, options)
+}
+
+fn refused(refused: admission::Refused) -> Error {
+    Error::environment(format!(
+        "the machine file asks for strict real time, and the system refuses it: {refused}\n  \
+         grant it, or set realtime = \"degraded\" in [cycle] to run without"
+    ))
+}
+
+/// Wall time (since 1970) less CLOCK_MONOTONIC, ns: for captures only.
+fn wall_offset_ns() -> u64 {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(wall.as_nanos()).unwrap_or(0).saturating_sub(clock::now())
+}
+
+type ForLoop<P> = (Wired, Locked, Core<P>, LoopPorts, SyncSender<News>);
+
+fn spawn_loop<P: Program + Send + 'static>(
+    source: &Source,
+    (link, locked, core, ports, news): ForLoop<P>,
+    leave: &Arc<AtomicBool>,
+) -> Result<JoinHandle<Result<LoopEnd, Error>>, Error> {
+    let plan = source.machine.bus.clone();
+    let (name, settings) = (source.machine.name.clone(), source.machine.cycle);
+    let leave = Arc::clone(leave);
+    spawn_realtime("tactus-loop", STACK_BYTES, move || {
+        let armed = locked.arm().map_err(refused)?;
+        // A supervisor that does not listen hears it from the report.
+        let _ = news.try_send(News::Admitted(armed.outcome().clone()));
+        let mut tell = |progress: Progress| drop(news.try_send(News::Progress(progress)));
+        let bus = bring_up(link, &plan, &mut tell)
+            .map_err(|wrong| Error::bus(format!("{name}: {wrong}")))?;
+        let mut clock = Monotonic::new(settings.spin_ns);
+        let begins = bus.aligned_start(clock::now().saturating_add(2 * settings.period_ns));
+        let _ = news.try_send(News::Begins(begins));
+        drop(news);
+        rt_core::Clock::sleep_until(&mut clock, begins.saturating_sub(settings.period_ns));
+        let mut cycle =
+            Cycle::starting_at(begins, (bus, clock, core, ports), settings.receive_deadline_ns);
+        let (counts, faults) = (guard::thread_counts(), guard::faults());
+        while cycle.run_one() && !leave.load(Ordering::Relaxed) {}
+        let counts = guard::thread_counts().since(counts);
+        let faults = guard::faults().since(faults);
+        let report = cycle.report();
+        let (mut bus, _, _, ports) = cycle.into_parts();
+        // What became of the devices is in the recording and the exit code already.
+        let _ = bus.shutdown();
+        drop(ports);
+        drop(armed);
+        Ok(LoopEnd { bus, report, counts, faults })
+    })
+    .map_err(no_thread)
+}
+
+struct Run {
+    drain: Drain,
+    records: rt_channel::stream::Consumer<rt_core::Record>,
+    command: rt_channel::latest::Writer<Command>,
+    vision: Option<VisionThread>,
+    hear: Receiver<News>,
+    leave: Arc<AtomicBool>,
+    /// From the first cycle on.
+    supervise: Option<Supervise>,
+    outcome: Outcome,
+    people: Vec<Object>,
+    notice: Option<String>,
+    started: u64,
+}
+
+impl Run {
+    fn rounds(
+        &mut self,
+        thread: &JoinHandle<Result<LoopEnd, Error>>,
+        parts: &mut Parts,
+        options: &Options,
+        shutdown: &Shutdown,
+    ) {
+        let duration_ns =
+            options.duration.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        while !thread.is_finished() {
+            let now = clock::now();
+            self.listen(duration_ns);
+            self.drain.take(&mut self.records);
+            self.pictures();
+            let mut asked = shutdown.requested();
+            if let Some(supervise) = &mut self.supervise {
+                asked = supervise.look(&self.drain.statistics, asked, now);
+                if supervise.out_of_patience(now) {
+                    self.leave.store(true, Ordering::Relaxed);
+                }
+            }
+            self.command.write(Command { shutdown: asked, supervisor_at: now });
+            self.show(parts, options, now, asked);
+            std::thread::sleep(ROUND);
+        }
+    }
+
+    fn listen(&mut self, duration_ns: Option<u64>) {
+        loop {
+            match self.hear.try_recv() {
+                Ok(News::Progress(progress)) => self.notice = Some(progress_text(&progress)),
+                Ok(News::Admitted(outcome)) => self.outcome = outcome,
+                Ok(News::Begins(at)) => {
+                    self.supervise = Some(Supervise::new(at, duration_ns));
+                    self.notice = None;
+                }
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn pictures(&mut self) {
+        let Some(vision) = &self.vision else { return };
+        while let Ok(datagram) = vision.datagrams.try_recv() {
+            self.drain.vision(&datagram);
+            self.people.clear();
+            self.people.extend(datagram.objects());
+        }
+    }
+
+    fn show(&mut self, parts: &mut Parts, options: &Options, now: u64, asked: bool) {
+        let elapsed = now.saturating_sub(self.started);
+        if !parts.console.due(&self.drain.statistics, elapsed) {
+            return;
+        }
+        let stopping = asked.then(|| "stopping the axes in a controlled way …".to_owned());
+        let scene = Scene {
+            realtime: self.realtime().into(),
+            link: options.link.to_string(),
+            people: self.people.clone(),
+            records: (self.records.produced(), self.records.dropped()),
+            elapsed,
+            measured: true,
+            notice: stopping.or_else(|| self.notice.clone()),
+        };
+        parts.console.show(&self.drain.statistics, &parts.labels, &scene);
+    }
+
+    fn realtime(&self) -> &'static str {
+        if self.outcome.is_realtime() { "strict" } else { "degraded" }
+    }
+
+    fn end(
+        mut self,
+        ended: std::thread::Result<Result<LoopEnd, Error>>,
+        mut parts: Parts,
+        source: &Source,
+        options: &Options,
+    ) -> Result<Report, Error> {
+        self.listen(None);
+        let crashed = |_| Error::bus("the cyclic thread panicked: this is a fault of tactus");
+        let ended = ended.map_err(crashed).and_then(|ended| ended);
+        if let Err(error) = &ended {
+            self.drain.note(clock::now(), &error.message);
+        }
+        self.pictures();
+        let mut vision = self.vision.as_mut().map(VisionThread::finish).unwrap_or_default();
+        let ledger = self.drain.finish(&mut self.records);
+        vision.stored = ledger.stored.vision;
+        parts.console.leave();
+        let mut ended = ended?;
+        if let Some(path) = &options.capture {
+            ended.bus.link_mut().save(path)?;
+        }
+        let statistics = &self.drain.statistics;
+        let supervise = self.supervise.clone().unwrap_or_else(|| Supervise::new(0, None));
+        let end = supervise.end(statistics).judge(statistics, &parts.labels);
+        let context = self.context(&ended, &parts.labels, &parts.config_hash, source, options);
+        Ok(Report::new(statistics, &parts.labels, &context, &ledger, vision, end))
+    }
+
+    fn context(
+        &self,
+        ended: &LoopEnd,
+        _labels: &Labels,
+        config_hash: &str,
+        source: &Source,
+        options: &Options,
+    ) -> Context {
+        let reasons = self.outcome.reasons().map(|step| {
+            format!("{}: {} (wanted: {}); {}", step.name, step.found, step.wanted, step.fix)
+        });
+        Context {
+            realtime: self.realtime().into(),
+            degraded_reasons: reasons.collect(),
+            link: options.link.to_string(),
+            config_hash: config_hash.to_owned(),
+            seed: matches!(options.link, Link::Virtual).then_some(options.seed),
+            period_ns: source.machine.plan.period_ns,
+            loop_report: ended.report,
+            measured: true,
+            allocator: guard::is_counting()
+                .then_some((ended.counts.allocations, ended.counts.frees)),
+            page_faults: Some(ended.faults.minor.saturating_add(ended.faults.major)),
+            speed: None,
+            recording: options.record.as_ref().map(|path| path.display().to_string()),
+            resident_bytes: guard::resident_bytes().ok(),
+            locked_bytes: guard::locked_bytes().ok(),
+        }
+    }
+}
+
+/// Bring-up, for people.
+fn progress_text(progress: &Progress) -> String {
+    match progress {
+        Progress::Scanning => "bus: scanning".into(),
+        Progress::Found(device) => format!("bus: found {} {}", device.position, device.name),
+        Progress::Configuring { position, name } => {
+            format!("bus: configuring {position} {name}")
+        }
+        Progress::Mapping => "bus: mapping process data".into(),
+        Progress::SafeOp => "bus: going to SafeOp".into(),
+        Progress::Emergency(emergency) => format!("bus: emergency {emergency:?}"),
+        Progress::Ready => "bus: ready".into(),
+    }
+}

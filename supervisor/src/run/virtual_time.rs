@@ -1,0 +1,220 @@
+//! A run in virtual time: everything in this thread, as fast as it goes, the same bytes for the same seed.
+
+use std::time::Instant;
+
+use fieldbus::link::InlineLink;
+use fieldbus::{bring_up, time};
+use rt_core::cycle::{Command, Cycle};
+use rt_core::program::Program;
+use rt_core::step::Core;
+use rt_linux::guard::{self, Counts};
+use rt_linux::signal::Shutdown;
+
+use super::link::{CellLink, Tapped};
+use super::supervise::Supervise;
+use super::{Options, Parts, Source, direct};
+use crate::cell::{Cell, Disturbed, HORIZON_NS};
+use crate::console::Scene;
+use crate::drain::{self, Drain, LoopPorts, Outside};
+use crate::exit::Error;
+use crate::report::{Context, Report};
+use crate::vision::Judge;
+
+/// Where virtual time begins, ns.
+const START_NS: u64 = 1_000_000_000;
+/// Memory for a capture, bytes: about a minute of a small machine at 1 kHz.
+const CAPTURE_BYTES: usize = 64 << 20;
+/// Without `--for` a run in virtual time ends after this, ns.
+const DURATION_NS: u64 = 60_000_000_000;
+/// Cycles between looks at the wall clock for the console.
+const LOOK_CYCLES: u64 = 256;
+
+/// The thread's virtual clock.
+#[derive(Clone, Copy, Debug, Default)]
+struct VirtualClock;
+
+impl rt_core::Clock for VirtualClock {
+    fn now(&self) -> u64 {
+        time::now()
+    }
+
+    fn sleep_until(&mut self, wake: u64) -> u64 {
+        time::advance_virtual(wake);
+        time::now()
+    }
+}
+
+/// Gives the thread its real time back, whatever happens.
+struct RealTimeAgain;
+
+impl Drop for RealTimeAgain {
+    fn drop(&mut self) {
+        time::set_monotonic();
+    }
+}
+
+type VirtualLink = Tapped<Disturbed<InlineLink<Cell>>>;
+type Loop<P> = Cycle<fieldbus::EtherCat<VirtualLink>, VirtualClock, P, LoopPorts>;
+
+pub(super) fn run<P: Program>(
+    source: &Source,
+    options: &Options,
+    shutdown: &Shutdown,
+    program: P,
+) -> Result<Report, Error> {
+    let machine = &source.machine;
+    let _real_time_again = RealTimeAgain;
+    let duration_ns = options
+        .duration
+        .map_or(DURATION_NS, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    let horizon_ns = duration_ns.saturating_add(HORIZON_NS / 24).min(HORIZON_NS * 7);
+    let cell = Cell::new(machine, options.seed, START_NS, horizon_ns, None)?;
+    let disturbance = cell.disturbance();
+    let link = Disturbed::new(InlineLink::new(cell, START_NS), disturbance);
+    let link = Tapped::new(link, options.capture.is_some(), CAPTURE_BYTES, 0);
+    let mut parts = Parts::new(source, options, "virtual")?;
+    let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()));
+    let began = Instant::now();
+    let bus = bring_up(link, &machine.bus, &mut |_| {}).map_err(|wrong| {
+        let error = Error::bus(format!("{}: {wrong}", machine.name));
+        drain.note(time::now(), &error.message);
+        error
+    })?;
+    let (ports, outside) = drain::channels();
+    let core = Core::new(machine.plan.clone(), program)
+        .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
+    let now = bus.aligned_start(time::now());
+    time::advance_virtual(now);
+    let cycle = Cycle::new(bus, VirtualClock, core, ports, machine.cycle.receive_deadline_ns);
+    let mut run = Run {
+        cycle,
+        drain,
+        outside,
+        judge: Judge::new(&machine.plan.streams, machine.hash64),
+        supervise: Supervise::new(now, Some(duration_ns)),
+        allocator: Counts::default(),
+        people: Vec::new(),
+    };
+    run.cycles(&mut parts, options, shutdown, began);
+    let elapsed = began.elapsed();
+    run.end(parts, source, options, elapsed)
+}
+
+struct Run<P: Program> {
+    cycle: Loop<P>,
+    drain: Drain,
+    outside: Outside,
+    judge: Judge,
+    supervise: Supervise,
+    allocator: Counts,
+    people: Vec<crate::vision::Object>,
+}
+
+impl<P: Program> Run<P> {
+    fn cycles(
+        &mut self,
+        parts: &mut Parts,
+        options: &Options,
+        shutdown: &Shutdown,
+        began: Instant,
+    ) {
+        let mut asked = false;
+        for number in 0_u64.. {
+            let now = time::now();
+            self.outside.command.write(Command { shutdown: asked, supervisor_at: now });
+            let before = guard::thread_counts();
+            let more = self.cycle.run_one();
+            let used = guard::thread_counts().since(before);
+            self.allocator.allocations += used.allocations;
+            self.allocator.frees += used.frees;
+            self.pictures();
+            self.drain.take(&mut self.outside.records);
+            let now = time::now();
+            asked = self.supervise.look(&self.drain.statistics, shutdown.requested(), now);
+            if !more || self.supervise.out_of_patience(now) {
+                break;
+            }
+            if number % LOOK_CYCLES == 0 {
+                self.show(parts, options, began);
+            }
+        }
+    }
+
+    /// Hands the cameras' datagrams over, as the socket does in real time.
+    fn pictures(&mut self) {
+        let mut any = false;
+        while let Some(bytes) = self.cycle.bus_mut().link_mut().cell().take_datagram() {
+            if let Some(datagram) = self.judge.take(&bytes, time::now()) {
+                self.drain.vision(&datagram);
+                self.people.clear();
+                self.people.extend(datagram.objects());
+                any = true;
+            }
+        }
+        if any {
+            self.outside.vision.write(*self.judge.inputs());
+        }
+    }
+
+    fn show(&self, parts: &mut Parts, options: &Options, began: Instant) {
+        let elapsed = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        if !parts.console.due(&self.drain.statistics, elapsed) {
+            return;
+        }
+        let scene = Scene {
+            realtime: "virtual".into(),
+            link: options.link.to_string(),
+            people: self.people.clone(),
+            records: (self.outside.records.produced(), self.outside.records.dropped()),
+            elapsed,
+            measured: false,
+            notice: None,
+        };
+        parts.console.show(&self.drain.statistics, &parts.labels, &scene);
+    }
+
+    fn end(
+        mut self,
+        mut parts: Parts,
+        source: &Source,
+        options: &Options,
+        elapsed: std::time::Duration,
+    ) -> Result<Report, Error> {
+        let simulated = self.drain.statistics.cycles * source.machine.plan.period_ns;
+        let loop_report = self.cycle.report();
+        // The devices go down in order; the run is over either way, and its end says how it went.
+        let taken_down = self.cycle.bus_mut().shutdown();
+        if let Err(wrong) = taken_down {
+            self.drain.note(time::now(), &format!("the bus was not taken down in order: {wrong}"));
+        }
+        let ledger = self.drain.finish(&mut self.outside.records);
+        let statistics = &self.drain.statistics;
+        let end = self.supervise.end(statistics).judge(statistics, &parts.labels);
+        parts.console.leave();
+        if let Some(path) = &options.capture {
+            self.cycle.bus_mut().link_mut().save(path)?;
+        }
+        let mut vision = self.judge.counts();
+        vision.stored = ledger.stored.vision;
+        let context = Context {
+            realtime: "virtual".into(),
+            link: options.link.to_string(),
+            config_hash: parts.config_hash.clone(),
+            seed: Some(options.seed),
+            period_ns: source.machine.plan.period_ns,
+            loop_report,
+            measured: false,
+            allocator: guard::is_counting()
+                .then_some((self.allocator.allocations, self.allocator.frees)),
+            speed: Some(ratio(simulated, elapsed)),
+            recording: options.record.as_ref().map(|path| path.display().to_string()),
+            ..Context::default()
+        };
+        Ok(Report::new(statistics, &parts.labels, &context, &ledger, vision, end))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people, to three digits")]
+fn ratio(simulated_ns: u64, elapsed: std::time::Duration) -> f64 {
+    simulated_ns as f64 / 1e9 / elapsed.as_secs_f64().max(1e-9)
+}
