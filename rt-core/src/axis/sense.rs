@@ -26,6 +26,9 @@ impl Switches {
     }
 }
 
+/// Most skipped periods that the twin is moved on by.
+const SKIPPED_MAX: u32 = 64;
+
 impl Axis {
     /// Takes this cycle's inputs: statusword, counts, torque, error code, switches. What is not good keeps its last value;
     /// `inputs_good` tells. Then the drive's power and faults move the PLCopen state.
@@ -51,6 +54,14 @@ impl Axis {
         self.twin.update(self.position.units(), self.torque_permille, good);
         if self.inputs_good {
             self.follow_drive();
+        }
+    }
+
+    /// The loop skipped so many periods: the axis moved on meanwhile, and the twin with it at the velocity it had. Otherwise the way
+    /// of several periods would look like a jump within one. Bounded: after longer than that the twin starts from what it sees.
+    pub fn skip(&mut self, periods: u32) {
+        for _ in 0..periods.min(SKIPPED_MAX) {
+            self.twin.update(0.0, 0, false);
         }
     }
 
