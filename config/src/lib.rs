@@ -15,6 +15,7 @@ pub mod problem;
 mod quantity;
 mod read;
 mod schema;
+mod units;
 
 pub use cell::VirtualCell;
 pub use machine::{

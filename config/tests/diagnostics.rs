@@ -432,6 +432,8 @@ fn the_virtual_cell() {
         ("spacing = \"500 mm\"", "spacing = \"50 mm\"", "limits-order"),
         ("part_payload = \"110 %\"", "part_payload = \"900 %\"", "out-of-range"),
         ("speed = \"1.4 m/s\"", "speed = \"14 m/s\"", "out-of-range"),
+        ("radius = \"300 mm\"", "radius = \"-1 mm\"", "not-positive"),
+        ("noise = \"10 mm\"", "noise = \"-10 mm\"", "not-positive"),
         ("{ output_on = \"lamp_waiting\", for = \"1 s\" }", "{ for = \"1 s\" }", "step-verb"),
         ("{ press = \"reset_button\", for", "{ press = \"gripper\", for", "not-an-input"),
         ("zone_free = \"warn\"", "zone_free = \"worn\"", "unknown-name"),

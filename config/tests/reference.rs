@@ -73,14 +73,18 @@ impl Writer {
                 .replace("|commanded − actual|", "\\|commanded − actual\\|");
             writeln!(self.out, "{row}").unwrap();
         }
-        for key in keys {
-            let property = properties[key].clone();
+        // Words first: they belong to this table, not to those inside.
+        for (key, words) in
+            keys.iter().map(|key| (key, true)).chain(keys.iter().map(|key| (key, false)))
+        {
+            let property = properties[*key].clone();
             let Some(name) = reference(&property).map(ToOwned::to_owned) else { continue };
-            if !self.seen.insert(name.clone()) {
+            let definition = &self.schema["$defs"][&name];
+            let is_words = definition["oneOf"].is_array() || definition["enum"].is_array();
+            if words != is_words || !self.seen.insert(name.clone()) {
                 continue;
             }
-            let definition = &self.schema["$defs"][&name];
-            if definition["oneOf"].is_array() || definition["enum"].is_array() {
+            if is_words {
                 self.words(key, &name);
             } else {
                 let list = is_type(&property, "array");

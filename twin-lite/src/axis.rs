@@ -70,6 +70,8 @@ pub struct AxisTwin {
     drift: f64,
     acceleration: f64,
     innovation: f64,
+    /// Periods gone on at the last velocity since the last good position.
+    coasted: u32,
     started: bool,
     refused: u64,
 }
@@ -89,6 +91,8 @@ fn sound(model: &AxisModel) -> bool {
 
 /// Positions beyond this are refused, axis units: more than a `Nano` can hold.
 const POSITION_MAX: f64 = 1e10;
+/// A sample off its time by more than this part of the period may be one of the drive's cycles older or newer.
+const OFF_TIME_MAX: f64 = 0.1;
 /// Part of peak torque that is counted on: inertia, torque constant and payload are never quite those of the model.
 const BRAKING_SURE: f64 = 0.75;
 /// What is left to brake with, as part of peak torque, however hard the axis is pushed: keeps distances finite.
@@ -114,6 +118,7 @@ impl AxisTwin {
             drift: 0.0,
             acceleration: 0.0,
             innovation: 0.0,
+            coasted: 0,
             started: false,
             refused: 0,
         }
@@ -126,47 +131,61 @@ impl AxisTwin {
         self
     }
 
-    /// One cycle: `position` in axis units and `torque_permille` of rated torque as measured; `position_good` false: the
-    /// position is not used, the twin goes on at the velocity it had. What is not finite or out of range is refused and counted.
-    pub fn update(&mut self, position: f64, torque_permille: i16, position_good: bool) {
+    /// One cycle: `position` in axis units and `torque_permille` of rated torque as measured; `elapsed_ns` from the last good
+    /// position until this one was sampled, `None`: this position is not good and not used, the twin goes on at the velocity it
+    /// had. What is not finite or out of range is refused and counted.
+    pub fn update(&mut self, position: f64, torque_permille: i16, elapsed_ns: Option<u64>) {
         let in_range = (-POSITION_MAX..=POSITION_MAX).contains(&position);
-        if !self.gains.usable || (position_good && !in_range) {
+        if !self.gains.usable || (elapsed_ns.is_some() && !in_range) {
             self.refused = self.refused.saturating_add(1);
             return;
         }
-        if !self.started {
-            if position_good {
+        match elapsed_ns {
+            Some(elapsed) if self.started => self.observe(position, torque_permille, elapsed),
+            Some(_) => {
                 self.position = position;
                 self.started = true;
             }
-            return;
-        }
-        if position_good {
-            self.observe(position, torque_permille);
-        } else {
-            let next = self.position + self.velocity * self.period;
-            self.position = next.clamp(-POSITION_MAX, POSITION_MAX);
-            self.acceleration = 0.0;
-            self.innovation = 0.0;
+            None if self.started => self.coast(),
+            None => {}
         }
     }
 
-    fn observe(&mut self, position: f64, torque_permille: i16) {
+    fn coast(&mut self) {
+        let next = self.position + self.velocity * self.period;
+        self.position = next.clamp(-POSITION_MAX, POSITION_MAX);
+        self.coasted = self.coasted.saturating_add(1);
+        self.acceleration = 0.0;
+        self.innovation = 0.0;
+    }
+
+    /// A sample need not come a period after the last one: whole periods may be missing, and when the frame was off its time
+    /// nobody knows when the drive looked. What that explains at the present speed is no evidence against the model.
+    fn observe(&mut self, position: f64, torque_permille: i16, elapsed_ns: u64) {
+        let elapsed = math::seconds(elapsed_ns) / self.period;
+        let periods = f64::from(math::nearest(elapsed).max(1));
+        let ahead = (periods - f64::from(self.coasted)).max(0.0) * self.period;
+        let off = (elapsed - periods).abs();
+        // A frame that came far off its time may have missed the drive's sampling, or met the next one.
+        let off = if off > OFF_TIME_MAX { 1.0 } else { off };
+        let uncertain = off * self.period * self.velocity.abs();
         let known = if self.torque_known { self.known_acceleration(torque_permille) } else { 0.0 };
         let acceleration = known + self.drift;
-        let moved = self.velocity + 0.5 * acceleration * self.period;
-        let predicted = self.position + moved * self.period;
+        let predicted = self.position + (self.velocity + 0.5 * acceleration * ahead) * ahead;
         let innovation = position - predicted;
+        let explained = innovation.clamp(-uncertain, uncertain);
+        let evidence = innovation - explained;
         let next = [
-            predicted + self.gains.position * innovation,
-            self.velocity + acceleration * self.period + self.gains.velocity * innovation,
-            self.drift + self.gains.drift * innovation,
+            predicted + explained + self.gains.position * evidence,
+            self.velocity + acceleration * ahead + self.gains.velocity / periods * evidence,
+            self.drift + self.gains.drift / (periods * periods) * evidence,
         ];
         let [next_position, next_velocity, next_drift] = next;
         if !next.iter().all(|value| value.is_finite()) {
             self.refused = self.refused.saturating_add(1);
             return;
         }
+        self.coasted = 0;
         self.position = next_position;
         self.velocity = next_velocity;
         self.drift = next_drift;
@@ -306,7 +325,7 @@ mod tests {
             // A 16-bit encoder.
             let count = 1.5 * core::f64::consts::TAU / 65_536.0;
             let counts = Nano::from_units(truth.position / count * 1e-9).unwrap_or_default().0;
-            twin.update(math::from_i64(counts) * count, permille, true);
+            twin.update(math::from_i64(counts) * count, permille, Some(1_000_000));
         }
     }
 
@@ -354,18 +373,18 @@ mod tests {
     #[test]
     fn what_is_not_finite_is_refused_and_counted_and_changes_nothing() {
         let mut twin = AxisTwin::new(&MODEL, 1_000_000);
-        twin.update(1.0, 0, true);
-        twin.update(1.5, 10, true);
+        twin.update(1.0, 0, Some(1_000_000));
+        twin.update(1.5, 10, Some(1_000_000));
         let before = twin.estimate();
         for (count, bad) in [f64::NAN, f64::INFINITY, -f64::INFINITY, 1e11].iter().enumerate() {
-            twin.update(*bad, i16::MAX, true);
+            twin.update(*bad, i16::MAX, Some(1_000_000));
             assert_eq!(twin.estimate(), before);
             assert_eq!(twin.refused(), u64::try_from(count).unwrap() + 1);
         }
         twin.shift(f64::NAN);
         assert_eq!(twin.estimate(), before);
         assert_eq!(twin.refused(), 5);
-        twin.update(f64::NAN, 0, false);
+        twin.update(f64::NAN, 0, None);
         assert_eq!(twin.refused(), 5, "a position that is not good is not looked at");
     }
 
@@ -376,7 +395,8 @@ mod tests {
             let mut sign = 1.0;
             for n in 0..10_000 {
                 sign = -sign;
-                twin.update(sign * 1e10, if n % 3 == 0 { i16::MIN } else { i16::MAX }, n % 7 != 0);
+                let torque = if n % 3 == 0 { i16::MIN } else { i16::MAX };
+                twin.update(sign * 1e10, torque, (n % 7 != 0).then_some(period));
                 twin.shift(sign * 1e9);
                 let Estimate { position, velocity, disturbance_nm, innovation } = twin.estimate();
                 let all = [position, velocity, disturbance_nm, innovation];
@@ -391,7 +411,7 @@ mod tests {
     fn a_model_that_cannot_be_calculated_with_predicts_that_nothing_stops() {
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             let mut twin = AxisTwin::new(&AxisModel { inertia_kgm2: bad, ..MODEL }, 1_000_000);
-            twin.update(1.0, 0, true);
+            twin.update(1.0, 0, Some(1_000_000));
             assert_eq!(twin.refused(), 1, "{bad}");
             assert_eq!(twin.estimate(), Estimate::default());
             assert_eq!(twin.stopping(1000.0, 1.0).distance, POSITION_MAX);
@@ -419,10 +439,53 @@ mod tests {
         run(&mut truth, &mut twin, 300, hold);
         let before = twin.estimate();
         for _ in 0..10 {
-            twin.update(0.0, 0, false);
+            twin.update(0.0, 0, None);
         }
         let moved = twin.estimate().position - before.position;
         assert!((moved - before.velocity * 0.01).abs() < 1e-9);
+    }
+
+    /// Holds 300 units / s; positions are taken `late` ns after they should be, some cycles not at all.
+    fn disturbed(late: impl Fn(u32) -> u64, missing: impl Fn(u32) -> bool) -> (f64, f64) {
+        let mut truth = Truth { position: 0.0, velocity: 0.0, load: 0.0 };
+        let mut twin = AxisTwin::new(&MODEL, 1_000_000);
+        let (mut last_at, mut worst) = (0, (0.0_f64, 0.0_f64));
+        for cycle in 0..2000_u32 {
+            let permille = hold(truth.velocity);
+            truth.cycle(f64::from(permille) * 1e-3);
+            if missing(cycle) {
+                continue;
+            }
+            let at = u64::from(cycle) * 1_000_000 + late(cycle);
+            let position = truth.position + truth.velocity * math::seconds(late(cycle));
+            twin.update(position, permille, Some(at - last_at));
+            last_at = at;
+            if cycle > 1000 {
+                let load = twin.estimate().disturbance_nm.abs();
+                let off = (twin.estimate().velocity - truth.velocity).abs();
+                worst = (worst.0.max(load), worst.1.max(off));
+            }
+        }
+        worst
+    }
+
+    #[test]
+    fn samples_that_are_late_by_some_of_the_period_are_no_disturbance() {
+        let (load, off) = disturbed(|cycle| u64::from(cycle % 7) * 80_000, |_| false);
+        // Within what 80 µs a ms, twice, can hide of 300 / s.
+        assert!(load < 0.1 && off < 48.0, "{load} N m, {off} / s");
+    }
+
+    #[test]
+    fn a_frame_that_is_late_by_more_than_half_a_period_is_no_disturbance() {
+        let (load, off) = disturbed(|cycle| if cycle % 50 == 0 { 600_000 } else { 0 }, |_| false);
+        assert!(load < 0.1 && off < 3.0, "{load} N m, {off} / s");
+    }
+
+    #[test]
+    fn cycles_that_are_skipped_are_no_disturbance() {
+        let (load, off) = disturbed(|_| 0, |cycle| cycle % 50 < 4);
+        assert!(load < 0.1 && off < 3.0, "{load} N m, {off} / s");
     }
 
     #[test]

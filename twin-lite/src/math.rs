@@ -106,6 +106,18 @@ pub const fn nanoseconds_up(seconds: f64) -> u64 {
     (seconds * 1e9 + 1.0) as u64
 }
 
+/// The nearest whole number of `value`, ties up; below 0 and NaN are 0, above the end is the end.
+#[must_use]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "float to integer saturates"
+)]
+pub fn nearest(value: f64) -> u32 {
+    (value + 0.5) as u32
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -166,5 +178,13 @@ mod tests {
         assert_eq!(nanoseconds_up(f64::NAN), 0);
         assert_eq!(nanoseconds_up(1e300), u64::MAX);
         assert_eq!(seconds(1_500_000_000), 1.5);
+    }
+
+    #[test]
+    fn nearest_saturates() {
+        for (value, whole) in [(0.49, 0), (0.5, 1), (2.4, 2), (-3.0, 0), (f64::NAN, 0)] {
+            assert_eq!(nearest(value), whole);
+        }
+        assert_eq!(nearest(1e20), u32::MAX);
     }
 }

@@ -174,7 +174,7 @@ fn trial(draw: &mut Draw, model: &AxisModel, deceleration: f64, speed: f64) -> T
     for cycle in 0..told_at {
         // The frame of this cycle carries the set-point of the last.
         let (measured, torque) = plant.measured();
-        twin.update(measured, torque, true);
+        twin.update(measured, torque, Some(PERIOD_NS));
         plant.cycle(before, position);
         before = position;
         if cycle >= 100 {
@@ -183,7 +183,7 @@ fn trial(draw: &mut Draw, model: &AxisModel, deceleration: f64, speed: f64) -> T
         position += direction * velocity * period;
     }
     let (measured, torque) = plant.measured();
-    twin.update(measured, torque, true);
+    twin.update(measured, torque, Some(PERIOD_NS));
     let estimated = twin.estimate().velocity.abs();
     let worse = direction * velocity.max(estimated);
     let predicted = twin.stopping(deceleration, worse).distance;

@@ -320,7 +320,9 @@ pub(crate) fn cameras(
             delay_jitter_ns,
             exposure_ns: u32::try_from(exposure).unwrap_or(u32::MAX),
             quality: camera.quality.as_ref().map_or(90, |quality| quality.to()),
-            noise_mm: camera.noise.as_ref().map_or(10.0, millimetres).max(0.0),
+            noise_mm: model::not_negative(camera.noise.as_ref(), "noise", problems)
+                .filter(|_| camera.noise.is_some())
+                .unwrap_or(10.0),
             view: Some(corners(&camera.view)).filter(|view| !view.is_empty()),
         });
     }
@@ -354,6 +356,9 @@ pub(crate) fn persons(
                     .remedy("1.4 m/s is a brisk walk, 1.6 m/s what ISO 13855 assumes"),
             );
         }
+        if let Some(radius) = &person.radius {
+            above_zero(radius, "the reach of a person", problems);
+        }
         let hours = 24 * 3_600_000 * MS;
         let mut time = |at: &Option<crate::read::Time>, what: &str, least: i64| {
             at.as_ref().and_then(|at| time_in(at, least..=hours, what, problems))
@@ -368,7 +373,7 @@ pub(crate) fn persons(
         out.push(VirtualPerson {
             name: person.name.value.clone(),
             path: path.collect(),
-            radius_mm: person.radius.as_ref().map_or(300.0, millimetres).max(1.0),
+            radius_mm: person.radius.as_ref().map_or(300.0, millimetres),
             speed_mm_s: speed.map_or(1_400.0, crate::read::Quantity::units),
             start_ns,
             repeat_ns,

@@ -10,13 +10,32 @@ use rt_core::vision::StreamId;
 
 use super::Built;
 use super::cell::Rest;
-use super::safety::Interlocks;
+use super::interlocks::Interlocks;
 use crate::cell::{Channel, ScenarioAction, ScenarioEvent};
 use crate::file::File;
 use crate::problem::{Problem, Problems, Span};
 
+/// All of it but what concerns the virtual cell.
+pub(crate) fn check(
+    file: &File,
+    built: &Built<'_>,
+    control: Option<&ControlPlan>,
+    interlocks: &Interlocks,
+    program: &ProgramPlan,
+    problems: &mut Problems,
+) {
+    // What could not be read may be what is missing.
+    if problems.lost.is_empty() {
+        let dc = file.bus.0.as_ref().is_some_and(|bus| bus.dc.is_some());
+        check_causes(file, built, interlocks, dc, problems);
+        check_vision(file, built, interlocks, problems);
+        check_referenced(built, interlocks, program, problems);
+    }
+    check_buttons(built, control, interlocks, problems);
+}
+
 /// Every fault that the loop can see stops what it concerns.
-pub(crate) fn check_causes(
+fn check_causes(
     file: &File,
     built: &Built<'_>,
     interlocks: &Interlocks,
@@ -45,7 +64,10 @@ pub(crate) fn check_causes(
     }
     let at = file.machine.0.as_ref().map_or(0..1, |machine| machine.name.span.clone());
     for unit in 0..built.devices.units.len() {
-        let same = |row: &InterlockPlan| matches!(row.cause, Cause::WorkingCounter { unit: u, .. } if usize::from(u) == unit);
+        let same = |row: &InterlockPlan| match row.cause {
+            Cause::WorkingCounter { unit: watched, .. } => usize::from(watched) == unit,
+            _ => false,
+        };
         if let Some(name) = built.devices.units.get(unit)
             && !covered(interlocks, same, &groups)
         {
@@ -115,12 +137,7 @@ fn check_emergency_stop(
 }
 
 /// Streams that no interlock reads and zones that none watches.
-pub(crate) fn check_vision(
-    file: &File,
-    built: &Built<'_>,
-    interlocks: &Interlocks,
-    problems: &mut Problems,
-) {
+fn check_vision(file: &File, built: &Built<'_>, interlocks: &Interlocks, problems: &mut Problems) {
     let read = |wanted: StreamId, bit: Option<u8>| {
         interlocks.plans.iter().any(|row| match row.cause {
             Cause::Zone { stream, zone } | Cause::TwinZone { stream, zone, .. } => {
@@ -161,7 +178,7 @@ pub(crate) fn check_vision(
 }
 
 /// Predictions about a place need a reference: an axis that the program never homes has none.
-pub(crate) fn check_referenced(
+fn check_referenced(
     built: &Built<'_>,
     interlocks: &Interlocks,
     program: &ProgramPlan,
@@ -194,7 +211,7 @@ pub(crate) fn check_referenced(
 }
 
 /// Signals that the loop itself asks for: a cause on a button can never be clear for long.
-pub(crate) fn check_buttons(
+fn check_buttons(
     built: &Built<'_>,
     control: Option<&ControlPlan>,
     interlocks: &Interlocks,

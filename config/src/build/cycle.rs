@@ -6,7 +6,7 @@ use fieldbus::plan::{DcPlan, SubDevicePlan};
 use rt_core::plan::{OverrunLimit, OverrunPlan};
 
 use super::axes::time_in;
-use super::bus::{IMAGE_MAX, unit_bytes};
+use super::image::{IMAGE_MAX, unit_bytes};
 use crate::file;
 use crate::machine::{Compression, CycleSettings, LinkChoice, Realtime, RecordingSettings};
 use crate::problem::{Problem, Problems};

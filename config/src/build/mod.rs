@@ -2,9 +2,15 @@
 
 mod axes;
 mod bus;
+mod causes;
 mod cell;
 mod cover;
 mod cycle;
+mod groups;
+mod homing;
+mod image;
+mod interlocks;
+mod limits;
 mod model;
 mod names;
 mod program;
@@ -12,13 +18,14 @@ mod safety;
 mod scenario;
 mod sdo;
 mod signals;
+mod vision;
 
 use fieldbus::plan::BusPlan;
 use rt_core::plan::{AxisId, MachinePlan};
 
 use crate::cell::VirtualCell;
 use crate::file::File;
-use crate::machine::{Machine, Names, ZoneName};
+use crate::machine::{CycleSettings, Machine, Names, ZoneName};
 use crate::problem::{Problem, Problems};
 
 pub(crate) use cycle::interface_name;
@@ -28,7 +35,7 @@ pub(crate) use cycle::interface_name;
 pub(crate) struct Built<'f> {
     devices: bus::Devices<'f>,
     axes: axes::Axes<'f>,
-    vision: safety::Vision<'f>,
+    vision: vision::Vision<'f>,
 }
 
 /// Checks all of `file`. `None`: there are errors in `problems`.
@@ -46,7 +53,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     let control =
         control.and_then(|section| safety::control(section, &built.devices.signals, problems));
     let outputs = safety::outputs(&file.output, &built.axes, &mut built.devices.signals, problems);
-    let scope = safety::Scope {
+    let scope = interlocks::Scope {
         axes: &built.axes,
         signals: &built.devices.signals,
         vision: &built.vision,
@@ -54,7 +61,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         dc: dc_section.is_some(),
         overrun: cycle.is_none_or(|cycle| cycle.overrun.demand.is_some()),
     };
-    let interlocks = safety::interlocks(&file.interlock, &scope, problems);
+    let interlocks = interlocks::interlocks(&file.interlock, &scope, problems);
     let (program, steps) = program::program(
         file.program.0.as_ref(),
         &built.axes,
@@ -62,20 +69,10 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         &outputs,
         problems,
     );
-    // What could not be read may be what is missing.
-    if problems.lost.is_empty() {
-        cover::check_causes(file, &built, &interlocks, dc_section.is_some(), problems);
-        cover::check_vision(file, &built, &interlocks, problems);
-        cover::check_referenced(&built, &interlocks, &program, problems);
-    }
-    cover::check_buttons(&built, control.as_ref(), &interlocks, problems);
+    cover::check(file, &built, control.as_ref(), &interlocks, &program, problems);
     let virtual_cell = virtual_cell(file, &built, control.as_ref(), &interlocks, problems);
     let copies = bus::copies(bus_section, &built.devices, problems);
-    if let (Some(cycle), Some(section)) = (&cycle, &file.cycle.0) {
-        let units = built.devices.units.len();
-        let wire = cycle::wire_time_ns(&built.devices.plans, units, dc.is_some());
-        cycle::check_wire(section, cycle, wire, problems);
-    }
+    check_wire(file, &built, cycle.as_ref(), dc.is_some(), problems);
     let link = cycle::link(file.link.0.as_ref(), problems);
     let recording = cycle::recording(file.recording.0.as_ref(), problems);
     if problems.any_error() {
@@ -122,6 +119,21 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     })
 }
 
+/// The frames of one cycle are back before the deadline.
+fn check_wire(
+    file: &File,
+    built: &Built<'_>,
+    cycle: Option<&CycleSettings>,
+    dc: bool,
+    problems: &mut Problems,
+) {
+    if let (Some(cycle), Some(section)) = (cycle, &file.cycle.0) {
+        let units = built.devices.units.len();
+        let wire = cycle::wire_time_ns(&built.devices.plans, units, dc);
+        cycle::check_wire(section, cycle, wire, problems);
+    }
+}
+
 /// Sections without which there is no machine. A section that is there but wrong has been reported.
 fn require(file: &File, problems: &mut Problems) {
     let sections =
@@ -157,7 +169,7 @@ fn build<'f>(
     problems: &mut Problems,
 ) -> Built<'f> {
     let axes = axes::axes(&file.axis, &file.group, &mut devices, problems);
-    let vision = safety::vision(&file.stream, &file.zone, period_ns, problems);
+    let vision = vision::vision(&file.stream, &file.zone, period_ns, problems);
     Built { devices, axes, vision }
 }
 
@@ -175,7 +187,7 @@ fn virtual_cell(
     file: &File,
     built: &Built<'_>,
     control: Option<&rt_core::plan::ControlPlan>,
-    interlocks: &safety::Interlocks,
+    interlocks: &interlocks::Interlocks,
     problems: &mut Problems,
 ) -> VirtualCell {
     let section = file.r#virtual.0.as_ref();

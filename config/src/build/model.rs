@@ -25,7 +25,7 @@ pub(crate) struct Mechanics {
     pub(crate) viscous: f64,
 }
 
-fn not_negative<K>(
+pub(crate) fn not_negative<K>(
     quantity: Option<&Quantity<K>>,
     what: &str,
     problems: &mut Problems,

@@ -165,7 +165,7 @@ pub struct DeviceDescription {
     pub tx_pdos: Vec<PdoDescription>,
     /// CoE; `None`: a simple device.
     pub mailbox: Option<MailboxDescription>,
-    /// Objects beyond those that every CoE device has.
+    /// Objects beyond those that every CoE device has, or instead of them.
     pub objects: Vec<ObjectDescription>,
     /// It can run with SYNC0 (SII category 60).
     pub sync0: bool,

@@ -99,6 +99,21 @@ fn positions_count_up_through_the_devices_and_broadcast_reads_are_ored() {
 }
 
 #[test]
+fn the_station_alias_addresses_a_device_once_it_is_stored_loaded_and_enabled() {
+    let mut bus = cell();
+    // Word 4 of the EEPROM: data first, then the write command with its enable bit, then reload.
+    bus.write(INPUTS, 0x0508, &[0x34, 0x12]);
+    bus.write(INPUTS, 0x0502, &[0x01, 0x02, 4, 0, 0, 0]);
+    bus.wait(MS);
+    bus.write(INPUTS, 0x0502, &[0x00, 0x04, 4, 0, 0, 0]);
+    bus.wait(MS);
+    assert_eq!(bus.read::<2>(INPUTS, 0x0012), [0x34, 0x12]);
+    assert_eq!(bus.one(FPRD, 0x1234, 0x0130, &[0; 2]).counter, 0, "not enabled");
+    bus.write(INPUTS, 0x0103, &[1]);
+    assert_eq!(bus.one(FPRD, 0x1234, 0x0130, &[0; 2]).counter, 1);
+}
+
+#[test]
 fn registers_that_a_device_has_not_are_not_counted() {
     let mut bus = cell();
     // FMMU 7 and the system time: drive and coupler have a clock, the drive alone eight FMMUs.
@@ -139,6 +154,18 @@ fn inputs_and_outputs_go_where_the_wires_go() {
         0x9,
         "four channels, four bits"
     );
+}
+
+#[test]
+fn inputs_are_fresh_from_safe_op_on() {
+    let mut bus = cell_in_safe_op();
+    bus.segment.process().inputs = 0x01;
+    bus.wait(MS);
+    assert_eq!(bus.one(LRD, 0, 0, &[0; 45]).data[40], 0x01);
+    bus.request_state(INPUTS, 2);
+    bus.segment.process().inputs = 0x02;
+    bus.wait(MS);
+    assert_eq!(bus.one(LRD, 0, 0, &[0; 45]).data[40], 0x01, "frozen below");
 }
 
 #[test]
@@ -219,6 +246,9 @@ fn a_sync_manager_that_does_not_fit_is_refused_with_its_code() {
     bus.set_sync_manager(OUTPUTS, 0, 0x0F00, 2, 0x64);
     bus.request_state(OUTPUTS, 4);
     assert_eq!(bus.al(OUTPUTS), (0x12, al_code::INVALID_OUTPUTS));
+    bus.set_sync_manager(OUTPUTS, 0, 0x0F00, 1, 0x60);
+    bus.request_state(OUTPUTS, 0x14);
+    assert_eq!(bus.al(OUTPUTS), (0x12, al_code::INVALID_OUTPUTS), "the wrong direction");
     bus.request_state(INPUTS, 2);
     bus.request_state(INPUTS, 4);
     assert_eq!(bus.al(INPUTS), (0x12, al_code::INVALID_INPUTS));
@@ -226,6 +256,21 @@ fn a_sync_manager_that_does_not_fit_is_refused_with_its_code() {
     assert_eq!(bus.al(DRIVE), (0x11, al_code::INVALID_MAILBOX));
     bus.request_state(COUPLER, 8);
     assert_eq!(bus.al(COUPLER), (0x11, al_code::INVALID_STATE_CHANGE));
+}
+
+#[test]
+fn an_enabled_sync_manager_keeps_its_settings_and_its_status_is_not_written() {
+    let mut bus = cell();
+    bus.drive_to_pre_op(DRIVE);
+    bus.write(DRIVE, 0x0800, &[0x55; 6]);
+    let [settings @ .., activate, device_side] = bus.read::<8>(DRIVE, 0x0800);
+    assert_eq!(settings, [0x00, 0x10, 0x80, 0x00, 0x26, 0x00]);
+    bus.write(DRIVE, 0x0806, &[0x01, 0xFF]);
+    assert_eq!(bus.read::<2>(DRIVE, 0x0806), [activate, device_side]);
+    // Disabled first, it takes others.
+    bus.write(DRIVE, 0x0806, &[0]);
+    bus.write(DRIVE, 0x0800, &[0x00, 0x11]);
+    assert_eq!(bus.read::<2>(DRIVE, 0x0800), [0x00, 0x11]);
 }
 
 #[test]
@@ -328,6 +373,39 @@ fn a_drive_with_sync0_samples_its_inputs_then_and_only_then() {
 }
 
 #[test]
+fn a_synchronous_drive_takes_its_target_at_sync0_not_when_the_frame_comes() {
+    let mut bus = cell_in_safe_op();
+    bus.download(DRIVE, 0x6060, 0, &[8]).expect("mode");
+    bus.request_state(DRIVE, 2);
+    let now = u64::from_le_bytes(bus.read(DRIVE, 0x0910));
+    bus.write(DRIVE, 0x0990, &(now + 10 * MS + MS / 2).to_le_bytes());
+    bus.write(DRIVE, 0x09A0, &1_000_000_u32.to_le_bytes());
+    bus.write(DRIVE, 0x0981, &[3]);
+    bus.request_state(DRIVE, 4);
+    let mut image = [0; 45];
+    image[6] = 8;
+    let mut cycle = |bus: &mut Bus, controlword: u8, target: i32| {
+        image[0] = controlword;
+        image[2..6].copy_from_slice(&target.to_le_bytes());
+        bus.one(LRW, 0, 0, &image);
+    };
+    for controlword in [0, 0, 0x06, 0x07, 0x0F].into_iter().flat_map(|word| [word; 6]) {
+        cycle(&mut bus, controlword, 0);
+        bus.wait(MS);
+        if bus.status(4).al_state == AlState::SafeOp && !bus.status(4).al_error {
+            bus.request_state(DRIVE, 8);
+        }
+    }
+    assert_eq!(bus.drive(4).statusword & 0x6F, 0x27);
+    // When a target comes right after SYNC0, nothing moves until the next one, half a cycle on.
+    cycle(&mut bus, 0x0F, 800);
+    bus.wait(MS / 4);
+    assert_eq!(bus.segment.process().commands[4].target_counts, 0.0);
+    bus.wait(3 * MS / 8);
+    assert!(bus.segment.process().commands[4].target_counts > 0.0);
+}
+
+#[test]
 fn sync0_without_a_cycle_time_is_refused() {
     let mut bus = cell_in_safe_op();
     bus.request_state(DRIVE, 2);
@@ -358,6 +436,11 @@ fn a_broken_cable_cuts_off_what_is_behind_it_and_is_counted() {
 #[test]
 fn a_device_that_loses_its_supply_comes_back_in_init_without_address() {
     let mut bus = cell_in_op();
+    bus.segment.inject(Fault::PowerOff { position: 2 });
+    bus.segment.inject(Fault::PowerOn { position: 2 });
+    assert_eq!(bus.read::<2>(ANALOG_IN, 0x0310), [1, 0], "its neighbours count the lost link");
+    assert_eq!(bus.read::<2>(INPUTS, 0x0310), [0, 1]);
+    bus.download(DRIVE, 0x6098, 0, &[35]).expect("homing method");
     bus.segment.inject(Fault::PowerOff { position: 4 });
     assert_eq!(bus.one(BRD, 0, 0, &[0]).counter, 4);
     bus.wait(10 * MS);
@@ -365,7 +448,10 @@ fn a_device_that_loses_its_supply_comes_back_in_init_without_address() {
     assert_eq!(bus.one(BRD, 0, 0, &[0]).counter, 5);
     assert_eq!(bus.one(FPRD, STATION + DRIVE, 0x0130, &[0; 2]).counter, 0);
     assert_eq!(bus.one(APRD, 0xFFFC, 0x0130, &[0; 2]).data, [0x01, 0]);
-    assert_eq!(bus.one(LRW, 0, 0, &[0; 45]).counter, 4, "its FMMUs are gone");
+    assert_eq!(bus.one(LRW, 0, 0, &[0; 45]).counter, 2, "its FMMUs are gone");
+    bus.give_addresses();
+    bus.drive_to_pre_op(DRIVE);
+    assert_eq!(bus.upload(DRIVE, 0x6098, 0), 37, "its settings are those of power-up");
 }
 
 #[test]
@@ -423,6 +509,14 @@ fn clocks_lock_to_the_reference_when_its_time_is_distributed() {
     }
     let difference = u32::from_le_bytes(bus.read(1, 0x092C)) & 0x7FFF_FFFF;
     assert!(difference < 20, "{difference} ns");
+    // A frame takes 500 ns from the one to the other, and both know it.
+    let read = |device| Ask(FPRD, STATION + device, 0x0910, &[0; 8]);
+    let times: Vec<_> = bus
+        .send(&[read(0), read(1)])
+        .iter()
+        .map(|answer| i64::from_le_bytes(answer.data[..].try_into().expect("8")))
+        .collect();
+    assert!((times[1] - times[0] - 500).abs() < 20, "{} ns apart", times[1] - times[0]);
 }
 
 #[test]

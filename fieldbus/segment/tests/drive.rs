@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Axis, MS};
+use common::{Axis, FPRD, MS, STATION};
 use segment::{AlState, DriveBrake, DriveState, Emergency, Fault, ServoOptions, al_code};
 
 /// 100 000 counts/s² for the quick stop, half of it for the gentle ramp.
@@ -49,8 +49,12 @@ fn it_follows_the_target_one_cycle_later_and_says_so() {
     let inputs = axis.run(80, 50);
     assert_eq!(inputs.statusword & 1 << 12, 1 << 12);
     assert_eq!(axis.cycles(2).position, axis.target);
+    axis.run(100, 50);
     axis.controlword = 0x07;
-    assert_eq!(axis.cycles(3).statusword & 1 << 12, 0, "disabled: the target is ignored");
+    let inputs = axis.cycles(3);
+    assert_eq!(inputs.statusword & 0x6F, 0x27, "still slowing down");
+    assert_eq!(inputs.statusword & 1 << 12, 0, "the target is ignored");
+    assert_eq!(axis.cycles(300).statusword & 0x6F, 0x23);
 }
 
 #[test]
@@ -167,10 +171,13 @@ fn a_fault_whose_cause_stays_is_not_reset() {
     axis.enable();
     axis.bus.segment.process().axes[0].fault_code = 0x7300;
     axis.cycles(50);
+    axis.bus.read::<128>(0, 0x1080);
     axis.controlword = 0x80;
     assert_eq!(axis.cycles(5).statusword & 0x4F, 0x08);
     axis.controlword = 0x00;
     axis.cycles(2);
+    let another = axis.bus.one(FPRD, STATION, 0x1080, &[0; 128]);
+    assert_eq!(another.counter, 0, "no emergency says that it is over");
     axis.bus.segment.process().axes[0].fault_code = 0;
     axis.controlword = 0x80;
     assert_eq!(axis.cycles(3).statusword & 0x4F, 0x40);

@@ -84,10 +84,12 @@ pub enum BringupError {
         expected_count: usize,
     },
     /// ethercrab could not bring the segment to PreOp.
-    #[error("{what} failed: {cause}{}", evidence_text(.evidence))]
+    #[error("{what} failed{}: {cause}{}", at_text(*.at), evidence_text(.evidence))]
     Scan {
         /// What was done.
         what: &'static str,
+        /// Position of the device that was asked last.
+        at: Option<usize>,
         /// What went wrong.
         cause: String,
         /// First device with an error: position, AL status, AL status code.
@@ -241,6 +243,10 @@ fn identity_text(identity: &Identity) -> String {
         text += &format!(" serial {serial}");
     }
     text
+}
+
+fn at_text(at: Option<usize>) -> String {
+    at.map_or_else(String::new, |position| format!(" at position {position}"))
 }
 
 fn evidence_text(evidence: &Option<(usize, u16, u16)>) -> String {

@@ -10,9 +10,11 @@ use core::task::{Context, Poll, Waker};
 use ethercrab::{PduRx, PduTx};
 
 use super::request::Requests;
+use crate::layout::SUBDEVICES_MAX;
 use crate::link::{FRAME_MAX, Link, LinkFault};
 use crate::wire::{
-    Command, Datagram, DatagramSpec, FIRST_DATAGRAM, Frame, Origin, origin, put, u16_at,
+    Command, Datagram, DatagramSpec, FIRST_DATAGRAM, Frame, Origin, STATION_BASE, origin, put,
+    u16_at,
 };
 
 /// Longest wait for a frame before the future is polled again (its timers need it), ns.
@@ -53,6 +55,8 @@ pub(crate) struct Runner<'a, L> {
     pub(crate) link: &'a mut L,
     pub(crate) requests: Requests,
     pub(crate) emergencies: Vec<Emergency>,
+    /// Position of the device that ethercrab asked last.
+    pub(crate) last_asked: Option<usize>,
     tx: PduTx<'a>,
     rx: PduRx<'a>,
     buffer: Box<[u8]>,
@@ -66,6 +70,7 @@ impl<'a, L: Link> Runner<'a, L> {
             link,
             requests: Requests::new(),
             emergencies: Vec::new(),
+            last_asked: None,
             tx,
             rx,
             buffer: vec![0; FRAME_MAX].into_boxed_slice(),
@@ -113,10 +118,11 @@ impl<'a, L: Link> Runner<'a, L> {
         // A frame that could not be sent is offered again at once: stop at the first.
         while let Some(frame) = self.tx.next_sendable_frame() {
             let mut fault = None;
-            let (link, kept) = (&mut *self.link, &mut self.sent);
+            let (link, kept, asked) = (&mut *self.link, &mut self.sent, &mut self.last_asked);
             let result = frame.send_blocking(|bytes| match link.send(bytes) {
                 Ok(()) => {
                     keep(kept, bytes);
+                    *asked = position(bytes).or(*asked);
                     Ok(bytes.len())
                 }
                 Err(what) => {
@@ -201,6 +207,14 @@ fn keep(sent: &mut [Vec<u8>], bytes: &[u8]) {
     }
 }
 
+/// The device that the first datagram is for, if it is for one.
+fn position(bytes: &[u8]) -> Option<usize> {
+    let first = Frame::parse(bytes).ok()?.datagrams().next()?.ok()?;
+    let is_for_one = [Command::Fprd, Command::Fpwr].iter().any(|c| c.code() == first.command);
+    let position = usize::from(first.station().wrapping_sub(STATION_BASE));
+    (is_for_one && position < SUBDEVICES_MAX).then_some(position)
+}
+
 fn answers(sent: &Datagram<'_>, back: &Datagram<'_>) -> bool {
     let counts = [Command::Aprd, Command::Apwr, Command::Brd, Command::Bwr];
     let mask = if counts.iter().any(|command| command.code() == sent.command) {
@@ -246,7 +260,7 @@ fn emergency(address: u32, mailbox: &[u8]) -> Option<Emergency> {
         return None;
     }
     let [low, high, _, _] = address.to_le_bytes();
-    let position = u16::from_le_bytes([low, high]).wrapping_sub(crate::wire::STATION_BASE);
+    let position = u16::from_le_bytes([low, high]).wrapping_sub(STATION_BASE);
     Some(Emergency {
         position,
         code: u16_at(mailbox, 8)?,

@@ -66,8 +66,12 @@ fn to_pre_op<L: Link>(
         Ok(count) => usize::from(count),
         Err(reason) => return Err(BringupError::no_reply("counting the devices", reason)),
     };
-    let scan =
-        |cause: String| BringupError::Scan { what: "scanning the segment", cause, evidence: None };
+    let scan = |cause: String| BringupError::Scan {
+        what: "scanning the segment",
+        at: None,
+        cause,
+        evidence: None,
+    };
     if count > SUBDEVICES_MAX {
         return Err(scan(format!("{count} devices answer, {SUBDEVICES_MAX} are supported")));
     }
@@ -131,7 +135,14 @@ fn failed<L: Link>(
         let found = runner.requests.al_status(runner.link, position).ok()?;
         (found.status & ERROR != 0).then_some((position, found.status, found.code))
     });
-    BringupError::Scan { what, cause: error.to_string(), evidence }
+    // What a device says of itself in its SII decides how it is set up.
+    let hint = match error {
+        Error::Eeprom(_) | Error::Wire(_) | Error::Capacity(_) => {
+            " (its SII EEPROM is damaged, or describes what is not supported)"
+        }
+        _ => "",
+    };
+    BringupError::Scan { what, at: runner.last_asked, cause: format!("{error}{hint}"), evidence }
 }
 
 fn scan_devices<L: Link>(

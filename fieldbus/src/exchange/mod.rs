@@ -264,7 +264,8 @@ impl<L: Link> EtherCat<L> {
             return false;
         }
         let Some(index) = bytes.get(FIRST_DATAGRAM + 1).copied() else {
-            self.counts.corrupt += 1;
+            // Cut before it says which of ours it was: that one is lost.
+            self.counts.foreign += 1;
             return false;
         };
         match self.flight.arrived(index) {

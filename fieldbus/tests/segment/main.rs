@@ -2,6 +2,7 @@
 
 #[path = "../cell/mod.rs"]
 mod cell;
+mod damage;
 mod links;
 mod many;
 mod threaded;

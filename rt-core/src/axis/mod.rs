@@ -36,6 +36,8 @@ pub struct Axis {
     rebased: Nano,
     commanded: Nano,
     commanded_velocity: f64,
+    /// When the last good position came in, ns.
+    sampled_at: u64,
     drive_state: DriveState,
     statusword: u16,
     torque_permille: i16,
@@ -75,6 +77,7 @@ impl Axis {
             rebased: Nano::ZERO,
             commanded: Nano::ZERO,
             commanded_velocity: 0.0,
+            sampled_at: 0,
             drive_state: DriveState::Unknown,
             statusword: 0,
             torque_permille: 0,

@@ -26,9 +26,6 @@ impl Switches {
     }
 }
 
-/// Most skipped periods that the twin is moved on by.
-const SKIPPED_MAX: u32 = 64;
-
 impl Axis {
     /// Takes this cycle's inputs: statusword, counts, torque, error code, switches. What is not good keeps its last value;
     /// `inputs_good` tells. Then the drive's power and faults move the PLCopen state.
@@ -50,19 +47,17 @@ impl Axis {
         if let Some(counts) = counts {
             self.sense_position(scale::raw(counts));
         }
-        let good = counts.is_some();
-        self.twin.update(self.position.units(), self.torque_permille, good);
+        let elapsed = counts.is_some().then(|| self.elapsed(signals));
+        self.twin.update(self.position.units(), self.torque_permille, elapsed);
         if self.inputs_good {
             self.follow_drive();
         }
     }
 
-    /// The loop skipped so many periods: the axis moved on meanwhile, and the twin with it at the velocity it had. Otherwise the way
-    /// of several periods would look like a jump within one. Bounded: after longer than that the twin starts from what it sees.
-    pub fn skip(&mut self, periods: u32) {
-        for _ in 0..periods.min(SKIPPED_MAX) {
-            self.twin.update(0.0, 0, false);
-        }
+    /// Time between this cycle's good position and the one before, ns.
+    fn elapsed(&mut self, signals: &Signals) -> u64 {
+        let at = signals.get(self.plan.signals.actual_position).at;
+        at.saturating_sub(core::mem::replace(&mut self.sampled_at, at))
     }
 
     fn sense_optional(&mut self, signals: &Signals) {

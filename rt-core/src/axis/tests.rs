@@ -212,22 +212,3 @@ fn nothing_received_means_nothing_good() {
     assert_eq!(view.state, AxisState::Disabled);
     assert_eq!(axis.drive_state(), DriveState::Unknown);
 }
-
-#[test]
-fn the_way_of_skipped_periods_is_no_jump_of_the_velocity() {
-    let (mut axis, mut drive) = (Axis::new(&plan(), PERIOD), Drive::new());
-    let step = 2_000;
-    let mut counts = 0;
-    for _ in 0..500 {
-        counts += step;
-        drive.set(POSITION, counts);
-        drive.cycle(&mut axis);
-    }
-    let before = axis.twin().estimate().velocity;
-    counts += 4 * step;
-    drive.set(POSITION, counts);
-    axis.skip(3);
-    drive.cycle(&mut axis);
-    let after = axis.twin().estimate().velocity;
-    assert!((after - before).abs() < before * 0.01, "{before} became {after}");
-}

@@ -197,6 +197,8 @@ mod tests {
         let mut axis = facts(400, 300, 10);
         axis.commanded_stop = Nano(501 * MM);
         assert!(limits().predict(&axis).stop);
+        axis.velocity = Nano(0);
+        assert!(limits().predict(&axis).stop, "it will move in a moment");
     }
 
     #[test]

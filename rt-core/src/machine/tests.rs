@@ -165,6 +165,20 @@ fn a_drive_fault_gets_its_fault_reset_and_the_reset_holds_only_if_it_is_gone_in_
 }
 
 #[test]
+fn a_cause_that_comes_while_drive_faults_are_reset_refuses_the_reset_for_good() {
+    let mut bench = Bench::running();
+    bench.situation.stop = Some((CAUSE, true));
+    bench.situation.demanded = true;
+    bench.cycle();
+    bench.press(RESET, 3);
+    bench.demand(true);
+    bench.cycle();
+    bench.clear(true);
+    assert!(!bench.cycle().reset);
+    assert_eq!(bench.state(), MachineState::Safe);
+}
+
+#[test]
 fn the_stop_button_takes_the_permit_and_holds_the_start_off_and_a_lost_one_is_pressed() {
     for lost in [false, true] {
         let mut bench = Bench::running();

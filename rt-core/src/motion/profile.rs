@@ -356,7 +356,7 @@ mod tests {
             check_limits(&profile, limits, State::default());
             prop_assert_eq!(profile.end().position, distance);
             prop_assert_eq!(profile.at(profile.duration() + 1.0).position, distance);
-            let just_before = profile.at(profile.duration() * (1.0 - 1e-9));
+            let just_before = profile.at(profile.duration() - 1e-9 * profile.duration().min(1.0));
             prop_assert!((just_before.position - distance).abs() <= 1e-7 * (1.0 + distance));
             let mut before = 0.0;
             for n in 0..=1000 {
@@ -395,7 +395,7 @@ mod tests {
             check_limits(&profile, wide, start);
             prop_assert_eq!(profile.end().velocity, target);
             prop_assert_eq!(profile.end().acceleration, 0.0);
-            let late = profile.at(profile.duration() * (1.0 - 1e-9));
+            let late = profile.at(profile.duration() - 1e-9 * profile.duration().min(1.0));
             prop_assert!((late.velocity - target).abs() <= 1e-6 * (1.0 + limits.velocity));
         }
 
@@ -425,7 +425,7 @@ mod tests {
             let wide = Limits { velocity: changed.velocity.max(start.velocity + carry), ..limits };
             check_limits(&second, wide, start);
             prop_assert_eq!(second.end().position, distance);
-            let late = second.at(second.duration() * (1.0 - 1e-9));
+            let late = second.at(second.duration() - 1e-9 * second.duration().min(1.0));
             prop_assert!((late.position - distance).abs() <= 1e-6 * (1.0 + distance));
             prop_assert!(late.velocity.abs() <= 1e-5 * (1.0 + limits.velocity));
         }

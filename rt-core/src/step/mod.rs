@@ -110,7 +110,7 @@ impl<P: Program> Core<P> {
     pub fn step(&mut self, inputs: &StepInputs<'_>, signals: &mut Signals, sink: &mut dyn Sink) {
         let log = &mut Log::new(sink, inputs.cycle, inputs.now);
         self.see(inputs.vision, log);
-        self.update_twin(signals, inputs.skipped, log);
+        self.update_twin(signals, log);
         self.judge(inputs, signals, log);
         self.ask(signals, log);
         self.pass(signals, log);
@@ -128,11 +128,10 @@ impl<P: Program> Core<P> {
     }
 
     /// Phase 4, twin: where the axes are, where they are going, how far they would still go.
-    fn update_twin(&mut self, signals: &Signals, skipped: u32, log: &mut Log<'_>) {
+    fn update_twin(&mut self, signals: &Signals, log: &mut Log<'_>) {
         for (axis, (facts, good_at)) in
             self.axes.iter_mut().zip(self.facts.iter_mut().zip(&mut self.good_at))
         {
-            axis.skip(skipped);
             axis.sense(signals, log.now);
             let mut view = axis.view();
             if view.inputs_good {

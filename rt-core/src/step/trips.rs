@@ -139,21 +139,21 @@ impl Group {
 
     /// The twin's stopping distance along the path, for the ramp that all axes share: the slowest to stop sets the time.
     fn predicted(&self, axes: &[Axis], facts: &[AxisFacts]) -> Nano {
-        let moving = || {
+        let known = || {
             self.axes.iter().filter_map(|id| {
                 let number = usize::from(id.0);
                 let (axis, facts) = (axes.get(number)?, facts.get(number)?);
                 let speed = facts.velocity.magnitude().max(facts.commanded_velocity.magnitude());
-                let stands = speed <= still(axis.plan().limits.velocity);
-                (!stands).then_some((axis, speed))
+                Some((axis, speed, axis.plan().stop.ramp_deceleration))
             })
         };
-        let seconds = moving()
-            .map(|(axis, speed)| speed.units() / axis.plan().stop.ramp_deceleration.units())
+        let seconds = known()
+            .map(|(_, speed, deceleration)| speed.units() / deceleration.units())
             .fold(0.0_f64, |longest, time| if time > longest { time } else { longest });
-        length(moving().map(|(axis, speed)| {
-            let deceleration = Nano::from_units(speed.units() / seconds);
-            axis.stopping_distance(deceleration.unwrap_or(axis.plan().stop.ramp_deceleration))
+        length(known().map(|(axis, speed, deceleration)| {
+            let stands = speed <= still(axis.plan().limits.velocity);
+            let shared = Nano::from_units(speed.units() / seconds).filter(|_| !stands);
+            axis.stopping_distance(shared.unwrap_or(deceleration))
         }))
     }
 

@@ -141,6 +141,15 @@ fn what_cannot_be_received_cannot_be_mapped_to_be_received() {
 }
 
 #[test]
+fn a_mapping_that_does_not_fit_between_the_sync_managers_is_refused() {
+    let mut coe = coe(64);
+    coe.dictionary = Dictionary::new(coe.dictionary.descriptions().to_vec(), 5, 16);
+    download(&mut coe, 0x1600, 0, &[0], true);
+    download(&mut coe, 0x1600, 2, &0x607A_0020_u32.to_le_bytes(), true);
+    assert_eq!(abort_of(&download(&mut coe, 0x1600, 0, &[2], true)), Abort::PDO_LENGTH.0);
+}
+
+#[test]
 fn errors_name_their_cause() {
     let mut coe = coe(64);
     let answer = ask(&mut coe, &[0x40, 0x34, 0x12, 0, 0, 0, 0, 0]);

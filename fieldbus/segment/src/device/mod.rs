@@ -87,7 +87,7 @@ impl Device {
             rx_layout: Vec::with_capacity(MAPPED_MAX),
             tx_layout: Vec::with_capacity(MAPPED_MAX),
             mailbox,
-            mailbox_busy: true,
+            mailbox_busy: false,
             output_mask,
             input_mask,
             outputs_seen: false,

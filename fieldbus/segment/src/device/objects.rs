@@ -21,7 +21,9 @@ pub(super) fn coe(description: &DeviceDescription) -> Coe {
     let device_type =
         if matches!(description.function, Function::Servo(_)) { 0x0002_0192 } else { 0 };
     let variable = ObjectDescription::variable;
-    let mut objects = vec![
+    // First come those of the description: they win over these of the same index.
+    let mut objects = description.objects.clone();
+    objects.extend([
         variable(0x1000, "Device type", DataType::U32, Access::Constant, device_type),
         variable(0x1001, "Error register", DataType::U8, Access::Input, 0),
         ObjectDescription::text(0x1008, "Device name", &description.name),
@@ -39,12 +41,11 @@ pub(super) fn coe(description: &DeviceDescription) -> Coe {
             ],
         ),
         ObjectDescription::list(0x1C00, "SyncManager communication types", 8, &usages),
-    ];
+    ]);
     objects.extend(pdo_objects(description));
     if description.sync0 {
         objects.extend([synchronisation(0x1C32), synchronisation(0x1C33)]);
     }
-    objects.extend(description.objects.iter().cloned());
     let room = |usage| {
         description.sync_manager(usage).map(|(number, sm)| room_behind(description, number, sm))
     };

@@ -121,6 +121,15 @@ mod tests {
     }
 
     #[test]
+    fn a_unit_is_byte_wise_only_if_it_starts_and_ends_on_bytes_on_both_sides() {
+        let whole = Fmmu { stop_bit: 7, ..Fmmu::default() };
+        assert!(whole.is_byte_wise());
+        assert!(!Fmmu { start_bit: 1, ..whole }.is_byte_wise());
+        assert!(!Fmmu { stop_bit: 6, ..whole }.is_byte_wise());
+        assert!(!Fmmu { physical_bit: 4, ..whole }.is_byte_wise());
+    }
+
+    #[test]
     fn overlap_is_cut_on_both_ends() {
         let fmmu =
             Fmmu { active: true, logical: 10, length: 4, physical: 0x1000, ..Fmmu::default() };

@@ -169,7 +169,8 @@ impl Esc {
         }
         let mut any = false;
         let memory = self.memory.get(start..).unwrap_or(&[]);
-        if start >= REGISTERS && !or {
+        let granted = start >= REGISTERS || self.grants(start, out.len(), access::READ);
+        if granted && !or {
             any = memory.len() >= out.len();
             if let (true, Some(bytes)) = (any, memory.get(..out.len())) {
                 out.copy_from_slice(bytes);
@@ -286,6 +287,12 @@ impl Esc {
         }
         self.completed(from, length, write, times.forward);
         true
+    }
+
+    /// Every register byte of the range may be accessed like this.
+    fn grants(&self, start: usize, length: usize, right: u8) -> bool {
+        let rights = self.access.get(start..start + length);
+        rights.is_some_and(|rights| rights.iter().all(|byte| byte & right != 0))
     }
 
     fn admitted(&self, start: usize, length: usize, write: bool) -> bool {

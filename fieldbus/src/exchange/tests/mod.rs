@@ -386,3 +386,38 @@ fn copied_bytes_go_from_an_input_to_an_output_unseen() {
     rig.cycle();
     assert_eq!(rig.bus.link.devices.outputs[0], [0x12, 0]);
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_frames_make_it_panic_or_hand_over_what_was_not_judged_good(
+        damage in proptest::collection::vec((0usize..80, proptest::prelude::any::<u8>()), 1..6),
+        noise in proptest::collection::vec(
+            proptest::collection::vec(proptest::prelude::any::<u8>(), 0..90), 0..6),
+    ) {
+        let mut rig = operational();
+        rig.tamper(move |frames| {
+            let at = frames[0].0;
+            for (place, value) in &damage {
+                let length = frames[0].1.len();
+                frames[0].1[place % length] = *value;
+            }
+            for bytes in &noise {
+                frames.push_front((at, bytes.clone()));
+                let mut like_ours = bytes.clone();
+                if like_ours.len() >= 17 {
+                    like_ours[6..12].copy_from_slice(&[0x12, 0x54, 0x41, 0x43, 0x54, 0x53]);
+                    like_ours[12..14].copy_from_slice(&[0x88, 0xA4]);
+                }
+                frames.push_front((at, like_ours));
+            }
+        });
+        let exchange = rig.cycle();
+        for (unit, signal) in [(0b01, 0), (0b10, 1)] {
+            let is_good = rig.signal(signal).quality == Quality::Good;
+            proptest::prop_assert_eq!(is_good, exchange.units_good & unit != 0);
+        }
+        let counts = rig.cycles(10).counts;
+        let back = counts.received + counts.late + counts.corrupt + counts.lost;
+        proptest::prop_assert_eq!(counts.sent, back);
+    }
+}

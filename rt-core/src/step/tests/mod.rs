@@ -32,10 +32,13 @@ struct Drive {
     counts: i64,
     fault: bool,
     reset_before: bool,
+    /// It takes no controlword any more.
+    stuck: bool,
 }
 
 impl Drive {
     fn cycle(&mut self, controlword: i64, target: i64) {
+        let controlword = if self.stuck { 0xF } else { controlword };
         let reset = controlword & 0x80 != 0;
         if self.fault {
             if reset && !self.reset_before {

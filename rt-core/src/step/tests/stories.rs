@@ -300,3 +300,52 @@ fn the_controlled_end_does_not_wait_for_drives_that_are_not_heard() {
     }
     panic!("{:?}", bench.core.status());
 }
+
+#[test]
+fn a_stop_that_goes_through_the_wrap_of_an_endless_axis_is_as_smooth_as_any() {
+    let mut bench = Bench::running(plan());
+    let target = |bench: &Bench| bench.signals.get(SignalId(31)).value;
+    while bench.core.axes()[2].position() < Nano(998 * MM) {
+        bench.cycle();
+    }
+    bench.set(ESTOP_A, 0);
+    let mut steps = alloc::vec![target(&bench)];
+    for _ in 0..40 {
+        bench.cycle();
+        steps.push(target(&bench));
+    }
+    assert!(bench.core.axes()[2].position() < Nano(10 * MM), "it went through");
+    // Then it stands, and loses its power.
+    for window in steps.windows(3).skip(1).take(25) {
+        let change = window[2] - 2 * window[1] + window[0];
+        assert!(change.abs() <= 102, "{steps:?}");
+    }
+    bench.cycles(200);
+    let belt = GroupId(1);
+    let stopped = |event: &Event| match event {
+        Event::Stopped { group, distance, .. } => *group == belt && *distance < Nano(9 * MM),
+        _ => false,
+    };
+    assert!(bench.kept.events().iter().any(stopped), "measured without the wrap");
+}
+
+#[test]
+fn a_demand_while_nothing_has_a_permit_is_no_trip() {
+    let mut bench = Bench::new(plan());
+    bench.cycles(5);
+    bench.set(ESTOP_A, 0);
+    bench.cycles(5);
+    let events = bench.kept.events();
+    assert!(!events.iter().any(|event| matches!(event, Event::Trip { .. })), "{events:?}");
+}
+
+#[test]
+fn the_controlled_end_has_an_end_even_if_a_drive_keeps_its_power() {
+    let mut bench = Bench::running(plan());
+    bench.drives[0].stuck = true;
+    bench.shutdown = true;
+    bench.cycles(10_000);
+    assert!(!bench.core.finished());
+    bench.cycles(2);
+    assert!(bench.core.finished());
+}

@@ -5,8 +5,8 @@
 //! configuration of the devices here.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::Command;
+
+use crate::capture::{Datagram, Exchange, datagrams, u32_at};
 
 use segment::{
     DcSupport, Device, DeviceDescription, EscDescription, Function, Identity, PdoDescription,
@@ -14,7 +14,7 @@ use segment::{
     SyncManagerDescription, Usage,
 };
 
-const CAPTURE: &str = "tests/replay-ek1100-el2828-el2889.pcapng";
+const CAPTURE: &str = "replay-ek1100-el2828-el2889";
 
 /// What differs, where, and why. `mask`: bits that must still be the same, in every byte of the
 /// range.
@@ -56,91 +56,6 @@ struct Difference {
     end: usize,
     mask: u8,
     reason: &'static str,
-}
-
-#[derive(Clone, Debug)]
-struct Datagram {
-    command: u8,
-    index: u8,
-    position: u16,
-    offset: u16,
-    data: Vec<u8>,
-    working_counter: u16,
-}
-
-struct Exchange {
-    at: u64,
-    request: Vec<u8>,
-    reply: Vec<u8>,
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
-fn datagrams(frame: &[u8]) -> Vec<Datagram> {
-    let (mut found, mut at) = (Vec::new(), 16);
-    loop {
-        let length = usize::from(u16_at(frame, at + 6) & 0x07FF);
-        found.push(Datagram {
-            command: frame[at],
-            index: frame[at + 1],
-            position: u16_at(frame, at + 2),
-            offset: u16_at(frame, at + 4),
-            data: frame[at + 10..at + 10 + length].to_vec(),
-            working_counter: u16_at(frame, at + 10 + length),
-        });
-        if u16_at(frame, at + 6) & 0x8000 == 0 {
-            return found;
-        }
-        at += 12 + length;
-    }
-}
-
-/// Where cargo keeps the sources of ethercrab.
-fn ethercrab() -> PathBuf {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--offline", "--locked", "--format-version", "1"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("cargo metadata");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let packages = metadata["packages"].as_array().expect("packages");
-    let ethercrab =
-        packages.iter().find(|package| package["name"] == "ethercrab").expect("ethercrab");
-    let manifest = ethercrab["manifest_path"].as_str().expect("path");
-    PathBuf::from(manifest).parent().expect("directory").to_owned()
-}
-
-/// Enhanced packet blocks of a pcapng file, with their time in ns; requests paired with replies.
-fn capture() -> Vec<Exchange> {
-    let bytes = std::fs::read(ethercrab().join(CAPTURE)).expect("the capture");
-    let (mut at, mut exchanges) = (0, Vec::new());
-    let mut open: BTreeMap<u8, (u64, Vec<u8>)> = BTreeMap::new();
-    while at < bytes.len() {
-        let (kind, length) = (u32_at(&bytes, at), u32_at(&bytes, at + 4) as usize);
-        if kind == 6 {
-            let time =
-                u64::from(u32_at(&bytes, at + 12)) << 32 | u64::from(u32_at(&bytes, at + 16));
-            let captured = u32_at(&bytes, at + 20) as usize;
-            let frame = bytes[at + 28..at + 28 + captured].to_vec();
-            let index = datagrams(&frame)[0].index;
-            if frame[6] & 0x02 == 0 {
-                open.insert(index, (time, frame));
-            } else if let Some((sent, request)) = open.remove(&index) {
-                exchanges.push((sent, Exchange { at: sent, request, reply: frame }));
-            }
-        }
-        at += length;
-    }
-    assert!(open.is_empty(), "requests without reply");
-    exchanges.sort_by_key(|(sent, _)| *sent);
-    exchanges.into_iter().map(|(_, exchange)| exchange).collect()
 }
 
 /// What the MainDevice read of each EEPROM, by station address: the configuration of the devices.
@@ -273,7 +188,7 @@ fn mask_of(datagram: &Datagram, at: usize, used: &mut [usize]) -> u8 {
 #[test]
 fn a_segment_of_the_same_devices_gives_the_same_answers() {
     // Given the capture, and a segment configured as its devices.
-    let exchanges = capture();
+    let exchanges = crate::capture::read(CAPTURE);
     assert!(exchanges.len() > 1_000, "the capture is the one we know");
     let mut segment = Segment::new(devices(&eeproms(&exchanges)), Lamps::default());
     let mut used = vec![0; DIFFERENCES.len()];
@@ -308,7 +223,7 @@ fn a_segment_of_the_same_devices_gives_the_same_answers() {
 
 #[test]
 fn the_lamps_show_what_the_real_ones_showed() {
-    let exchanges = capture();
+    let exchanges = crate::capture::read(CAPTURE);
     let mut segment = Segment::new(devices(&eeproms(&exchanges)), Lamps::default());
     for exchange in &exchanges {
         segment.pass(&mut exchange.request.clone(), exchange.at);

@@ -1,0 +1,177 @@
+//! `[[interlock]]` → rows of the cause-and-effect matrix.
+
+use rt_core::plan::{AxisId, Effect, GroupId, InterlockPlan, Reaction};
+use twin_lite::units::Nano;
+
+use super::axes::{Axes, above_zero, in_unit};
+use super::causes::{causes, check_companions};
+use super::names::{Table, check_title};
+use super::signals::SignalTable;
+use super::vision::Vision;
+use crate::file::safety as file;
+use crate::file::safety::{CauseKind, ReactionText};
+use crate::machine::InterlockName;
+use crate::problem::{Problem, Problems, Span};
+use crate::read::{At, Name};
+
+/// Everything that an interlock may refer to.
+pub(crate) struct Scope<'a, 'f> {
+    pub(crate) axes: &'a Axes<'f>,
+    pub(crate) signals: &'a SignalTable,
+    pub(crate) vision: &'a Vision<'f>,
+    pub(crate) units: &'a Table,
+    pub(crate) dc: bool,
+    pub(crate) overrun: bool,
+}
+
+/// Rows and what they are called.
+#[derive(Debug, Default)]
+pub(crate) struct Interlocks {
+    pub(crate) plans: Vec<InterlockPlan>,
+    pub(crate) names: Vec<InterlockName>,
+    /// Where the name of each row is.
+    pub(crate) spans: Vec<Span>,
+}
+
+pub(crate) fn interlocks(
+    sections: &[file::Interlock],
+    scope: &Scope<'_, '_>,
+    problems: &mut Problems,
+) -> Interlocks {
+    let mut out = Interlocks::default();
+    let mut names = Table::new("an interlock");
+    for section in sections {
+        check_title(&section.name, problems);
+        names.add(&section.name, problems);
+        check_companions(&section.cause, problems);
+        check_latch(section, problems);
+        for (cause, suffix, owner) in causes(section, scope, problems) {
+            let effects = effects(section, owner, scope, problems);
+            out.plans.push(InterlockPlan {
+                cause,
+                effects: effects.into_boxed_slice(),
+                latch: section.latch,
+            });
+            let name = format!("{}{suffix}", section.name.value);
+            out.names.push(InterlockName {
+                text: section.text.clone().map_or_else(|| name.clone(), |t| format!("{t}{suffix}")),
+                remedy: section.remedy.clone().unwrap_or_default(),
+                name,
+            });
+            out.spans.push(section.name.span.clone());
+        }
+    }
+    out
+}
+
+fn check_latch(section: &file::Interlock, problems: &mut Problems) {
+    if section.cause.kind.value == CauseKind::EmergencyStop && !section.latch {
+        problems.push(
+            Problem::error(
+                "emergency-stop-unlatched",
+                &section.name.span,
+                "an emergency stop must latch",
+            )
+            .expected("latch = true")
+            .found("latch = false")
+            .remedy("set it: unlocking the button must not let anything move"),
+        );
+    }
+}
+
+fn effects(
+    section: &file::Interlock,
+    owner: Option<GroupId>,
+    scope: &Scope<'_, '_>,
+    problems: &mut Problems,
+) -> Vec<Effect> {
+    let mut out: Vec<Effect> = Vec::new();
+    let groups = scope.axes.group_plans.len();
+    for (name, reaction) in &section.effects.0 {
+        let targets: Vec<GroupId> = match name.value.as_str() {
+            "all" => (0_u8..=u8::MAX).map(GroupId).take(groups).collect(),
+            "own" => {
+                if owner.is_none() {
+                    problems.push(own_without_axis(name));
+                }
+                owner.into_iter().collect()
+            }
+            _ => scope.axes.find_group(name, problems).into_iter().collect(),
+        };
+        for group in targets {
+            let Some(reaction) = reaction_of(reaction, group, scope, problems) else { continue };
+            match out.iter_mut().find(|effect| effect.group == group) {
+                Some(effect) => effect.reaction = effect.reaction.max(reaction),
+                None => out.push(Effect { group, reaction }),
+            }
+        }
+    }
+    if section.effects.0.is_empty() {
+        problems.push(
+            Problem::error(
+                "without-effect",
+                &section.name.span,
+                format!("the interlock `{}` does nothing", section.name.value),
+            )
+            .expected("`effects`: at least one group and its reaction")
+            .found("none")
+            .remedy("for instance: effects = { all = \"stop 1\" }"),
+        );
+    }
+    out.sort_by_key(|effect| effect.group);
+    out
+}
+
+fn own_without_axis(name: &Name) -> Problem {
+    Problem::error("own-without-axis", &name.span, "`own` needs a cause that is about an axis")
+        .expected("a group, or `all`")
+        .found("`own`")
+        .remedy("name the groups that this cause is to stop")
+}
+
+fn reaction_of(
+    text: &At<ReactionText>,
+    group: GroupId,
+    scope: &Scope<'_, '_>,
+    problems: &mut Problems,
+) -> Option<Reaction> {
+    let value = match text.value {
+        ReactionText::Warn => return Some(Reaction::Warn),
+        ReactionText::Stop2 => return Some(Reaction::Stop2),
+        ReactionText::Stop1 => return Some(Reaction::Stop1),
+        ReactionText::Stop0 => return Some(Reaction::Stop0),
+        ReactionText::Limit(value) => value,
+    };
+    let quantity: crate::read::Speed = crate::read::Quantity::from_value(value, &text.span);
+    let unit = scope.axes.group_units.get(usize::from(group.0)).copied().flatten();
+    let speed = in_unit(&quantity, unit.unwrap_or(scope.axes.unit(AxisId(0))), problems)?;
+    if !above_zero(&quantity, "a speed limit", problems) {
+        return None;
+    }
+    check_limit_matters(speed, group, &text.span, scope, problems);
+    Some(Reaction::LimitSpeed(speed))
+}
+
+/// A speed limit above what the axes of the group can do changes nothing.
+fn check_limit_matters(
+    speed: Nano,
+    group: GroupId,
+    span: &Span,
+    scope: &Scope<'_, '_>,
+    problems: &mut Problems,
+) {
+    let Some(plan) = scope.axes.group_plans.get(usize::from(group.0)) else { return };
+    let fastest =
+        plan.axes.iter().filter_map(|axis| Some(scope.axes.plan(*axis)?.limits.velocity)).max();
+    if let Some(fastest) = fastest.filter(|fastest| speed >= *fastest) {
+        problems.push(
+            Problem::error("without-effect", span, "this speed limit limits nothing")
+                .expected(format!(
+                    "below {} units/s, the fastest axis of the group",
+                    fastest.units()
+                ))
+                .found(format!("{} units/s", speed.units()))
+                .remedy("choose a lower speed, or \"warn\" if people shall only be told"),
+        );
+    }
+}
