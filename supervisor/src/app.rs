@@ -188,10 +188,13 @@ fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
         (None, true) => None,
         (None, false) => Some(recording_path(machine, arguments)),
     };
-    let vision_socket = arguments
-        .vision_socket
-        .clone()
-        .unwrap_or_else(|| run::default_vision_socket(&machine.name));
+    let vision_socket = arguments.vision_socket.clone().unwrap_or_else(|| match &link {
+        // The cameras are in this process too: nobody else needs to find it, and several runs do not meet.
+        Link::Virtual => {
+            run::default_vision_socket(&format!("{}-{}", machine.name, std::process::id()))
+        }
+        Link::Raw(_) => run::default_vision_socket(&machine.name),
+    });
     Ok(Options {
         link,
         virtual_time: arguments.virtual_time,

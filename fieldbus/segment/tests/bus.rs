@@ -352,6 +352,27 @@ fn a_drive_with_sync0_refuses_op_without_process_data() {
 }
 
 #[test]
+fn a_drive_with_sync0_samples_its_inputs_then_and_only_then() {
+    let mut bus = cell_in_safe_op();
+    bus.request_state(DRIVE, 2);
+    let now = u64::from_le_bytes(bus.read(DRIVE, 0x0910));
+    bus.write(DRIVE, 0x0990, &(now + MS).to_le_bytes());
+    bus.write(DRIVE, 0x09A0, &1_000_000_u32.to_le_bytes());
+    bus.write(DRIVE, 0x0981, &[3]);
+    bus.request_state(DRIVE, 4);
+    assert_eq!(bus.al(DRIVE), (0x04, 0));
+    bus.wait(3 * MS);
+    let mut samples = std::collections::BTreeSet::new();
+    for _ in 0..32 {
+        bus.segment.process().axes[usize::from(DRIVE)].position_counts += 1_000;
+        bus.wait(125_000);
+        samples.insert(bus.read::<24>(DRIVE, 0x1400));
+    }
+    // 4 ms of a drive that moves in each of 32 ticks, and 1 ms from SYNC0 to SYNC0.
+    assert!((4..=5).contains(&samples.len()), "{}", samples.len());
+}
+
+#[test]
 fn a_synchronous_drive_takes_its_target_at_sync0_not_when_the_frame_comes() {
     let mut bus = cell_in_safe_op();
     bus.download(DRIVE, 0x6060, 0, &[8]).expect("mode");

@@ -221,6 +221,13 @@ impl Device {
                 coe.emergency(emergency);
                 self.mailbox_busy = true;
             }
+            if synchronous && self.state >= AlState::SafeOp {
+                // Inputs are sampled at SYNC0, whenever the frame that fetches them comes.
+                self.inputs_stale = false;
+                if sync0 {
+                    self.publish_objects(now);
+                }
+            }
         }
     }
 

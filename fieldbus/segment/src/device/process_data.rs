@@ -30,7 +30,7 @@ impl Device {
         }
     }
 
-    fn publish_objects(&mut self, now: u64) {
+    pub(super) fn publish_objects(&mut self, now: u64) {
         let operational = self.state == AlState::Op;
         let number = usize::try_from(self.input_mask.trailing_zeros()).unwrap_or(usize::MAX);
         let sm = self.esc.sync_manager(number);
