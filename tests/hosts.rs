@@ -81,17 +81,27 @@ fn a_killed_master_leaves_outputs_safe_and_sim_says_how_far_each_axis_travelled(
          kill -9 $RUN; sleep 2; kill $SIM; wait $SIM",
     );
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    let events = std::fs::read_to_string(directory.join("sim.json")).expect("sim wrote");
-    let lost: serde_json::Value = events
-        .lines()
-        .filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok())
-        .find(|e| e["event"] == "main_device_lost")
-        .unwrap_or_else(|| panic!("sim did not notice:\n{events}"));
-    for device in lost["devices"].as_array().expect("devices") {
-        assert_ne!(device["al_state"], "Op", "{lost:#}");
-    }
+    let events = events(&directory.join("sim.json"));
+    let lost = events.iter().find(|e| e["event"] == "main_device_lost").expect("sim noticed");
+    assert!(lost["stood_after_ns"].is_number(), "every axis came to rest: {lost:#}");
     let axes = lost["axes"].as_array().expect("axes");
-    assert!(!axes.is_empty() && axes.iter().all(|a| a["travel"].is_number()), "{lost:#}");
+    assert_eq!(axes.len(), 3);
+    assert!(axes.iter().all(|axis| axis["travel"].is_number()), "{lost:#}");
+    for device in ["outputs", "drive_x", "drive_z", "drive_belt"] {
+        let fell = events
+            .iter()
+            .rfind(|e| e["event"] == "al_state" && e["device"] == device)
+            .unwrap_or_else(|| panic!("{device} did not notice: {events:#?}"));
+        assert_eq!(fell["state"], "SafeOp", "{fell:#}");
+        assert_eq!(fell["code"], 0x1B, "{fell:#}");
+        let after = fell["since_last_frame_ns"].as_u64().expect("a time");
+        assert!((90_000_000..150_000_000).contains(&after), "the watchdog is 100 ms: {fell:#}");
+    }
+}
+
+fn events(path: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(path).expect("sim wrote");
+    text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
 }
 
 #[test]
