@@ -92,3 +92,30 @@ fn the_process_is_small_and_locked_when_it_may_lock() {
     let resident = report["resident_bytes"].as_u64().expect("resident_bytes");
     assert!(resident > 1 << 20 && resident <= 64 << 20, "{resident} bytes resident");
 }
+
+#[test]
+fn a_capture_of_a_whole_run_dissects_without_a_malformed_packet() {
+    let capture = scratch("capture").join("run.pcapng");
+    let output = run(Command::new(tactus())
+        .arg("run")
+        .arg(machine("demo-cell.toml"))
+        .args(["--virtual-time", "--for", "20s", "--headless", "--no-record", "--capture"])
+        .arg(&capture));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let frames = |filter: &str| {
+        let output = run(Command::new("tshark").arg("-r").arg(&capture).args([
+            "-Y",
+            filter,
+            "-T",
+            "fields",
+            "-e",
+            "frame.number",
+        ]));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout.iter().filter(|byte| **byte == b'\n').count()
+    };
+    // Bring-up (SII by register 0x0502), 20 000 cycles out and back, and the way down to Init (AL control).
+    assert!(frames("ecat") > 40_000);
+    assert!(frames("ecat.ado == 0x0502") > 100, "bring-up is in it");
+    assert_eq!(frames("_ws.malformed || _ws.expert.severity == error"), 0);
+}
