@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Output;
 
 use tactus_tests::hosts::{turn, two_hosts};
-use tactus_tests::{json, machine, run, scratch, tactus};
+use tactus_tests::{json, machine, run, said, scratch, tactus};
 
 /// `tactus sim` on the other host in the background, then `body` with `$SIM` as its process id here.
 fn with_sim(directory: &Path, file: &Path, body: &str) -> Output {
@@ -23,15 +23,6 @@ until grep -q '"ready"' sim.json; do kill -0 $SIM || {{ cat sim.err >&2; exit 99
         file = file.display(),
     );
     run(&mut two_hosts(&script))
-}
-
-fn said(output: &Output) -> String {
-    format!(
-        "exit {:?}\n--- stdout\n{}\n--- stderr\n{}",
-        output.status.code(),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
 }
 
 #[test]

@@ -131,9 +131,21 @@ fn unsafe_code_is_forbidden_where_it_has_no_business() {
     }
 }
 
-/// Production code of a file: what stands before its test module.
+/// Production code of a file: what stands before its test module, if that is in the file.
 fn production(text: &str) -> &str {
-    text.split("#[cfg(test)]").next().unwrap_or(text)
+    let module = text.match_indices("#[cfg(test)]").find(|(at, _)| {
+        let declaration = text[*at..].lines().nth(1).unwrap_or_default();
+        declaration.split_whitespace().any(|word| word == "mod") && declaration.ends_with('{')
+    });
+    module.map_or(text, |(at, _)| &text[..at])
+}
+
+#[test]
+fn a_test_module_in_a_file_of_its_own_does_not_hide_what_follows() {
+    let elsewhere = "#[cfg(test)]\nmod tests;\nfn production() {}\n";
+    assert_eq!(production(elsewhere), elsewhere);
+    let here = "fn production() {}\n#[cfg(test)]\nmod tests {\n    fn test() {}\n}\n";
+    assert_eq!(production(here), "fn production() {}\n");
 }
 
 #[test]
@@ -155,12 +167,26 @@ fn models_and_profiles_use_no_libm() {
         ".floor(",
         ".ceil(",
         ".round(",
+        ".trunc(",
+        ".sin_cos(",
+        ".exp2(",
+        ".log10(",
+        ".log2(",
+        ".div_euclid(",
         ".rem_euclid(",
         "libm::",
     ];
     for path in sources() {
         let name = path.strip_prefix(root()).expect("below the root").display().to_string();
-        let ours = name.starts_with("twin-lite/src") || name.starts_with("rt-core/src");
+        let ours = [
+            "twin-lite/src",
+            "rt-core/src",
+            "fieldbus/src",
+            "fieldbus/segment/src",
+            "fieldbus/world/src",
+        ]
+        .iter()
+        .any(|part| name.starts_with(part));
         if !ours || name.contains("test") {
             continue;
         }
@@ -187,13 +213,19 @@ fn functions(text: &str) -> Vec<(usize, String, usize)> {
         let mut words = line.split_whitespace().skip_while(|w| {
             matches!(*w, "pub" | "const" | "async" | "unsafe" | "extern") || w.starts_with("pub(")
         });
-        if words.next() != Some("fn") || line.ends_with(';') {
+        if words.next() != Some("fn") {
             continue;
         }
-        let name: String = words.next().unwrap_or("").chars().take_while(|c| *c != '(').collect();
+        let name = words.next().unwrap_or("").split(['(', '<']).next().unwrap_or("").to_owned();
         let closing = format!("{}}}", " ".repeat(indent));
-        let length = lines[start..].iter().position(|l| *l == closing).map_or(1, |end| end + 1);
-        found.push((start + 1, name, length));
+        let signature = lines[start..].iter().position(|l| l.ends_with(['{', '}', ';']));
+        let signature = start + signature.expect("a signature ends");
+        let end = match lines[signature].chars().last() {
+            Some('{') => lines[signature..].iter().position(|l| *l == closing).unwrap_or(0),
+            Some('}') => 0,
+            _ => continue,
+        };
+        found.push((start + 1, name, signature + end - start + 1));
     }
     found
 }
@@ -222,6 +254,36 @@ fn the_length_check_finds_a_function_that_is_too_long() {
     let body = "    x();\n".repeat(FUNCTION_LINES_MAX);
     let text = format!("mod m {{\n}}\npub(crate) const fn f(a: u8) {{\n{body}}}\n");
     assert_eq!(functions(&text), [(3, "f".to_owned(), FUNCTION_LINES_MAX + 2)]);
+}
+
+#[test]
+fn the_length_check_takes_an_empty_function_for_what_it_is() {
+    let text = "\
+impl T for S {
+    fn empty(&mut self) {}
+
+    fn wrapped<T>(
+        &mut self,
+        value: T,
+    ) -> u8 {
+        0
+    }
+
+    fn wrapped_and_empty(
+        &mut self,
+    ) {}
+}
+
+trait T {
+    fn declared(&self);
+    fn wrapped_declaration(
+        &self,
+    ) -> u8;
+}
+";
+    let found = functions(text);
+    let found: Vec<_> = found.iter().map(|(at, name, length)| (*at, &**name, *length)).collect();
+    assert_eq!(found, [(2, "empty", 1), (4, "wrapped", 6), (11, "wrapped_and_empty", 3)]);
 }
 
 #[test]

@@ -6,16 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use tactus_tests::hosts::{turn, two_hosts};
-use tactus_tests::{machine, root, run, scratch, tactus};
-
-fn said(output: &Output) -> String {
-    format!(
-        "exit {:?}\n--- stdout\n{}\n--- stderr\n{}",
-        output.status.code(),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
+use tactus_tests::{machine, root, run, said, scratch, tactus};
 
 fn python() -> PathBuf {
     PathBuf::from(std::env::var_os("TACTUS_PYTHON").expect("./test sets TACTUS_PYTHON"))

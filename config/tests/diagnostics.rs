@@ -283,8 +283,8 @@ fn interlocks() {
         ("kind = \"drive_fault\"", "kind = \"input\", signal = \"door_a\"", "uncovered-cause"),
     ]);
     let unlatched = changed(
-        "effects = { all = \"stop 1\" }\nlatch = true",
-        "effects = { all = \"stop 1\" }\nlatch = false",
+        "discrepancy = \"500 ms\" }\neffects = { all = \"stop 1\" }\nlatch = true",
+        "discrepancy = \"500 ms\" }\neffects = { all = \"stop 1\" }\nlatch = false",
     );
     assert_eq!(codes(&refused(&unlatched)), ["emergency-stop-unlatched"]);
     check(&[
@@ -295,7 +295,7 @@ fn interlocks() {
             "cause-impossible",
         ),
         (
-            "{ kind = \"working_counter\", cycles = 3 }",
+            "{ kind = \"working_counter\", cycles = 5 }",
             "{ kind = \"working_counter\", sync_units = [\"gantry\", \"terminals\"] }",
             "uncovered-cause",
         ),

@@ -48,6 +48,17 @@ pub fn run(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
+/// What a command printed and how it ended, for the message of an assertion.
+#[must_use]
+pub fn said(output: &Output) -> String {
+    format!(
+        "exit {:?}\n--- stdout\n{}\n--- stderr\n{}",
+        output.status.code(),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
 /// Reads a JSON file.
 #[must_use]
 pub fn json(path: &Path) -> serde_json::Value {

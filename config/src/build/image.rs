@@ -24,7 +24,11 @@ struct Image<'a, 'f> {
     pdos: Vec<PdoPlan>,
 }
 
-impl Image<'_, '_> {
+impl<'a, 'f> Image<'a, 'f> {
+    fn new(all: &'a mut Devices<'f>, position: usize, direction: Direction) -> Self {
+        Self { all, position, direction, bits: 0, pdos: Vec::new() }
+    }
+
     fn pdo(&mut self, index: u16) {
         self.pdos.push(PdoPlan { index, entries: Vec::new() });
     }
@@ -115,7 +119,7 @@ fn channels(
     let digital = matches!(section.kind, DeviceWord::DigitalInput | DeviceWord::DigitalOutput);
     let analog_in = section.kind == DeviceWord::AnalogInput;
     let status = analog_in && section.status_word.as_ref().is_none_or(|status| status.value);
-    let mut image = Image { all, position, direction, bits: 0, pdos: Vec::new() };
+    let mut image = Image::new(all, position, direction);
     for (channel, name) in (0_u8..64).zip(names) {
         if !name.value.is_empty() {
             check_identifier(name, problems);
@@ -172,7 +176,7 @@ fn servo_side(
         Direction::Input => (&SERVO_INPUTS[..], 0x1A00),
         Direction::Output => (&SERVO_OUTPUTS[..], 0x1600),
     };
-    let mut image = Image { all, position, direction, bits: 0, pdos: Vec::new() };
+    let mut image = Image::new(all, position, direction);
     image.pdo(pdo);
     let mut ids = Vec::new();
     for &(index, bits, signed, object) in objects {
@@ -225,7 +229,7 @@ fn generic(
         Direction::Input => (&section.input_pdo, 0x1A00..=0x1BFF),
         Direction::Output => (&section.output_pdo, 0x1600..=0x17FF),
     };
-    let mut image = Image { all, position, direction, bits: 0, pdos: Vec::new() };
+    let mut image = Image::new(all, position, direction);
     for pdo in pdos {
         let index: u16 = pdo.index.to();
         if !range.contains(&index) {

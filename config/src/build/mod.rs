@@ -53,14 +53,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     let control =
         control.and_then(|section| safety::control(section, &built.devices.signals, problems));
     let outputs = safety::outputs(&file.output, &built.axes, &mut built.devices.signals, problems);
-    let scope = interlocks::Scope {
-        axes: &built.axes,
-        signals: &built.devices.signals,
-        vision: &built.vision,
-        units: &built.devices.units,
-        dc: dc_section.is_some(),
-        overrun: cycle.is_none_or(|cycle| cycle.overrun.demand.is_some()),
-    };
+    let scope = scope(&built, dc_section.is_some(), cycle.as_ref());
     let interlocks = interlocks::interlocks(&file.interlock, &scope, problems);
     let (program, steps) = program::program(
         file.program.0.as_ref(),
@@ -94,15 +87,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         overrun: cycle.overrun,
         program,
     };
-    let bus = BusPlan {
-        period_ns,
-        receive_deadline_ns: cycle.receive_deadline_ns,
-        subdevices: built.devices.plans,
-        sync_units: built.devices.units.names(),
-        signals: built.devices.signals.plans,
-        dc,
-        copies,
-    };
+    let bus = BusPlan { dc, copies, ..bus_plan(built.devices, &cycle) };
     Some(Machine {
         name: identification.name.value.clone(),
         description: identification.description.clone().unwrap_or_default(),
@@ -117,6 +102,35 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         hash64,
         warnings: Vec::new(),
     })
+}
+
+/// What interlocks may refer to.
+fn scope<'a, 'f>(
+    built: &'a Built<'f>,
+    dc: bool,
+    cycle: Option<&CycleSettings>,
+) -> interlocks::Scope<'a, 'f> {
+    interlocks::Scope {
+        axes: &built.axes,
+        signals: &built.devices.signals,
+        vision: &built.vision,
+        units: &built.devices.units,
+        dc,
+        overrun: cycle.is_none_or(|cycle| cycle.overrun.demand.is_some()),
+    }
+}
+
+/// The segment, without distributed clocks and copies.
+fn bus_plan(devices: bus::Devices<'_>, cycle: &CycleSettings) -> BusPlan {
+    BusPlan {
+        period_ns: cycle.period_ns,
+        receive_deadline_ns: cycle.receive_deadline_ns,
+        subdevices: devices.plans,
+        sync_units: devices.units.names(),
+        signals: devices.signals.plans,
+        dc: None,
+        copies: Vec::new(),
+    }
 }
 
 /// The frames of one cycle are back before the deadline.
@@ -157,7 +171,7 @@ fn require(file: &File, problems: &mut Problems) {
             Problem::error("missing-key", &at, "there is nothing on the segment")
                 .expected("at least one [[subdevice]]")
                 .found("none")
-                .remedy("describe the devices; `tactus scan` lists what answers"),
+                .remedy("describe the devices; config/machines/one-axis.toml shows how"),
         );
     }
 }

@@ -186,26 +186,13 @@ impl<L: Link> Link for Fault<L> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{InlineLink, Wire};
+    use super::super::InlineLink;
+    use super::super::testing::Echo;
     use super::*;
-
-    struct Echo;
-
-    impl Wire for Echo {
-        fn pass(&mut self, _frame: &mut [u8], _now: u64) -> bool {
-            true
-        }
-
-        fn advance(&mut self, _now: u64) {}
-
-        fn round_trip_ns(&self, _len: usize) -> u64 {
-            10_000
-        }
-    }
 
     /// Frames (their first bytes and arrival) that come back of 200, one a ms.
     fn run(faults: Faults) -> Vec<(u8, u64, bool)> {
-        let mut link = Fault::new(InlineLink::new(Echo, 0), faults);
+        let mut link = Fault::new(InlineLink::new(Echo { adds: 0 }, 0), faults);
         let mut seen = Vec::new();
         for n in 0..200u8 {
             let start = u64::from(n) * 1_000_000;
@@ -252,8 +239,10 @@ mod tests {
     #[test]
     fn during_an_outage_the_link_is_down() {
         let outages = vec![(1_000, 2_000)];
-        let mut link =
-            Fault::new(InlineLink::new(Echo, 0), Faults { outages, ..Faults::default() });
+        let mut link = Fault::new(
+            InlineLink::new(Echo { adds: 0 }, 0),
+            Faults { outages, ..Faults::default() },
+        );
         assert_eq!(link.send(&[0; 60]), Ok(()));
         link.idle(1_500);
         assert_eq!(link.send(&[0; 60]), Err(LinkFault::Down));

@@ -9,6 +9,8 @@ mod inline;
 mod record;
 mod serve;
 mod socket;
+#[cfg(test)]
+mod testing;
 
 pub use fault::{Fault, Faults};
 pub use inline::InlineLink;

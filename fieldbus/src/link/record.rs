@@ -147,28 +147,14 @@ impl<L: Link> Link for Record<L> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{InlineLink, Wire};
+    use super::super::InlineLink;
+    use super::super::testing::Echo;
     use super::*;
     use pcap_file::pcapng::{Block, PcapNgReader};
 
-    struct Echo;
-
-    impl Wire for Echo {
-        fn pass(&mut self, frame: &mut [u8], _now: u64) -> bool {
-            frame[0] += 1;
-            true
-        }
-
-        fn advance(&mut self, _now: u64) {}
-
-        fn round_trip_ns(&self, _len: usize) -> u64 {
-            10_000
-        }
-    }
-
     #[test]
     fn a_foreign_reader_finds_every_frame_with_its_time_and_direction() {
-        let mut link = Record::new(InlineLink::new(Echo, 1_000), 10_000, 5_000_000_000);
+        let mut link = Record::new(InlineLink::new(Echo { adds: 1 }, 1_000), 10_000, 5_000_000_000);
         link.send(&[1; 61]).unwrap();
         link.receive(&mut [0; 100], 1_000_000).unwrap();
         let mut file = Vec::new();
@@ -185,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_full_recording_counts_what_it_did_not_keep_and_takes_no_more_memory() {
-        let mut link = Record::new(InlineLink::new(Echo, 1_000), 300, 0);
+        let mut link = Record::new(InlineLink::new(Echo { adds: 1 }, 1_000), 300, 0);
         let before = link.blocks.as_ptr();
         for _ in 0..3 {
             link.send(&[1; 60]).unwrap();

@@ -62,9 +62,12 @@ impl Process for World {
     fn set_analog_output(&mut self, _device: usize, _channel: usize, _value: i16) {}
 }
 
-pub(crate) struct Cell(pub(crate) Segment<World>);
+/// A segment with its world as a link sees it.
+pub(crate) struct Wired<P: Process>(pub(crate) Segment<P>);
 
-impl Wire for Cell {
+pub(crate) type Cell = Wired<World>;
+
+impl<P: Process> Wire for Wired<P> {
     fn pass(&mut self, frame: &mut [u8], now: u64) -> bool {
         self.0.pass(frame, now)
     }
@@ -114,7 +117,7 @@ pub(crate) fn made_of(drift_ppb: i32, outputs: Device) -> Cell {
         servo(4711),
         servo(4712),
     ];
-    Cell(Segment::new(devices, World::default()))
+    Wired(Segment::new(devices, World::default()))
 }
 
 fn planned(name: &str, product: u32) -> SubDevicePlan {

@@ -3,48 +3,15 @@
 use crate::cell::Cell;
 use fieldbus::link::{InlineLink, Link, LinkFault};
 
-pub(crate) const EMERGENCY: segment::Emergency =
-    segment::Emergency { code: 0x8130, register: 0x11, data: [0; 5] };
-
-/// Swallows everything after some frames.
-pub(crate) struct Silent {
+/// Asks `sends` before every frame, which may do something to the segment: whether the frame goes out.
+pub(crate) struct Sending<F> {
     pub(crate) inner: InlineLink<Cell>,
-    pub(crate) frames: u32,
+    pub(crate) sends: F,
 }
 
-impl Link for Silent {
+impl<F: FnMut(&mut Cell) -> bool> Link for Sending<F> {
     fn send(&mut self, frame: &[u8]) -> Result<(), LinkFault> {
-        self.frames = self.frames.saturating_sub(1);
-        if self.frames > 0 { self.inner.send(frame) } else { Ok(()) }
-    }
-
-    fn receive(&mut self, buffer: &mut [u8], deadline: u64) -> Result<Option<usize>, LinkFault> {
-        self.inner.receive(buffer, deadline)
-    }
-
-    fn now(&self) -> u64 {
-        self.inner.now()
-    }
-
-    fn idle(&mut self, until: u64) {
-        self.inner.idle(until);
-    }
-}
-
-/// Makes drive 3 send an emergency again and again while SDOs are exchanged.
-pub(crate) struct EmergencyLink {
-    pub(crate) inner: InlineLink<Cell>,
-    pub(crate) sent: u32,
-}
-
-impl Link for EmergencyLink {
-    fn send(&mut self, frame: &[u8]) -> Result<(), LinkFault> {
-        self.sent += 1;
-        if self.sent.is_multiple_of(400) {
-            let fault = segment::Fault::Emergency { position: 3, emergency: EMERGENCY };
-            self.inner.wire_mut().0.inject(fault);
-        }
-        self.inner.send(frame)
+        if (self.sends)(self.inner.wire_mut()) { self.inner.send(frame) } else { Ok(()) }
     }
 
     fn receive(&mut self, buffer: &mut [u8], deadline: u64) -> Result<Option<usize>, LinkFault> {

@@ -11,7 +11,7 @@ use cell::{Cell, PERIOD, cell, plan, with_dc};
 use fieldbus::link::{Fault, Faults, InlineLink, Link};
 use fieldbus::plan::{BusPlan, SdoValue, StartupSdo};
 use fieldbus::{BringupError, EtherCat, Progress, bring_up};
-use links::{EmergencyLink, Forger, Silent};
+use links::{Forger, Sending};
 use rt_core::Bus;
 use rt_core::SignalId;
 use rt_core::bus::{BusState, Exchange};
@@ -198,8 +198,13 @@ fn a_link_that_goes_down_during_bring_up_is_told_and_does_not_hang() {
 
 #[test]
 fn a_segment_that_falls_silent_during_bring_up_ends_it() {
-    for frames in [2, 50, 500, 1_500] {
-        let link = Silent { inner: InlineLink::new(cell(), 1_000_000_000), frames };
+    for frames in [2_u32, 50, 500, 1_500] {
+        let mut left = frames;
+        let sends = |_: &mut Cell| {
+            left = left.saturating_sub(1);
+            left > 0
+        };
+        let link = Sending { inner: InlineLink::new(cell(), 1_000_000_000), sends };
         let started = link.now();
         let mut now = 0;
         let outcome = bring_up(link, &plan(), &mut |_| {});
@@ -443,10 +448,21 @@ fn on_a_bad_line_every_frame_is_accounted_for() {
 
 #[test]
 fn an_emergency_during_bring_up_is_kept_from_ethercrab_and_told() {
+    let emergency = segment::Emergency { code: 0x8130, register: 0x11, data: [0; 5] };
+    let emergency = segment::Fault::Emergency { position: 3, emergency };
     let mut cell = cell();
-    cell.0.inject(segment::Fault::Emergency { position: 3, emergency: links::EMERGENCY });
+    cell.0.inject(emergency);
     let mut told = Vec::new();
-    let link = EmergencyLink { inner: InlineLink::new(cell, 1_000_000_000), sent: 0 };
+    // Again and again while SDOs are exchanged.
+    let mut sent = 0_u32;
+    let sends = |cell: &mut Cell| {
+        sent += 1;
+        if sent.is_multiple_of(400) {
+            cell.0.inject(emergency);
+        }
+        true
+    };
+    let link = Sending { inner: InlineLink::new(cell, 1_000_000_000), sends };
     bring_up(link, &plan(), &mut |progress| {
         if let Progress::Emergency(emergency) = progress {
             told.push((emergency.position, emergency.code));

@@ -1,12 +1,13 @@
 //! Many devices: process data of several frames, all under way together.
 
-use fieldbus::link::{InlineLink, Wire};
+use fieldbus::link::InlineLink;
 use fieldbus::plan::{BusPlan, Direction, Identity, PdoEntry, PdoPlan, SignalPlan, SubDevicePlan};
 use rt_core::SignalId;
 use rt_core::bus::BusState;
 use segment::{Device, Process, Segment, ServoCommand, ServoFeedback};
 
 use crate::Rig;
+use crate::cell::Wired;
 
 const TERMINALS: usize = 80;
 const CHANNELS: usize = 16;
@@ -44,24 +45,8 @@ impl Process for Channels {
     }
 }
 
-struct Many(Segment<Channels>);
-
-impl Wire for Many {
-    fn pass(&mut self, frame: &mut [u8], now: u64) -> bool {
-        self.0.pass(frame, now)
-    }
-
-    fn advance(&mut self, now: u64) {
-        self.0.advance(now);
-    }
-
-    fn round_trip_ns(&self, len: usize) -> u64 {
-        self.0.round_trip_ns(len)
-    }
-}
-
 /// Terminals by turns for input and output, in three sync units.
-fn many() -> (Many, BusPlan) {
+fn many() -> (Wired<Channels>, BusPlan) {
     let channels = u8::try_from(CHANNELS).unwrap();
     let mut devices = Vec::new();
     let mut subdevices = Vec::new();
@@ -104,7 +89,7 @@ fn many() -> (Many, BusPlan) {
         copies: Vec::new(),
     };
     let outputs = vec![[0; CHANNELS]; TERMINALS];
-    (Many(Segment::new(devices, Channels { outputs })), plan)
+    (Wired(Segment::new(devices, Channels { outputs })), plan)
 }
 
 #[test]

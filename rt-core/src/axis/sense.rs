@@ -93,7 +93,7 @@ impl Axis {
             && wrap > Nano::ZERO
         {
             let wrap = i128::from(wrap.0);
-            let turns = position.div_euclid(wrap);
+            let turns = position.div_euclid(wrap); // integer
             if turns != 0 {
                 self.turns = self.turns.saturating_add(saturated(turns));
                 self.rebase(-turns * wrap);

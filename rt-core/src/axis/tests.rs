@@ -1,8 +1,9 @@
 //! The axis over its signals.
 
 use super::*;
-use crate::plan::{AxisLimits, AxisModel, AxisSignals, GroupId, Ratio, StopPlan};
+use crate::plan::{AxisLimits, AxisModel, AxisSignals, Ratio};
 use crate::signal::{SignalId, Signals};
+use crate::step::testing::{MM, axis_plan};
 
 const PERIOD: u64 = 1_000_000;
 const STATUSWORD: SignalId = SignalId(0);
@@ -10,11 +11,10 @@ const POSITION: SignalId = SignalId(1);
 const TORQUE: SignalId = SignalId(2);
 const ERROR_CODE: SignalId = SignalId(3);
 const SWITCHES: SignalId = SignalId(4);
-const MM: i64 = 1_000_000_000;
 
 fn plan() -> AxisPlan {
+    let base = axis_plan(0);
     AxisPlan {
-        group: GroupId(0),
         signals: AxisSignals {
             controlword: SignalId(8),
             target_position: SignalId(9),
@@ -29,34 +29,10 @@ fn plan() -> AxisPlan {
             touch_probe_position: None,
         },
         counts_per_unit: Ratio { numerator: 10_000, denominator: 3 },
-        wrap: None,
-        limits: AxisLimits {
-            position: None,
-            velocity: Nano(1000 * MM),
-            acceleration: Nano(5000 * MM),
-            jerk: Nano(100_000 * MM),
-            velocity_unreferenced: Nano(50 * MM),
-            following_error: Nano(5 * MM),
-        },
-        stop: StopPlan {
-            ramp_deceleration: Nano(8000 * MM),
-            quick_stop_deceleration: Nano(9000 * MM),
-            watchdog_ns: 100_000_000,
-        },
-        brake: None,
-        vertical: false,
+        limits: AxisLimits { position: None, ..base.limits },
         homing: HomingPlan::Kept { offset: Nano(5 * MM) },
-        model: AxisModel {
-            units_per_radian: 3.0,
-            inertia_kgm2: 1e-4,
-            rated_torque_nm: 1.3,
-            peak_torque_nm: 3.9,
-            viscous_nms: 1e-4,
-            coulomb_nm: 0.05,
-            gravity_nm: 0.0,
-            response_ns: 4_000_000,
-            margin: 0.1,
-        },
+        model: AxisModel { margin: 0.1, ..base.model },
+        ..base
     }
 }
 

@@ -32,6 +32,7 @@ fn limits() -> AxisLimits {
 
 fn axis_plan(index: u16, group: u8) -> AxisPlan {
     let signal = |n: u16| SignalId(index * 8 + n);
+    let base = crate::step::testing::axis_plan(0);
     AxisPlan {
         group: GroupId(group),
         signals: AxisSignals {
@@ -49,27 +50,9 @@ fn axis_plan(index: u16, group: u8) -> AxisPlan {
         },
         // A nano-unit is 1 count, so that the ideal drive hides nothing; 2³¹ of them are 2147 mm.
         counts_per_unit: Ratio { numerator: 1_000_000, denominator: 1 },
-        wrap: None,
         limits: limits(),
-        stop: StopPlan {
-            ramp_deceleration: mm(8000.0),
-            quick_stop_deceleration: mm(10_000.0),
-            watchdog_ns: 100_000_000,
-        },
-        brake: None,
-        vertical: false,
         homing: HomingPlan::Kept { offset: Nano::ZERO },
-        model: AxisModel {
-            units_per_radian: 3.0,
-            inertia_kgm2: 1e-4,
-            rated_torque_nm: 1.3,
-            peak_torque_nm: 3.9,
-            viscous_nms: 1e-4,
-            coulomb_nm: 0.05,
-            gravity_nm: 0.0,
-            response_ns: 4_000_000,
-            margin: 0.1,
-        },
+        ..base
     }
 }
 

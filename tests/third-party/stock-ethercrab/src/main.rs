@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use ethercrab::error::Error;
 use ethercrab::std::{ethercat_now, tx_rx_task};
-use ethercrab::subdevice_group::{CycleInfo, DcConfiguration, TxRxResponse};
+use ethercrab::subdevice_group::{
+    CycleInfo, DcConfiguration, HasDc, NoDc, Op, PreOpPdi, TxRxResponse,
+};
 use ethercrab::{
-    DcSync, MainDevice, MainDeviceConfig, PduStorage, RegisterAddress, SubDevice, SubDeviceRef,
-    Timeouts,
+    DcSync, DefaultLock, MainDevice, MainDeviceConfig, PduStorage, RegisterAddress, SubDevice,
+    SubDeviceGroup, SubDeviceRef, Timeouts,
 };
 
 const SUBDEVICES_MAX: usize = 64;
@@ -21,6 +23,9 @@ const PERIOD: Duration = Duration::from_millis(2);
 const CYCLES: u32 = 100;
 /// Clocks that differ less are aligned, ns.
 const ALIGNED_NS: u32 = 2_000;
+
+/// All devices of the segment, in an AL state, with distributed clocks or without.
+type Group<State, Clocks> = SubDeviceGroup<SUBDEVICES_MAX, PDI_MAX, DefaultLock, State, Clocks>;
 
 static PDU_STORAGE: PduStorage<FRAMES_MAX, PDU_DATA_MAX> = PduStorage::new();
 
@@ -49,6 +54,31 @@ async fn is_drive(subdevice: &SubDeviceRef<'_, &mut SubDevice>) -> bool {
 }
 
 async fn bring_up(interface: &str) -> Result<usize, Error> {
+    let maindevice = start(interface);
+    let mut group = maindevice.init_single_group::<SUBDEVICES_MAX, PDI_MAX>(ethercat_now).await?;
+    for mut subdevice in group.iter_mut(&maindevice) {
+        println!("found {} {:?}", subdevice.name(), subdevice.identity());
+        if is_drive(&subdevice).await {
+            subdevice.set_dc_sync(DcSync::Sync0);
+        }
+    }
+    let group = group.into_pre_op_pdi(&maindevice).await?;
+    align_clocks(&group, &maindevice).await?;
+    let configuration = DcConfiguration {
+        start_delay: Duration::from_millis(100),
+        sync0_period: PERIOD,
+        sync0_shift: PERIOD / 2,
+    };
+    let group = group.configure_dc_sync(&maindevice, configuration).await?;
+    let group = group.into_safe_op(&maindevice).await?;
+    let group = group.request_into_op(&maindevice).await?;
+    let working_counter = cycle(&group, &maindevice).await?;
+    println!("working counter {working_counter} in {CYCLES} cycles");
+    Ok(group.len())
+}
+
+/// The MainDevice, its frames sent and received by a task of their own.
+fn start(interface: &str) -> MainDevice<'static> {
     let (tx, rx, pdu_loop) = PDU_STORAGE.try_split().expect("split once");
     let timeouts = Timeouts {
         state_transition: Duration::from_secs(10),
@@ -59,23 +89,20 @@ async fn bring_up(interface: &str) -> Result<usize, Error> {
     };
     let config =
         MainDeviceConfig { dc_static_sync_iterations: 1_000, ..MainDeviceConfig::default() };
-    let maindevice = MainDevice::new(pdu_loop, timeouts, config);
     smol::spawn(tx_rx_task(interface, tx, rx).expect("interface")).detach();
+    MainDevice::new(pdu_loop, timeouts, config)
+}
 
-    let mut group = maindevice.init_single_group::<SUBDEVICES_MAX, PDI_MAX>(ethercat_now).await?;
-    for mut subdevice in group.iter_mut(&maindevice) {
-        println!("found {} {:?}", subdevice.name(), subdevice.identity());
-        if is_drive(&subdevice).await {
-            subdevice.set_dc_sync(DcSync::Sync0);
-        }
-    }
-    let group = group.into_pre_op_pdi(&maindevice).await?;
-
+/// Distributes the reference clock until all others follow it, for at most 20 s.
+async fn align_clocks(
+    group: &Group<PreOpPdi, NoDc>,
+    maindevice: &MainDevice<'static>,
+) -> Result<(), Error> {
     let started = Instant::now();
     loop {
-        group.tx_rx_sync_system_time(&maindevice).await?;
+        group.tx_rx_sync_system_time(maindevice).await?;
         let mut worst = 0;
-        for subdevice in group.iter(&maindevice) {
+        for subdevice in group.iter(maindevice) {
             match subdevice.register_read::<u32>(RegisterAddress::DcSystemTimeDifference).await {
                 Ok(difference) => worst = worst.max(difference & 0x7FFF_FFFF),
                 Err(Error::WorkingCounter { .. }) => {}
@@ -84,7 +111,7 @@ async fn bring_up(interface: &str) -> Result<usize, Error> {
         }
         if worst < ALIGNED_NS && started.elapsed() > Duration::from_millis(500) {
             println!("clocks aligned to {worst} ns in {} ms", started.elapsed().as_millis());
-            break;
+            return Ok(());
         }
         if started.elapsed() > Duration::from_secs(20) {
             eprintln!("clocks still differ by {worst} ns");
@@ -92,15 +119,10 @@ async fn bring_up(interface: &str) -> Result<usize, Error> {
         }
         smol::Timer::after(PERIOD).await;
     }
+}
 
-    let configuration = DcConfiguration {
-        start_delay: Duration::from_millis(100),
-        sync0_period: PERIOD,
-        sync0_shift: PERIOD / 2,
-    };
-    let group = group.configure_dc_sync(&maindevice, configuration).await?;
-    let group = group.into_safe_op(&maindevice).await?;
-    let group = group.request_into_op(&maindevice).await?;
+/// Cycles until all are in Op, for at most 10 s, then [`CYCLES`] times; returns the working counter, the same in all of these.
+async fn cycle(group: &Group<Op, HasDc>, maindevice: &MainDevice<'static>) -> Result<u16, Error> {
     let requested = Instant::now();
     let mut expected = None;
     let mut left = CYCLES;
@@ -110,7 +132,7 @@ async fn bring_up(interface: &str) -> Result<usize, Error> {
             working_counter,
             extra: CycleInfo { next_cycle_wait, .. },
             ..
-        } = group.tx_rx_dc(&maindevice).await?;
+        } = group.tx_rx_dc(maindevice).await?;
         if response.all_op() {
             if working_counter != *expected.get_or_insert(working_counter) || working_counter == 0 {
                 eprintln!("working counter {working_counter}, before {expected:?}");
@@ -122,6 +144,5 @@ async fn bring_up(interface: &str) -> Result<usize, Error> {
         }
         smol::Timer::at(now + next_cycle_wait).await;
     }
-    println!("working counter {} in {CYCLES} cycles", expected.unwrap_or(0));
-    Ok(group.len())
+    Ok(expected.unwrap_or(0))
 }
