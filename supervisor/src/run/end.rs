@@ -53,7 +53,8 @@ impl End {
             reason,
             message,
             machine: self.machine,
-            controlled: statistics.shutdown_done,
+            // What does not answer confirms nothing.
+            controlled: statistics.shutdown_done && self.why != Why::Bus,
         };
         match (self.why, self.unresolved) {
             (Why::Bus, _) => {
