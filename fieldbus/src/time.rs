@@ -1,7 +1,9 @@
 //! The thread's clock: CLOCK_MONOTONIC, or virtual time.
 //!
-//! ethercrab without `std` takes its timers from `embassy-time`; the driver below reads this clock. It is a thread's own, so that virtual
-//! time, parallel tests and many what-if runs live in one process. Nothing is ever woken: whoever owns the link polls.
+//! It is a thread's own, so that virtual time, parallel tests and many what-if runs live in one process.
+//!
+//! ethercrab without `std` takes its timers from `embassy-time`. The driver below shows them the time of the link that is being brought
+//! up in this thread, whatever the thread's clock is. Nothing is ever woken: whoever owns the link polls.
 
 use core::cell::Cell;
 use core::task::Waker;
@@ -19,6 +21,7 @@ pub enum Source {
 
 thread_local! {
     static SOURCE: Cell<Source> = const { Cell::new(Source::Monotonic) };
+    static TIMERS: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Where this thread's time comes from.
@@ -63,11 +66,21 @@ pub fn advance_virtual(until: u64) {
     }
 }
 
+/// What ethercrab's timers in this thread see as now, ns.
+pub(crate) fn timers() -> u64 {
+    TIMERS.get()
+}
+
+/// Shows ethercrab's timers in this thread the time of the link.
+pub(crate) fn set_timers(ns: u64) {
+    TIMERS.set(ns);
+}
+
 struct ThreadClock;
 
 impl embassy_time_driver::Driver for ThreadClock {
     fn now(&self) -> u64 {
-        ticks(now())
+        ticks(timers())
     }
 
     fn schedule_wake(&self, _at: u64, _waker: &Waker) {}
@@ -91,11 +104,18 @@ mod tests {
         advance_virtual(9_000);
         advance_virtual(7_000);
         assert_eq!(now(), 9_000);
-        assert_eq!(embassy_time_driver::now(), 9);
         let other = std::thread::spawn(source).join().unwrap();
         assert_eq!(other, Source::Monotonic);
         set_monotonic();
         assert!(now() > 9_000);
+    }
+
+    #[test]
+    fn timers_see_the_time_of_the_link_not_the_thread_s() {
+        set_virtual(5_000);
+        set_timers(7_999);
+        assert_eq!(embassy_time_driver::now(), 7);
+        assert_eq!(now(), 5_000);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 mod cell;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use cell::{Cell, PERIOD, cell, plan, with_dc};
-use fieldbus::link::{Fault, Faults, InlineLink, Link, Record};
+use cell::{Cell, PERIOD, StopOnDrop, cell, plan, with_dc};
+use fieldbus::link::{Fault, Faults, InlineLink, Link, Record, pair, serve};
 use fieldbus::{EtherCat, bring_up};
 use rt_core::Bus;
 use rt_core::bus::{BusState, Exchange};
@@ -48,6 +48,33 @@ fn run(bus: &mut EtherCat<Bench>, signals: &mut Signals, next: &mut u64, cycles:
     last
 }
 
+/// The same over sockets, the segment on its own thread; its thread is counted too.
+fn over_a_pair() -> u64 {
+    let plan = with_dc(plan());
+    let (ours, mut theirs) = pair().unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let stopping = StopOnDrop(&stop);
+        scope.spawn(|| serve(&mut theirs, &mut cell(), &stop));
+        let mut bus = bring_up(ours, &plan, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
+        let mut signals = Signals::new(plan.signals.len());
+        let mut operational = 0;
+        let before = CALLS.load(Ordering::Relaxed);
+        let until = bus.link_mut().now() + 20_000_000_000;
+        while operational < 3_000 && bus.link_mut().now() < until {
+            let now = bus.link_mut().now();
+            let exchange = bus.exchange(now, now + 20_000_000);
+            operational += u32::from(exchange.state == BusState::Operational);
+            bus.decode(&mut signals);
+            bus.encode(&signals);
+        }
+        let calls = CALLS.load(Ordering::Relaxed) - before;
+        drop(stopping);
+        assert_eq!(operational, 3_000);
+        calls
+    })
+}
+
 #[test]
 fn from_safe_op_on_nothing_is_allocated_and_nothing_is_freed() {
     let plan = with_dc(plan());
@@ -83,6 +110,7 @@ fn from_safe_op_on_nothing_is_allocated_and_nothing_is_freed() {
     assert_eq!(started.state, BusState::Operational);
     assert_eq!(lost.state, BusState::Faulted);
     assert_eq!((quiet, disturbed), (0, 0));
+    assert_eq!(over_a_pair(), 0);
     // The counter counts: a deliberate allocation is seen.
     let before = CALLS.load(Ordering::Relaxed);
     drop(std::hint::black_box(Box::new(7)));

@@ -4,10 +4,10 @@
 
 mod cell;
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::AtomicBool;
 use std::process::Command;
 
-use cell::{PERIOD, cell, plan, with_dc};
+use cell::{PERIOD, StopOnDrop, cell, plan, with_dc};
 use fieldbus::bring_up;
 use fieldbus::link::{Link, LinkError, LinkFault, raw, serve};
 use rt_core::Bus;
@@ -63,9 +63,10 @@ fn inside() {
     let stop = AtomicBool::new(false);
     let mut far = raw("tactus1").unwrap();
     std::thread::scope(|scope| {
+        let stopping = StopOnDrop(&stop);
         let thread = scope.spawn(|| serve(&mut far, &mut cell(), &stop));
         exchange_over("tactus0");
-        stop.store(true, Ordering::Relaxed);
+        drop(stopping);
         let served = thread.join().unwrap();
         assert!(served.received > 1_000, "{served:?}");
     });

@@ -12,6 +12,7 @@ use ethercrab::{PduRx, PduTx};
 use super::request::Requests;
 use crate::layout::SUBDEVICES_MAX;
 use crate::link::{FRAME_MAX, Link, LinkFault};
+use crate::time;
 use crate::wire::{
     Command, Datagram, DatagramSpec, FIRST_DATAGRAM, Frame, Origin, STATION_BASE, origin, put,
     u16_at,
@@ -90,6 +91,7 @@ impl<'a, L: Link> Runner<'a, L> {
         let mut under_way = 0u32;
         let mut last_sent = 0;
         loop {
+            time::set_timers(self.link.now());
             if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
                 return Ok(output);
             }

@@ -153,7 +153,7 @@ fn scan_devices<L: Link>(
 ) -> Result<Group, BringupError> {
     let mut mismatch = None;
     let init = maindevice.init::<SUBDEVICES_MAX, Group>(
-        time::now,
+        time::timers,
         Group::default(),
         |group, subdevice| {
             let device = describe(found.len(), subdevice);

@@ -1,8 +1,8 @@
 //! The virtual segment on its own thread, in real time, over a socket pair.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::AtomicBool;
 
-use crate::cell::{PERIOD, cell, plan, with_dc};
+use crate::cell::{PERIOD, StopOnDrop, cell, plan, with_dc};
 use fieldbus::bring_up;
 use fieldbus::link::{Link, Record, Served, pair, serve};
 use rt_core::Bus;
@@ -14,9 +14,10 @@ fn with_cell(test: impl FnOnce(fieldbus::link::SocketLink)) -> Served {
     let (ours, mut theirs) = pair().unwrap();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let stopping = StopOnDrop(&stop);
         let thread = scope.spawn(|| serve(&mut theirs, &mut cell(), &stop));
         test(ours);
-        stop.store(true, Ordering::Relaxed);
+        drop(stopping);
         thread.join().unwrap()
     })
 }
