@@ -2,18 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 use serde_json::Value;
 use tactus_tests::{json, machine, run, scratch, tactus};
 
-/// Virtual time must run at least this many times faster than real time (release build).
-const SPEED_MIN: f64 = 100.0;
-
 struct Run {
     report: Value,
     recording: PathBuf,
-    seconds: f64,
 }
 
 fn virtual_run(directory: &Path, seed: u64, duration_s: u64) -> Run {
@@ -21,7 +16,6 @@ fn virtual_run(directory: &Path, seed: u64, duration_s: u64) -> Run {
     let recording = directory.join(format!("run-{seed}.mcap"));
     let seed = seed.to_string();
     let duration = format!("{duration_s}s");
-    let started = Instant::now();
     let output = run(Command::new(tactus())
         .arg("run")
         .arg(machine("demo-cell.toml"))
@@ -29,14 +23,13 @@ fn virtual_run(directory: &Path, seed: u64, duration_s: u64) -> Run {
         .arg(&report)
         .arg("--record")
         .arg(&recording));
-    let seconds = started.elapsed().as_secs_f64();
     let text = format!(
         "{}\n{}",
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
     assert_eq!(output.status.code(), Some(0), "{text}");
-    Run { report: json(&report), recording, seconds }
+    Run { report: json(&report), recording }
 }
 
 fn trips(report: &Value) -> &Vec<Value> {
@@ -53,8 +46,7 @@ fn the_cell_works_sees_the_person_stops_and_goes_on() {
     assert_eq!(report["frees"], 0);
     assert_eq!(report["frames"]["lost"], 0);
     assert!(report["cycles"].as_u64() >= Some(55_000), "{report:#}");
-    let person =
-        trips(report).iter().filter(|t| t["cause"].as_str().is_some_and(|c| c.contains("zone")));
+    let person = trips(report).iter().filter(|t| t["cause"] == "person in the cell");
     assert!(person.count() >= 2, "the person comes twice in a minute: {report:#}");
     for axis in report["axes"].as_array().expect("axes") {
         assert!(axis["travel"].as_f64() > Some(100.0), "{axis:#} did not work");
@@ -63,17 +55,17 @@ fn the_cell_works_sees_the_person_stops_and_goes_on() {
 
 #[test]
 fn no_stop_is_longer_than_the_twin_predicted() {
+    let mut moving = 0;
     for seed in 1..=5 {
         let run = virtual_run(&scratch(&format!("predicted-{seed}")), seed, 60);
-        let mut moving = 0;
         for trip in trips(&run.report) {
             let distance = trip["stop_distance"].as_f64().expect("every stop was measured");
             let predicted = trip["stop_distance_predicted"].as_f64().expect("predicted");
             assert!(distance <= predicted, "seed {seed}: {trip:#}");
             moving += u32::from(distance > 0.1);
         }
-        assert!(moving > 0, "seed {seed}: nothing moved when it tripped, so nothing was tested");
     }
+    assert!(moving >= 5, "too little moved when it tripped, so nothing was tested");
 }
 
 #[test]
@@ -84,19 +76,6 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_does_not() {
     assert!(first == second, "the recordings differ");
     let other = std::fs::read(virtual_run(&b, 8, 20).recording).expect("recorded");
     assert!(first != other, "the seed changes nothing");
-}
-
-#[test]
-fn virtual_time_runs_a_hundred_times_faster_than_real_time() {
-    // The best of three: a machine that is shared slows a run down, never speeds it up.
-    let directory = scratch("speed");
-    let best = (0..3).map(|_| virtual_run(&directory, 3, 60).seconds).fold(f64::MAX, f64::min);
-    let speed = 60.0 / best;
-    println!("virtual time: {speed:.0} times real time");
-    if cfg!(debug_assertions) {
-        return; // the promise is the release build's; ./test runs it so
-    }
-    assert!(speed >= SPEED_MIN, "{speed:.0} times real time, at least {SPEED_MIN} expected");
 }
 
 #[test]
@@ -112,4 +91,31 @@ fn the_process_is_small_and_locked_when_it_may_lock() {
     let report = json(&report);
     let resident = report["resident_bytes"].as_u64().expect("resident_bytes");
     assert!(resident > 1 << 20 && resident <= 64 << 20, "{resident} bytes resident");
+}
+
+#[test]
+fn a_capture_of_a_whole_run_dissects_without_a_malformed_packet() {
+    let capture = scratch("capture").join("run.pcapng");
+    let output = run(Command::new(tactus())
+        .arg("run")
+        .arg(machine("demo-cell.toml"))
+        .args(["--virtual-time", "--for", "20s", "--headless", "--no-record", "--capture"])
+        .arg(&capture));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let frames = |filter: &str| {
+        let output = run(Command::new("tshark").arg("-r").arg(&capture).args([
+            "-Y",
+            filter,
+            "-T",
+            "fields",
+            "-e",
+            "frame.number",
+        ]));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout.iter().filter(|byte| **byte == b'\n').count()
+    };
+    // Bring-up (SII by register 0x0502), 20 000 cycles out and back, and the way down to Init (AL control).
+    assert!(frames("ecat") > 40_000);
+    assert!(frames("ecat.ado == 0x0502") > 100, "bring-up is in it");
+    assert_eq!(frames("_ws.malformed || _ws.expert.severity == error"), 0);
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use tactus_tests::hosts::two_hosts;
+use tactus_tests::hosts::{turn, two_hosts};
 use tactus_tests::{machine, root, run, scratch, tactus};
 
 fn said(output: &Output) -> String {
@@ -23,10 +23,11 @@ fn python() -> PathBuf {
 
 /// Runs `master` against `tactus sim` on the other host.
 fn against_sim(name: &str, master: &str) -> Output {
+    let _turn = turn();
     let script = format!(
         r#"
 cd {directory}
-there {tactus} sim {file} --iface bus1 --json >sim.json 2>sim.err & SIM=$!
+nsenter -t $other -n {tactus} sim {file} --iface bus1 --json --vision-socket vision.sock >sim.json 2>sim.err & SIM=$!
 until grep -q '"ready"' sim.json; do kill -0 $SIM || {{ cat sim.err >&2; exit 99; }}; done
 code=0; {master} || code=$?
 kill $SIM; wait $SIM || true; exit $code

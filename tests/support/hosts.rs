@@ -1,6 +1,16 @@
 //! Two hosts on one machine: two network namespaces joined by a veth pair, `bus0` here and `bus1` there.
 
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// One pair of hosts at a time: what is measured in real time does not run beside another.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Waits for its turn with the processors; held until dropped.
+#[must_use]
+pub fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The script that makes both namespaces and then runs `BODY`, in which `there CMD…` runs a command on the other host.
 /// Everything ends with it: the namespaces die with their last process.
