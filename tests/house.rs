@@ -36,6 +36,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Crates that are still being furnished: their dependencies may stand before they are used. To be emptied.
+const UNFURNISHED: &[&str] = &["supervisor", "tactus-benches", "tactus-tests"];
+
 fn metadata() -> serde_json::Value {
     let output = Command::new(env!("CARGO"))
         .current_dir(root())
@@ -102,6 +105,60 @@ fn nothing_but_our_own_enters_the_real_time_crates() {
             }
         }
     }
+}
+
+/// Sources below `directory` that no crate further down has.
+fn sources_of(directory: &Path, crates: &[PathBuf]) -> String {
+    let belongs = |path: &PathBuf| {
+        let owner =
+            crates.iter().filter(|c| path.starts_with(c)).max_by_key(|c| c.as_os_str().len());
+        owner.is_some_and(|owner| owner == directory)
+    };
+    sources().into_iter().filter(belongs).map(|path| read(&path)).collect()
+}
+
+/// Whether `text` names the crate `dependency`.
+fn names(text: &str, dependency: &str) -> bool {
+    let path = format!("{}::", dependency.replace('-', "_"));
+    text.match_indices(&path).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | ':'))
+    })
+}
+
+#[test]
+fn a_dependency_that_is_declared_is_used() {
+    let metadata = metadata();
+    let ours: Vec<_> = metadata["packages"]
+        .as_array()
+        .expect("packages")
+        .iter()
+        .filter(|package| package["source"].is_null())
+        .map(|package| {
+            let manifest = Path::new(package["manifest_path"].as_str().expect("path"));
+            (package, manifest.parent().expect("a directory").to_path_buf())
+        })
+        .collect();
+    let crates: Vec<_> = ours.iter().map(|(_, directory)| directory.clone()).collect();
+    let mut unused = Vec::new();
+    for (package, directory) in &ours {
+        let text = sources_of(directory, &crates);
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            let dependency = dependency["name"].as_str().expect("name");
+            let name = package["name"].as_str().expect("name");
+            if !UNFURNISHED.contains(&name) && !names(&text, dependency) {
+                unused.push(format!("{name} does not use {dependency}"));
+            }
+        }
+    }
+    assert!(unused.is_empty(), "{}", unused.join("\n"));
+}
+
+#[test]
+fn a_crate_is_named_by_a_path_that_begins_with_it() {
+    assert!(names("use rt_core::Bus;", "rt-core"));
+    assert!(!names("use part_core::Bus; use config::rt_core::Bus;", "rt-core"));
+    assert!(!names("// rt-core", "rt-core"));
 }
 
 #[test]
