@@ -66,7 +66,6 @@ impl Outcome {
 fn stops_and_goes_on(name: &str, event: &str, cause: &str) -> Outcome {
     let outcome = demo_with(name, event, "16s");
     assert!(outcome.tripped_by(cause), "{:#}", outcome.report["trips"]);
-    assert_eq!(outcome.report["gate_violations"], 0, "{}", outcome.text);
     outcome.recorded_completely();
     outcome
 }

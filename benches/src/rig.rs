@@ -326,6 +326,7 @@ fn servo_plan(count: u16) -> BusPlan {
     BusPlan {
         period_ns: PERIOD_NS,
         receive_deadline_ns: 800_000,
+        silent_cycles_max: 3,
         subdevices: (0..count).map(servo).collect(),
         sync_units: (0..count.div_ceil(SERVOS_PER_UNIT)).map(|n| format!("unit {n}")).collect(),
         signals: (0..count).flat_map(signals).collect(),
