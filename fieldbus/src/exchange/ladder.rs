@@ -291,10 +291,13 @@ impl Ladder {
         self.begin_search()
     }
 
-    /// Keeps the first device's evidence; that of the link gives way to it.
+    /// Keeps the first device's evidence; that of the link gives way to it, and a device that is only on its way to one that
+    /// reports an error.
     fn blame(&mut self, position: u16, al_status: u16, al_status_code: u16) {
         self.all_in_op = false;
-        if self.fault.position == u16::MAX {
+        let accused = self.fault.position != u16::MAX;
+        let on_its_way = self.fault.al_status == SAFE_OP && al_status & ERROR != 0;
+        if !accused || on_its_way {
             self.fault = BusFault { position, al_status, al_status_code, link_down: false };
         }
     }
