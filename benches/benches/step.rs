@@ -1,7 +1,10 @@
-//! `step` (interlocks, motion, twin, gate) for 1 to 64 axes, all of them moving.
+//! `step` (interlocks, motion, twin, gate) for 1 to 64 axes, all of them moving, and of the demo cell at work.
+
+use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tactus_benches::Bench;
+use tactus_benches::demo::Demo;
 
 fn step(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("step");
@@ -13,5 +16,23 @@ fn step(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, step);
+/// Only `step` is timed; bus, devices and world move the machine on in between.
+fn demo_cell(criterion: &mut Criterion) {
+    let mut demo = Demo::running();
+    criterion.bench_function("step/demo-cell", |b| {
+        b.iter_custom(|cycles| {
+            let mut spent = Duration::ZERO;
+            for _ in 0..cycles {
+                demo.before_step();
+                let began = Instant::now();
+                demo.step();
+                spent += began.elapsed();
+                demo.after_step();
+            }
+            spent
+        });
+    });
+}
+
+criterion_group!(benches, step, demo_cell);
 criterion_main!(benches);

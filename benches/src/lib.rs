@@ -1,4 +1,8 @@
-//! What the benches share: a machine of any number of axes with ideal drives, so that only `step` is measured.
+//! What the benches share: a machine of any number of axes with ideal drives, so that only `step` is measured
+//! ([`Bench`]); a bus in virtual time ([`rig`]); and the demo cell ([`demo`]).
+
+pub mod demo;
+pub mod rig;
 
 use rt_core::bus::{BusState, Exchange};
 use rt_core::cycle::Command;

@@ -404,6 +404,7 @@ mod tests {
         BusPlan {
             period_ns: 1_000_000,
             receive_deadline_ns: 500_000,
+            silent_cycles_max: 3,
             subdevices,
             sync_units: (0..units).map(|n| format!("unit {n}")).collect(),
             signals: Vec::new(),

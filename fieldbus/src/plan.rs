@@ -9,6 +9,9 @@ pub struct BusPlan {
     pub period_ns: u64,
     /// From the start of a cycle until frames that are not back count as lost, ns; below the period.
     pub receive_deadline_ns: u64,
+    /// So many cycles in a row without any reply, or with a device missing, and the bus is faulted. Range 1..=8: what the
+    /// machine file allows a sync unit.
+    pub silent_cycles_max: u8,
     /// Every device on the segment, by position. What is found must match.
     pub subdevices: Vec<SubDevicePlan>,
     /// Names of the sync units; devices refer to them by place. At most 64.

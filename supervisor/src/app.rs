@@ -164,6 +164,9 @@ fn run_machine(arguments: &RunArgs) -> Result<ExitCode, Error> {
     } else if !arguments.headless {
         print(&report::render(&report));
     }
+    if (arguments.json || arguments.headless) && report.code() != ExitCode::Done {
+        eprintln!("tactus: {}", report.ended.message);
+    }
     Ok(report.code())
 }
 

@@ -235,10 +235,15 @@ fn axis_line(axis: &AxisTotals, label: &AxisLabel, out: &mut String) -> std::fmt
         label.name,
         view.position,
         label.unit,
-        view.velocity,
+        at_rest(view.velocity),
         axis.stopping_distance,
         events::axis_state(view.state)
     )
+}
+
+/// What would be shown as ±0.0 is 0.
+fn at_rest(velocity: f64) -> f64 {
+    if velocity.abs() < 0.05 { 0.0 } else { velocity }
 }
 
 /// Where a position lies in its range.
@@ -317,8 +322,8 @@ fn counters(statistics: &Statistics, scene: &Scene, out: &mut String) -> std::fm
     )?;
     writeln!(
         out,
-        "  cycles    {}, overruns {}, records {} (dropped {})",
-        statistics.cycles, statistics.overruns, scene.records.0, scene.records.1
+        "  cycles    {}, periods skipped {}, records {} (dropped {})",
+        statistics.cycles, statistics.periods_skipped, scene.records.0, scene.records.1
     )?;
     if !scene.measured {
         return writeln!(out, "  latency   not measured in virtual time");

@@ -196,7 +196,36 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_is_full_costs_records_and_they_are_counted() {
+    fn a_disk_that_fails_while_it_records_costs_records_and_nothing_else() {
+        let folder = crate::test_folder("failing-disk");
+        let path = folder.join("run.mcap");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let pipe = path.clone();
+        // Takes a part of the recording, then the pipe breaks.
+        let disk = std::thread::spawn(move || {
+            let mut part = vec![0; 200_000];
+            std::io::Read::read_exact(&mut std::fs::File::open(pipe).unwrap(), &mut part).unwrap();
+        });
+        let recorder = FileRecorder::create(&path, &example(), &RunInfo::default()).unwrap();
+        let (mut ports, mut outside) = channels();
+        let recording = Recording::Direct(Box::new(recorder));
+        let mut drain = Drain::new(Statistics::new(vec![]), recording);
+        for cycle in 0..300_000 {
+            ports.record(record(cycle));
+            if cycle % 1000 == 0 {
+                drain.take(&mut outside.records);
+            }
+        }
+        let ledger = drain.finish(&mut outside.records);
+        disk.join().unwrap();
+        holds(&ledger);
+        assert_eq!(drain.statistics.cycles, 300_000, "the run went on");
+        assert!(ledger.stored.stored > 0 && ledger.stored.dropped > 0, "{ledger:?}");
+        assert!(ledger.stored.fault.as_deref().is_some_and(|fault| fault.contains("run.mcap")));
+    }
+
+    #[test]
+    fn a_recording_whose_first_bytes_fail_is_refused_before_the_run() {
         let full = std::path::Path::new("/dev/full");
         let recorder = FileRecorder::create(full, &example(), &RunInfo::default());
         assert!(recorder.is_err(), "the first bytes already fail there");

@@ -1,7 +1,7 @@
 //! Names for people. The loop knows numbers only; what it leaves behind gets its names here.
 
 use config::Machine;
-use rt_core::plan::{AxisId, AxisSignals, GroupId, InterlockId};
+use rt_core::plan::{AxisId, AxisSignals, Cause, DualChannelKind, GroupId, InterlockId};
 use rt_core::signal::SignalId;
 use rt_core::vision::StreamId;
 
@@ -40,6 +40,8 @@ pub struct Labels {
     pub group_units: Vec<String>,
     /// By `InterlockId`.
     pub interlocks: Vec<String>,
+    /// What kind of cause an interlock watches, by `InterlockId`: a stable word.
+    pub kinds: Vec<&'static str>,
     /// What to do about an interlock, by `InterlockId`; may be empty.
     pub remedies: Vec<String>,
     /// By `SignalId`.
@@ -83,6 +85,7 @@ impl Labels {
             groups: names.groups.clone(),
             group_units: group_units.collect(),
             interlocks: names.interlocks.iter().map(|it| it.name.clone()).collect(),
+            kinds: plan.interlocks.iter().map(|it| kind(&it.cause)).collect(),
             remedies: names.interlocks.iter().map(|it| it.remedy.clone()).collect(),
             signals: names.signals.clone(),
             drives: plan.axes.iter().map(|axis| axis.signals).collect(),
@@ -90,6 +93,12 @@ impl Labels {
             steps: names.steps.iter().map(|step| step.name.clone()).collect(),
             devices: machine.bus.subdevices.iter().map(|device| device.name.clone()).collect(),
         }
+    }
+
+    /// What kind of cause an interlock watches.
+    #[must_use]
+    pub fn kind(&self, id: InterlockId) -> &'static str {
+        self.kinds.get(usize::from(id.0)).copied().unwrap_or("unknown")
     }
 
     /// What to do about an interlock; empty when nothing is known.
@@ -172,6 +181,26 @@ impl Labels {
     }
 }
 
+/// A stable word for what an interlock watches.
+fn kind(cause: &Cause) -> &'static str {
+    match cause {
+        Cause::DualChannel { kind: DualChannelKind::EmergencyStop, .. } => "emergency_stop",
+        Cause::DualChannel { kind: DualChannelKind::GuardDoor, .. } => "guard_door",
+        Cause::Zone { .. } => "zone",
+        Cause::TwinLimit { .. } => "twin_limit",
+        Cause::TwinZone { .. } => "twin_zone",
+        Cause::FollowingError { .. } => "following_error",
+        Cause::DriveFault { .. } => "drive_fault",
+        Cause::TargetIgnored { .. } => "target_ignored",
+        Cause::WorkingCounter { .. } => "working_counter",
+        Cause::Bus => "bus",
+        Cause::DcUnlocked => "dc_unlocked",
+        Cause::Overrun => "overrun",
+        Cause::Supervisor { .. } => "supervisor",
+        Cause::Input { .. } => "input",
+    }
+}
+
 /// Labels for tests of this crate.
 #[cfg(test)]
 pub(crate) fn example() -> Labels {
@@ -189,6 +218,7 @@ pub(crate) fn example() -> Labels {
         groups: vec!["gantry".into(), "conveyor".into()],
         group_units: vec!["mm".into(), "mm".into()],
         interlocks: vec!["emergency_stop".into(), "zone_inner".into()],
+        kinds: vec!["emergency_stop", "zone"],
         remedies: vec!["pull the button out".into(), String::new()],
         signals: ["estop_a", "lamp", "x.controlword", "x.target", "x.statusword", "x.actual"]
             .map(String::from)

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::Machine;
 use fieldbus::link::{Link as _, Wire, raw, serve};
@@ -24,6 +24,8 @@ const SILENCE_NS: u64 = 500_000_000;
 const SETTLE_MAX_NS: u64 = 3_500_000_000;
 /// Slower than this an axis stands, axis units / s.
 const STANDSTILL: f64 = 0.05;
+/// Between looks whether the interface is still there; one that is only down is waited for.
+const INTERFACE_LOOK: Duration = Duration::from_secs(1);
 /// Between looks at the end.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -68,15 +70,17 @@ pub enum SimEvent {
         /// Since the last frame, ns.
         since_last_frame_ns: u64,
     },
-    /// No frame has come for half a second: what each axis still did.
-    MasterLost {
+    /// No frame has come for half a second: what became of outputs and axes.
+    MainDeviceLost {
         /// From the last frame until every axis stood, ns; `null`: not all did within 3.5 s.
         stood_after_ns: Option<u64>,
+        /// The devices with outputs: where their watchdogs took them.
+        devices: Vec<WatchedDevice>,
         /// How far each axis still travelled after the last frame.
         axes: Vec<Travel>,
     },
     /// Frames come again.
-    MasterBack,
+    MainDeviceBack,
     /// The simulation ended.
     Ended {
         /// Frames that came.
@@ -84,6 +88,17 @@ pub enum SimEvent {
         /// Frames that went back.
         returned: u64,
     },
+}
+
+/// A device whose outputs are watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WatchedDevice {
+    /// Its position.
+    pub position: usize,
+    /// Its name.
+    pub device: String,
+    /// `Init`, `PreOp`, `Bootstrap`, `SafeOp`, `Op`.
+    pub al_state: String,
 }
 
 /// How far an axis travelled.
@@ -112,10 +127,9 @@ pub fn run(
     let socket = Some(options.vision_socket.clone());
     let cell = Cell::new(machine, options.seed, start, HORIZON_NS, socket)?;
     let disturbance = cell.disturbance();
-    let labels = Labels::of(machine);
     let devices = cell.segment().len();
     let (tell, hear) = channel();
-    let mut watched = Watched::new(cell, labels, tell);
+    let mut watched = Watched::new(cell, machine, tell);
     let stop = shutdown.flag();
     let thread = spawn_helper("tactus-segment", move || {
         let mut link = Disturbed::new(link, disturbance);
@@ -130,18 +144,38 @@ pub fn run(
         vision_socket: options.vision_socket.clone(),
     };
     print(&ready, options.json, out);
-    listen(&hear, options, shutdown, out);
+    let listened = listen(&hear, options, shutdown, out);
     thread.join().map_err(|_| Error::bus("the virtual segment panicked: a fault of tactus"))?;
-    Ok(ExitCode::Done)
+    listened.map(|()| ExitCode::Done)
 }
 
-fn listen(hear: &Receiver<SimEvent>, options: &Options, shutdown: &Shutdown, out: &mut dyn Write) {
-    let started = std::time::Instant::now();
+fn listen(
+    hear: &Receiver<SimEvent>,
+    options: &Options,
+    shutdown: &Shutdown,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let started = Instant::now();
+    let mut looked = started;
+    let mut vanished = false;
     loop {
         match hear.recv_timeout(LOOK) {
             Ok(event) => print(&event, options.json, out),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Disconnected) if vanished => {
+                return Err(Error::environment(format!(
+                    "network interface {} is gone: the simulation has ended",
+                    options.interface
+                )));
+            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+        if looked.elapsed() > INTERFACE_LOOK {
+            looked = Instant::now();
+            vanished |= !fieldbus::link::interfaces().contains(&options.interface);
+            if vanished {
+                shutdown.request();
+            }
         }
         if options.duration.is_some_and(|duration| started.elapsed() >= duration) {
             shutdown.request();
@@ -172,11 +206,14 @@ fn text(event: &SimEvent) -> String {
                 duration(*since_last_frame_ns)
             ),
         },
-        SimEvent::MasterLost { stood_after_ns, axes } => {
+        SimEvent::MainDeviceLost { stood_after_ns, devices, axes } => {
             let mut text = String::from("no frames any more");
             match stood_after_ns {
                 Some(ns) => text.push_str(&format!(": every axis stood after {}", duration(*ns))),
                 None => text.push_str(": NOT every axis stands"),
+            }
+            for WatchedDevice { position, device, al_state } in devices {
+                text.push_str(&format!("\n  device {position} ({device}) is in {al_state}"));
             }
             for Travel { axis, travel, unit } in axes {
                 text.push_str(&format!(
@@ -185,7 +222,7 @@ fn text(event: &SimEvent) -> String {
             }
             text
         }
-        SimEvent::MasterBack => "frames come again".into(),
+        SimEvent::MainDeviceBack => "frames come again".into(),
         SimEvent::Ended { frames, returned } => {
             format!("ended: {frames} frames came, {returned} went back")
         }
@@ -194,7 +231,7 @@ fn text(event: &SimEvent) -> String {
 
 /// How it stands with the MainDevice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Master {
+enum MainDevice {
     /// No frame has come yet.
     Awaited,
     /// Frames come.
@@ -209,9 +246,11 @@ enum Master {
 struct Watched {
     cell: Cell,
     labels: Labels,
+    /// Positions of the devices with outputs.
+    with_outputs: Vec<usize>,
     tell: Sender<SimEvent>,
     states: Vec<(AlState, u16)>,
-    master: Master,
+    main_device: MainDevice,
     /// When an axis was last seen to move, ns.
     moved_at: u64,
     next_look: u64,
@@ -221,9 +260,22 @@ struct Watched {
 const WATCH_NS: u64 = 1_000_000;
 
 impl Watched {
-    fn new(cell: Cell, labels: Labels, tell: Sender<SimEvent>) -> Self {
+    fn new(cell: Cell, machine: &Machine, tell: Sender<SimEvent>) -> Self {
+        let labels = Labels::of(machine);
+        let devices = machine.bus.subdevices.iter().enumerate();
+        let with_outputs = devices.filter(|(_, device)| device.watchdog_ns.is_some());
+        let with_outputs = with_outputs.map(|(position, _)| position).collect();
         let states = vec![(AlState::Init, 0); cell.segment().len()];
-        Self { cell, labels, tell, states, master: Master::Awaited, moved_at: 0, next_look: 0 }
+        Self {
+            cell,
+            labels,
+            with_outputs,
+            tell,
+            states,
+            main_device: MainDevice::Awaited,
+            moved_at: 0,
+            next_look: 0,
+        }
     }
 
     fn say(&self, event: SimEvent) {
@@ -242,12 +294,12 @@ impl Watched {
         if !self.stands() {
             self.moved_at = now;
         }
-        match self.master {
-            Master::Here if silent_for > SILENCE_NS => self.master = Master::Silent,
-            Master::Silent if self.stands() || silent_for > SETTLE_MAX_NS => {
+        match self.main_device {
+            MainDevice::Here if silent_for > SILENCE_NS => self.main_device = MainDevice::Silent,
+            MainDevice::Silent if self.stands() || silent_for > SETTLE_MAX_NS => {
                 self.lost(last_frame_at);
             }
-            Master::Awaited | Master::Here | Master::Silent | Master::Lost => {}
+            MainDevice::Awaited | MainDevice::Here | MainDevice::Silent | MainDevice::Lost => {}
         }
     }
 
@@ -278,7 +330,7 @@ impl Watched {
     }
 
     fn lost(&mut self, last_frame_at: u64) {
-        self.master = Master::Lost;
+        self.main_device = MainDevice::Lost;
         let moved_for = self.moved_at.saturating_sub(last_frame_at);
         let stood_after_ns = self.stands().then_some(moved_for);
         let world = self.cell.world();
@@ -291,11 +343,20 @@ impl Watched {
             }
         });
         let axes = axes.collect();
-        self.say(SimEvent::MasterLost { stood_after_ns, axes });
+        let devices = self.with_outputs.iter().filter_map(|position| {
+            let status = self.cell.segment().snapshot(*position)?;
+            Some(WatchedDevice {
+                position: *position,
+                device: self.labels.devices.get(*position).cloned().unwrap_or_default(),
+                al_state: format!("{:?}", status.al_state),
+            })
+        });
+        let devices = devices.collect();
+        self.say(SimEvent::MainDeviceLost { stood_after_ns, devices, axes });
     }
 
     fn ended(&mut self, frames: u64, returned: u64) {
-        if self.master == Master::Silent {
+        if self.main_device == MainDevice::Silent {
             let (last_frame_at, _) = self.cell.last_frame();
             self.lost(last_frame_at);
         }
@@ -305,11 +366,11 @@ impl Watched {
 
 impl Wire for Watched {
     fn pass(&mut self, frame: &mut [u8], now: u64) -> bool {
-        match self.master {
-            Master::Lost => self.say(SimEvent::MasterBack),
-            Master::Awaited | Master::Here | Master::Silent => {}
+        match self.main_device {
+            MainDevice::Lost => self.say(SimEvent::MainDeviceBack),
+            MainDevice::Awaited | MainDevice::Here | MainDevice::Silent => {}
         }
-        self.master = Master::Here;
+        self.main_device = MainDevice::Here;
         let back = self.cell.pass(frame, now);
         self.watch(now);
         back

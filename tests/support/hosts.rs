@@ -12,13 +12,14 @@ pub fn turn() -> MutexGuard<'static, ()> {
 }
 
 /// The script that makes both namespaces and then runs `BODY`, in which `there CMD…` runs a command on the other host.
-/// Everything ends with it: the namespaces die with their last process.
+/// Everything ends with it: what `BODY` leaves in the background is ended, and the namespaces die with their last process.
+/// `BODY` must not `exec`, or there is nobody to do so.
 const SCRIPT: &str = r#"
 set -eu
 ip link set lo up
 ip link add bus0 type veth peer name bus1
-unshare -n sleep 600 & other=$!
-trap 'kill $other 2>/dev/null || true' EXIT
+unshare -n sleep 600 >/dev/null 2>&1 & other=$!
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 until [ "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do :; done
 ip link set bus1 netns $other
 there() { nsenter -t $other -n "$@"; }

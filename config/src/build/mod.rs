@@ -21,7 +21,7 @@ mod signals;
 mod vision;
 
 use fieldbus::plan::BusPlan;
-use rt_core::plan::{AxisId, MachinePlan};
+use rt_core::plan::{AxisId, Cause, MachinePlan};
 
 use crate::cell::VirtualCell;
 use crate::file::File;
@@ -87,7 +87,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         overrun: cycle.overrun,
         program,
     };
-    let bus = BusPlan { dc, copies, ..bus_plan(built.devices, &cycle) };
+    let bus = BusPlan { dc, copies, ..bus_plan(built.devices, &cycle, &plan) };
     Some(Machine {
         name: identification.name.value.clone(),
         description: identification.description.clone().unwrap_or_default(),
@@ -121,10 +121,16 @@ fn scope<'a, 'f>(
 }
 
 /// The segment, without distributed clocks and copies.
-fn bus_plan(devices: bus::Devices<'_>, cycle: &CycleSettings) -> BusPlan {
+fn bus_plan(devices: bus::Devices<'_>, cycle: &CycleSettings, plan: &MachinePlan) -> BusPlan {
+    // The bus is not lost before the interlocks on its data would say so.
+    let patience = plan.interlocks.iter().filter_map(|interlock| match interlock.cause {
+        Cause::WorkingCounter { cycles, .. } => Some(cycles),
+        _ => None,
+    });
     BusPlan {
         period_ns: cycle.period_ns,
         receive_deadline_ns: cycle.receive_deadline_ns,
+        silent_cycles_max: patience.max().unwrap_or(1),
         subdevices: devices.plans,
         sync_units: devices.units.names(),
         signals: devices.signals.plans,

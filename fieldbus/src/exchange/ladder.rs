@@ -15,8 +15,6 @@ pub(crate) const OP: u16 = 0x08;
 pub(crate) const ERROR: u16 = 0x10;
 const STATE_MASK: u16 = 0x0F;
 
-/// Cycles without any reply, or with devices missing from the status, before the bus is faulted.
-const SILENT_CYCLES_MAX: u8 = 3;
 /// SafeOp → Op, all devices (ETG1020: 10 s at most).
 const OP_TIMEOUT_NS: u64 = 10_000_000_000;
 /// One device back to Op, or its error acknowledged.
@@ -91,6 +89,8 @@ pub(crate) struct Ladder {
     lock_timeout_ns: u64,
     fault: BusFault,
     silent: u8,
+    /// Cycles without any reply, or with devices missing from the status, before the bus is faulted.
+    silent_max: u8,
     incomplete: u8,
     attempts: u8,
     /// Everyone was in Op in this round of the search.
@@ -104,7 +104,12 @@ const NO_DEVICE: BusFault =
     BusFault { position: u16::MAX, al_status: 0, al_status_code: 0, link_down: false };
 
 impl Ladder {
-    pub(crate) fn new(devices: u16, lock: Option<Lock>, lock_timeout_ns: u64) -> Self {
+    pub(crate) fn new(
+        devices: u16,
+        silent_max: u8,
+        lock: Option<Lock>,
+        lock_timeout_ns: u64,
+    ) -> Self {
         Self {
             phase: Phase::Locking { until: 0 },
             devices,
@@ -112,6 +117,7 @@ impl Ladder {
             lock_timeout_ns,
             fault: NO_DEVICE,
             silent: 0,
+            silent_max: silent_max.max(1),
             incomplete: 0,
             attempts: 0,
             all_in_op: true,
@@ -180,7 +186,7 @@ impl Ladder {
     /// Moves on by what the cycle saw.
     pub(crate) fn advance(&mut self, seen: &Seen) {
         self.silent = if seen.is_answered { 0 } else { self.silent.saturating_add(1) };
-        if seen.is_link_down || self.silent >= SILENT_CYCLES_MAX {
+        if seen.is_link_down || self.silent >= self.silent_max {
             self.lose(BusFault { link_down: seen.is_link_down, ..NO_DEVICE });
             return;
         }
@@ -278,7 +284,7 @@ impl Ladder {
         } else {
             self.incomplete = self.incomplete.saturating_add(1);
         }
-        if status == OP && self.incomplete < SILENT_CYCLES_MAX {
+        if status == OP && self.incomplete < self.silent_max {
             return Phase::Operational;
         }
         self.fault = NO_DEVICE;

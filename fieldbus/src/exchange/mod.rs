@@ -149,7 +149,8 @@ impl<L: Link> EtherCat<L> {
             link_time: clocks.link_time,
         });
         let count = u16::try_from(plan.subdevices.len()).ok()?;
-        let ladder = Ladder::new(count, lock, dc.map_or(0, |dc| dc.lock_timeout_ns));
+        let lock_timeout_ns = dc.map_or(0, |dc| dc.lock_timeout_ns);
+        let ladder = Ladder::new(count, plan.silent_cycles_max, lock, lock_timeout_ns);
         let carries = carries(plan, layout, &frames)?;
         Some(Self {
             link,

@@ -167,6 +167,8 @@ pub struct AxisReport {
 pub struct TripReport {
     /// Name of the interlock.
     pub cause: String,
+    /// What the interlock watches, a stable word: `emergency_stop`, `guard_door`, `zone`, `twin_zone`, `twin_limit`, `bus`, …
+    pub kind: &'static str,
     /// Name of the group.
     pub group: String,
     /// `stop0`, `stop1`, `stop2`, `limit_speed …`, `warn`.
@@ -426,6 +428,7 @@ fn axes(statistics: &Statistics, labels: &Labels) -> Vec<AxisReport> {
 fn trip_report(trip: &Trip, labels: &Labels) -> TripReport {
     TripReport {
         cause: labels.interlock(trip.interlock).to_owned(),
+        kind: labels.kind(trip.interlock),
         group: labels.group(trip.group).to_owned(),
         reaction: events::reaction(trip.reaction, labels.group_unit(trip.group)),
         at_cycle: trip.at_cycle,

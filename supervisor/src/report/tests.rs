@@ -94,6 +94,7 @@ fn the_json_has_every_field_that_scripts_rely_on() {
         "/axes/0/travel",
         "/axes/0/following_error_max",
         "/trips/0/cause",
+        "/trips/0/kind",
         "/trips/0/reaction",
         "/trips/0/at_cycle",
         "/trips/0/reaction_ns",

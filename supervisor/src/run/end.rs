@@ -53,7 +53,8 @@ impl End {
             reason,
             message,
             machine: self.machine,
-            controlled: statistics.shutdown_done,
+            // What does not answer confirms nothing.
+            controlled: statistics.shutdown_done && self.why != Why::Bus,
         };
         match (self.why, self.unresolved) {
             (Why::Bus, _) => {
@@ -68,11 +69,11 @@ impl End {
             }
             (Why::Completed | Why::Interrupted, Some(interlock)) => {
                 let message = format!(
-                    "ended in a safety stop by {} that nobody resolved: {}; then reset and start",
+                    "ended in a safety stop by {} that nobody resolved: {}",
                     labels.interlock(interlock),
                     match labels.remedy(interlock) {
-                        "" => "find and clear its cause",
-                        remedy => remedy.trim_end_matches('.'),
+                        "" => "find and clear its cause, then reset and start",
+                        remedy => remedy,
                     }
                 );
                 (ExitCode::SafetyStop, ended("safety_stop", message))

@@ -28,7 +28,6 @@ use crate::cli::Link;
 use crate::console::Scene;
 use crate::drain::{self, Drain, LoopPorts, Outside, Recording};
 use crate::exit::Error;
-use crate::labels::Labels;
 use crate::receiver::{Socket, VisionThread};
 use crate::record::RecorderThread;
 use crate::report::{Context, Report};
@@ -347,14 +346,13 @@ impl Run {
         let statistics = &self.drain.statistics;
         let supervise = self.supervise.clone().unwrap_or_else(|| Supervise::new(0, None));
         let end = supervise.end(statistics).judge(statistics, &parts.labels);
-        let context = self.context(&ended, &parts.labels, &parts.config_hash, source, options);
+        let context = self.context(&ended, &parts.config_hash, source, options);
         Ok(Report::new(statistics, &parts.labels, &context, &ledger, vision, end))
     }
 
     fn context(
         &self,
         ended: &LoopEnd,
-        _labels: &Labels,
         config_hash: &str,
         source: &Source,
         options: &Options,

@@ -39,6 +39,7 @@ fn plan() -> BusPlan {
     BusPlan {
         period_ns: PERIOD,
         receive_deadline_ns: 500_000,
+        silent_cycles_max: 3,
         subdevices: vec![device(0, 16, 8), device(1, 4, 0)],
         sync_units: vec!["a".to_owned(), "b".to_owned()],
         signals: vec![
