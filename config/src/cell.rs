@@ -1,5 +1,8 @@
 //! The virtual cell: what stands behind the devices when there is no machine. Plain data; the supervisor hands it to the
 //! segment and the world. Lengths are mm, angles degrees, times ns.
+//!
+//! Much of it looks like the plans of segment and world, on purpose: they are leaves that nothing here imports, so each says
+//! for itself what it takes.
 
 use fieldbus::plan::Identity;
 use rt_core::plan::AxisId;

@@ -391,16 +391,12 @@ mod tests {
     }
 
     fn device(unit: Option<usize>, input_bits: u32, output_bits: u32) -> SubDevicePlan {
+        let identity = Identity { vendor: 1, product: 1, revision: None, serial: None };
         SubDevicePlan {
-            name: "d".to_owned(),
-            identity: Identity { vendor: 1, product: 1, revision: None, serial: None },
             sync_unit: unit,
-            startup: Vec::new(),
             inputs: pdo(input_bits),
             outputs: pdo(output_bits),
-            configurable_pdos: false,
-            sync0: None,
-            watchdog_ns: None,
+            ..SubDevicePlan::passive("d", identity)
         }
     }
 

@@ -47,6 +47,24 @@ pub struct SubDevicePlan {
     pub watchdog_ns: Option<u64>,
 }
 
+impl SubDevicePlan {
+    /// A device of which nothing is asked but to be there: no process data, no settings.
+    #[must_use]
+    pub fn passive(name: impl Into<String>, identity: Identity) -> Self {
+        Self {
+            name: name.into(),
+            identity,
+            sync_unit: None,
+            startup: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            configurable_pdos: false,
+            sync0: None,
+            watchdog_ns: None,
+        }
+    }
+}
+
 /// Identity as the SII says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -88,6 +106,19 @@ pub enum SdoValue {
     I16(i16),
     /// 4 bytes, signed.
     I32(i32),
+}
+
+impl From<SdoValue> for i64 {
+    fn from(value: SdoValue) -> Self {
+        match value {
+            SdoValue::U8(value) => value.into(),
+            SdoValue::U16(value) => value.into(),
+            SdoValue::U32(value) => value.into(),
+            SdoValue::I8(value) => value.into(),
+            SdoValue::I16(value) => value.into(),
+            SdoValue::I32(value) => value.into(),
+        }
+    }
 }
 
 /// One PDO and its entries in order.

@@ -154,7 +154,7 @@ impl Mailbox<'_, '_> {
             Err(error) if !verify_only && is_write_only(&error) => return Ok(()),
             Err(error) => return Err(self.failed("reading", at, error.to_string())),
         };
-        let expected = number(value);
+        let expected = i64::from(value);
         if found == expected {
             return Ok(());
         }
@@ -218,16 +218,5 @@ impl Mailbox<'_, '_> {
     ) -> Result<Option<u32>, BringupError> {
         let serial = self.read(runner, (IDENTITY, 4), SdoValue::U32(0))?;
         Ok(serial.ok().and_then(|serial| u32::try_from(serial).ok()))
-    }
-}
-
-fn number(value: SdoValue) -> i64 {
-    match value {
-        SdoValue::U8(value) => i64::from(value),
-        SdoValue::U16(value) => i64::from(value),
-        SdoValue::U32(value) => i64::from(value),
-        SdoValue::I8(value) => i64::from(value),
-        SdoValue::I16(value) => i64::from(value),
-        SdoValue::I32(value) => i64::from(value),
     }
 }

@@ -121,17 +121,8 @@ pub(crate) fn made_of(drift_ppb: i32, outputs: Device) -> Cell {
 }
 
 fn planned(name: &str, product: u32) -> SubDevicePlan {
-    SubDevicePlan {
-        name: name.to_owned(),
-        identity: Identity { vendor: 0x0A5C, product, revision: None, serial: None },
-        sync_unit: None,
-        startup: Vec::new(),
-        inputs: Vec::new(),
-        outputs: Vec::new(),
-        configurable_pdos: false,
-        sync0: None,
-        watchdog_ns: None,
-    }
+    let identity = Identity { vendor: 0x0A5C, product, revision: None, serial: None };
+    SubDevicePlan::passive(name, identity)
 }
 
 fn entry(index: u16, bits: u8) -> PdoEntry {

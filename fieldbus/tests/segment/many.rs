@@ -1,7 +1,7 @@
 //! Many devices: process data of several frames, all under way together.
 
 use fieldbus::link::InlineLink;
-use fieldbus::plan::{BusPlan, Direction, Identity, PdoEntry, PdoPlan, SignalPlan, SubDevicePlan};
+use fieldbus::plan::{BusPlan, Direction, PdoEntry, PdoPlan, SignalPlan, SubDevicePlan};
 use rt_core::SignalId;
 use rt_core::bus::BusState;
 use segment::{Device, Process, Segment, ServoCommand, ServoFeedback};
@@ -62,16 +62,12 @@ fn many() -> (Wired<Channels>, BusPlan) {
         } else {
             Device::analog_output("AO-16", identity, channels)
         });
+        let planned = fieldbus::plan::Identity { vendor: 1, product, revision: None, serial: None };
         subdevices.push(SubDevicePlan {
-            name: format!("terminal {position}"),
-            identity: Identity { vendor: 1, product, revision: None, serial: None },
             sync_unit: Some(position % 3),
-            startup: Vec::new(),
             inputs: if is_input { pdos.clone() } else { Vec::new() },
             outputs: if is_input { Vec::new() } else { pdos },
-            configurable_pdos: false,
-            sync0: None,
-            watchdog_ns: None,
+            ..SubDevicePlan::passive(format!("terminal {position}"), planned)
         });
         let direction = if is_input { Direction::Input } else { Direction::Output };
         for bit_offset in (0..16 * u32::from(channels)).step_by(16) {

@@ -1,4 +1,6 @@
 //! The drive's own state machine: CiA 402 / IEC 61800-7-201, 0x6040 and 0x6041.
+//!
+//! The virtual drives read the profile on their own (`segment`), so that the two do not share a mistake.
 
 /// State of the drive as its statusword (0x6041) says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use super::ServoOptions;
 use crate::describe::{PdoDescription, PdoEntryDescription};
+use crate::dictionary::Access::{Constant, Input, Output, Parameter};
+use crate::dictionary::DataType::{I8, I16, I32, U8, U16, U32};
 use crate::dictionary::{Access, DataType, Dictionary, ObjectDescription, Slot};
 
 /// Where the firmware finds its objects.
@@ -75,116 +77,92 @@ impl Slots {
     }
 }
 
-/// All objects of the profile area.
+/// A variable: index, name, type, rights, value after power-up.
+type Row = (u16, &'static str, DataType, Access, u32);
+
+/// A list: index, name, object code (8 array, 9 record), and its two entries.
+type ListRow = (u16, &'static str, u8, [(DataType, Access, u32); 2]);
+
+/// All objects of the profile area; the dictionary sorts them.
 pub(crate) fn objects(options: &ServoOptions) -> Vec<ObjectDescription> {
-    let mut objects = control_objects(options);
-    objects.extend(motion_objects(options));
-    objects
+    let sections = [&state_machine(options)[..], &motion(options), &HOMING_AND_PROBE, &SENSED];
+    let variables = sections.into_iter().flatten().map(|&(index, name, kind, access, value)| {
+        ObjectDescription::variable(index, name, kind, access, value)
+    });
+    let lists = lists(options);
+    let lists = lists
+        .iter()
+        .map(|(index, name, code, entries)| ObjectDescription::list(*index, name, *code, entries));
+    variables.chain(lists).collect()
 }
 
 /// State machine, modes and options (CiA 402-2).
-fn control_objects(options: &ServoOptions) -> Vec<ObjectDescription> {
-    use Access::{Constant, Input, Output, Parameter};
-    use DataType::{I8, I16, U16};
+fn state_machine(options: &ServoOptions) -> [Row; 11] {
     let option = |value: i16| u32::from(u16::from_ne_bytes(value.to_ne_bytes()));
-    let variable = ObjectDescription::variable;
-    vec![
-        variable(
-            0x6007,
-            "Abort connection option code",
-            I16,
-            Parameter,
-            option(options.abort_connection_option),
-        ),
-        variable(0x603F, "Error code", U16, Input, 0),
-        variable(0x6040, "Controlword", U16, Output, 0),
-        variable(0x6041, "Statusword", U16, Input, 0),
-        variable(
-            0x605A,
-            "Quick stop option code",
-            I16,
-            Parameter,
-            option(options.quick_stop_option),
-        ),
-        variable(0x605B, "Shutdown option code", I16, Parameter, 0),
-        variable(0x605C, "Disable operation option code", I16, Parameter, 1),
-        variable(0x605D, "Halt option code", I16, Constant, 1),
-        variable(
-            0x605E,
-            "Fault reaction option code",
-            I16,
-            Parameter,
-            option(options.fault_reaction_option),
-        ),
-        variable(0x6060, "Modes of operation", I8, Output, 0),
-        variable(0x6061, "Modes of operation display", I8, Input, 0),
+    let connection_lost = option(options.abort_connection_option);
+    let quick_stop = option(options.quick_stop_option);
+    let fault = option(options.fault_reaction_option);
+    [
+        (0x6007, "Abort connection option code", I16, Parameter, connection_lost),
+        (0x603F, "Error code", U16, Input, 0),
+        (0x6040, "Controlword", U16, Output, 0),
+        (0x6041, "Statusword", U16, Input, 0),
+        (0x605A, "Quick stop option code", I16, Parameter, quick_stop),
+        (0x605B, "Shutdown option code", I16, Parameter, 0),
+        (0x605C, "Disable operation option code", I16, Parameter, 1),
+        (0x605D, "Halt option code", I16, Constant, 1),
+        (0x605E, "Fault reaction option code", I16, Parameter, fault),
+        (0x6060, "Modes of operation", I8, Output, 0),
+        (0x6061, "Modes of operation display", I8, Input, 0),
     ]
 }
 
-/// Positions, torque, homing and inputs (CiA 402-2, CiA 402-3).
-fn motion_objects(options: &ServoOptions) -> Vec<ObjectDescription> {
-    use Access::{Constant, Input, Output, Parameter};
-    use DataType::{I8, I16, I32, U8, U16, U32};
-    let variable = ObjectDescription::variable;
-    vec![
-        variable(0x6062, "Position demand value", I32, Input, 0),
-        variable(0x6064, "Position actual value", I32, Input, 0),
-        variable(0x6065, "Following error window", U32, Parameter, options.following_error_window),
-        variable(
-            0x6066,
-            "Following error time out",
-            U16,
-            Parameter,
-            u32::from(options.following_error_ms),
-        ),
-        variable(0x606C, "Velocity actual value", I32, Input, 0),
-        variable(0x6072, "Max torque", U16, Output, u32::from(options.torque_limit_permille)),
-        variable(0x6075, "Motor rated current", U32, Constant, options.rated_current_ma),
-        variable(0x6076, "Motor rated torque", U32, Constant, options.rated_torque_mnm),
-        variable(0x6077, "Torque actual value", I16, Input, 0),
-        variable(0x607A, "Target position", I32, Output, 0),
-        variable(0x607C, "Home offset", I32, Parameter, 0),
-        variable(0x6084, "Profile deceleration", U32, Parameter, options.slow_down_deceleration),
-        variable(
-            0x6085,
-            "Quick stop deceleration",
-            U32,
-            Parameter,
-            options.quick_stop_deceleration,
-        ),
-        ObjectDescription::list(
-            0x608F,
-            "Position encoder resolution",
-            8,
-            &[(U32, Constant, options.counts_per_revolution), (U32, Constant, 1)],
-        ),
-        variable(0x6098, "Homing method", I8, Parameter, 37),
-        ObjectDescription::list(
-            0x6099,
-            "Homing speeds",
-            8,
-            &[(U32, Parameter, 0), (U32, Parameter, 0)],
-        ),
-        variable(0x609A, "Homing acceleration", U32, Parameter, 0),
-        variable(0x60B8, "Touch probe function", U16, Output, 0),
-        variable(0x60B9, "Touch probe status", U16, Input, 0),
-        variable(0x60BA, "Touch probe 1 positive edge", I32, Input, 0),
-        ObjectDescription::list(
-            0x60C2,
-            "Interpolation time period",
-            9,
-            &[(U8, Parameter, 1), (I8, Parameter, 0xFD)],
-        ),
-        variable(0x60F4, "Following error actual value", I32, Input, 0),
-        variable(0x60FD, "Digital inputs", U32, Input, 0),
-        ObjectDescription::list(
-            0x60FE,
-            "Digital outputs",
-            8,
-            &[(U32, Output, 0), (U32, Parameter, 0)],
-        ),
-        // Bit 5 homing, bit 7 cyclic synchronous position.
-        variable(0x6502, "Supported drive modes", U32, Constant, 0x0000_00A0),
+/// Positions, velocity and torque, with their limits (CiA 402-2).
+fn motion(options: &ServoOptions) -> [Row; 12] {
+    let following_error_ms = u32::from(options.following_error_ms);
+    let torque_max = u32::from(options.torque_limit_permille);
+    [
+        (0x6062, "Position demand value", I32, Input, 0),
+        (0x6064, "Position actual value", I32, Input, 0),
+        (0x6065, "Following error window", U32, Parameter, options.following_error_window),
+        (0x6066, "Following error time out", U16, Parameter, following_error_ms),
+        (0x606C, "Velocity actual value", I32, Input, 0),
+        (0x6072, "Max torque", U16, Output, torque_max),
+        (0x6075, "Motor rated current", U32, Constant, options.rated_current_ma),
+        (0x6076, "Motor rated torque", U32, Constant, options.rated_torque_mnm),
+        (0x6077, "Torque actual value", I16, Input, 0),
+        (0x607A, "Target position", I32, Output, 0),
+        (0x6084, "Profile deceleration", U32, Parameter, options.slow_down_deceleration),
+        (0x6085, "Quick stop deceleration", U32, Parameter, options.quick_stop_deceleration),
+    ]
+}
+
+/// Homing and touch probe (CiA 402-2).
+const HOMING_AND_PROBE: [Row; 6] = [
+    (0x607C, "Home offset", I32, Parameter, 0),
+    (0x6098, "Homing method", I8, Parameter, 37),
+    (0x609A, "Homing acceleration", U32, Parameter, 0),
+    (0x60B8, "Touch probe function", U16, Output, 0),
+    (0x60B9, "Touch probe status", U16, Input, 0),
+    (0x60BA, "Touch probe 1 positive edge", I32, Input, 0),
+];
+
+/// What is seen, and what the drive can do.
+const SENSED: [Row; 3] = [
+    (0x60F4, "Following error actual value", I32, Input, 0),
+    (0x60FD, "Digital inputs", U32, Input, 0),
+    // Bit 5 homing, bit 7 cyclic synchronous position.
+    (0x6502, "Supported drive modes", U32, Constant, 0x0000_00A0),
+];
+
+/// Arrays and records.
+fn lists(options: &ServoOptions) -> [ListRow; 4] {
+    let resolution = [(U32, Constant, options.counts_per_revolution), (U32, Constant, 1)];
+    [
+        (0x608F, "Position encoder resolution", 8, resolution),
+        (0x6099, "Homing speeds", 8, [(U32, Parameter, 0), (U32, Parameter, 0)]),
+        (0x60C2, "Interpolation time period", 9, [(U8, Parameter, 1), (I8, Parameter, 0xFD)]),
+        (0x60FE, "Digital outputs", 8, [(U32, Output, 0), (U32, Parameter, 0)]),
     ]
 }
 

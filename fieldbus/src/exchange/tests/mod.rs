@@ -21,16 +21,12 @@ fn device(unit: usize, input_bits: u8, output_bits: u8) -> SubDevicePlan {
         let entry = PdoEntry { index: 0x6000, subindex: 1, bits, signed: false, signal: None };
         vec![PdoPlan { index: 0x1A00, entries: if bits == 0 { vec![] } else { vec![entry] } }]
     };
+    let identity = Identity { vendor: 1, product: 1, revision: None, serial: None };
     SubDevicePlan {
-        name: format!("device {unit}"),
-        identity: Identity { vendor: 1, product: 1, revision: None, serial: None },
         sync_unit: Some(unit),
-        startup: Vec::new(),
         inputs: pdo(input_bits),
         outputs: pdo(output_bits),
-        configurable_pdos: false,
-        sync0: None,
-        watchdog_ns: None,
+        ..SubDevicePlan::passive(format!("device {unit}"), identity)
     }
 }
 
