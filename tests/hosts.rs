@@ -96,3 +96,29 @@ fn a_cable_pulled_stops_the_machine_and_the_recording_is_complete() {
         )
     );
 }
+
+#[test]
+fn a_segment_that_does_not_match_says_which_position_what_was_expected_and_what_answered() {
+    let directory = scratch("wire-mismatch");
+    let demo = std::fs::read_to_string(machine("demo-cell.toml")).expect("we ship it");
+    let other = demo.replacen(
+        "product = 0x53525631, serial = 102",
+        "product = 0x53525632, serial = 102",
+        1,
+    );
+    assert_ne!(demo, other);
+    std::fs::write(directory.join("other.toml"), other).expect("writable");
+    let output = with_sim(
+        &directory,
+        &machine("demo-cell.toml"),
+        "code=0; $tactus run other.toml --link raw:bus0 --vision-socket vision.sock --headless --record run.mcap || code=$?; \
+         kill $SIM; wait $SIM || true; exit $code",
+    );
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    let text = String::from_utf8_lossy(&output.stderr).to_lowercase();
+    for word in ["5", "drive_z", "0x53525632", "0x53525631"] {
+        assert!(text.contains(word), "{word} is missing: {text}");
+    }
+    let recording = std::fs::read(directory.join("run.mcap")).expect("a recording was left");
+    assert!(recording.ends_with(b"\x89MCAP0\r\n"), "the recording is not complete");
+}
