@@ -187,6 +187,7 @@ pub(crate) fn plan() -> BusPlan {
         signals,
         dc: None,
         copies: Vec::new(),
+        silent_cycles_max: 3,
     }
 }
 

@@ -83,6 +83,7 @@ fn many() -> (Wired<Channels>, BusPlan) {
         signals,
         dc: None,
         copies: Vec::new(),
+        silent_cycles_max: 3,
     };
     let outputs = vec![[0; CHANNELS]; TERMINALS];
     (Wired(Segment::new(devices, Channels { outputs })), plan)
