@@ -36,9 +36,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Crates that are still being furnished: their dependencies may stand before they are used. To be emptied.
-const UNFURNISHED: &[&str] = &["supervisor", "tactus-benches"];
-
 fn metadata() -> serde_json::Value {
     let output = Command::new(env!("CARGO"))
         .current_dir(root())
@@ -146,7 +143,7 @@ fn a_dependency_that_is_declared_is_used() {
         for dependency in package["dependencies"].as_array().expect("dependencies") {
             let dependency = dependency["name"].as_str().expect("name");
             let name = package["name"].as_str().expect("name");
-            if !UNFURNISHED.contains(&name) && !names(&text, dependency) {
+            if !names(&text, dependency) {
                 unused.push(format!("{name} does not use {dependency}"));
             }
         }

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use config::{Machine, Style};
 use rt_linux::signal::Shutdown;
+use tracing_subscriber::EnvFilter;
 
 use crate::cli::{CheckArgs, Cli, Command, Link, RunArgs, SimArgs};
 use crate::exit::{Error, ExitCode};
@@ -29,6 +30,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             return code.number();
         }
     };
+    log_as_asked();
     let done = match &cli.command {
         Command::Run(arguments) => run_machine(arguments),
         Command::Check(arguments) => check(arguments),
@@ -47,6 +49,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             error.code.number()
         }
     }
+}
+
+/// Environment variable that says what is logged to the standard error, for instance `TACTUS_LOG=info`; without it, nothing.
+const LOG_VARIABLE: &str = "TACTUS_LOG";
+
+fn log_as_asked() {
+    let Ok(filter) = EnvFilter::try_from_env(LOG_VARIABLE) else { return };
+    // A second program in the same process (tests) keeps the first one's.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .try_init();
 }
 
 /// To the standard output; whoever closed it does not want it.
@@ -149,7 +164,9 @@ fn run_machine(arguments: &RunArgs) -> Result<ExitCode, Error> {
     let source = load(&arguments.file)?;
     let options = options(arguments, &source.machine)?;
     let shutdown = install_signals()?;
+    tracing::info!(machine = source.machine.name, seed = options.seed, "run begins");
     let report = run::run(&source, &options, &shutdown)?;
+    tracing::info!(exit_code = report.exit_code, "run ended: {}", report.ended.message);
     let json = report
         .to_json()
         .map_err(|wrong| Error::environment(format!("the report cannot be written: {wrong}")))?;

@@ -56,8 +56,10 @@ pub enum Command {
     Sim(SimArgs),
 }
 
+const LOG_HELP: &str = "TACTUS_LOG=info logs what happens to the standard error.";
+
 fn help(examples: &str) -> String {
-    format!("{examples}\n\n{EXIT_CODES_HELP}")
+    format!("{examples}\n\n{EXIT_CODES_HELP}\n\n{LOG_HELP}")
 }
 
 /// `tactus run`.

@@ -7,9 +7,10 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
 
 use rt_channel::latest;
 use rt_core::vision::{DATAGRAM_LENGTH, VisionInputs};
@@ -93,7 +94,7 @@ impl VisionThread {
         newest: latest::Writer<VisionInputs>,
     ) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
-        let (give, datagrams) = sync_channel(WAITING_MAX);
+        let (give, datagrams) = bounded(WAITING_MAX);
         let flag = Arc::clone(&stop);
         let thread = rt_linux::thread::spawn_helper("tactus-vision", move || {
             receive(&socket, judge, newest, &give, &flag)
@@ -119,7 +120,7 @@ fn receive(
     socket: &Socket,
     mut judge: Judge,
     mut newest: latest::Writer<VisionInputs>,
-    give: &SyncSender<Datagram>,
+    give: &Sender<Datagram>,
     stop: &AtomicBool,
 ) -> VisionReport {
     // One byte more than a datagram has, so that a longer one is seen to be longer.

@@ -3,11 +3,13 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use config::Machine;
 use fieldbus::link::{Link as _, Wire, raw, serve};
+use rt_linux::admission::{self, Locked};
 use rt_linux::signal::Shutdown;
 use rt_linux::thread::spawn_helper;
 use segment::AlState;
@@ -17,6 +19,7 @@ use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::exit::{Error, ExitCode};
 use crate::labels::Labels;
 use crate::report::duration;
+use crate::run::beside;
 
 /// Without a frame for so long, the MainDevice is gone, ns.
 const SILENCE_NS: u64 = 500_000_000;
@@ -128,10 +131,13 @@ pub fn run(
     let cell = Cell::new(machine, options.seed, start, HORIZON_NS, socket)?;
     let disturbance = cell.disturbance();
     let devices = cell.segment().len();
-    let (tell, hear) = channel();
+    let (tell, hear) = unbounded();
     let mut watched = Watched::new(cell, machine, tell);
     let stop = shutdown.flag();
+    let request = beside(&machine.cycle);
     let thread = spawn_helper("tactus-segment", move || {
+        // Real devices are not held up by other programs; these are not either where the rights are there.
+        let _armed = admission::lock(&request).and_then(Locked::arm);
         let mut link = Disturbed::new(link, disturbance);
         let stop: &AtomicBool = &stop;
         let served = serve(&mut link, &mut watched, stop);

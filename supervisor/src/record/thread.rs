@@ -1,9 +1,10 @@
 //! The recorder on a thread of its own: a disk that stalls for seconds delays nobody, and what does not fit is counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+
+use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 
 use rt_core::record::Record;
 
@@ -25,7 +26,7 @@ enum Work {
 
 /// Hands records to a thread that writes them.
 pub struct RecorderThread {
-    work: Option<SyncSender<Work>>,
+    work: Option<Sender<Work>>,
     used: Receiver<Vec<(u64, Record)>>,
     batch: Vec<(u64, Record)>,
     dropped: u64,
@@ -40,8 +41,8 @@ impl RecorderThread {
     /// # Errors
     /// The system refused a thread.
     pub fn spawn(recorder: FileRecorder) -> std::io::Result<Self> {
-        let (work, incoming) = sync_channel(BATCHES_MAX);
-        let (give_back, used) = sync_channel(BATCHES_MAX);
+        let (work, incoming) = bounded(BATCHES_MAX);
+        let (give_back, used) = bounded(BATCHES_MAX);
         let written = Arc::new(Mutex::new(recorder.stored()));
         let in_flight = Arc::new(AtomicU64::new(0));
         let (shared, counter) = (Arc::clone(&written), Arc::clone(&in_flight));
@@ -132,7 +133,7 @@ impl Drop for RecorderThread {
 fn write_all(
     mut recorder: FileRecorder,
     incoming: &Receiver<Work>,
-    give_back: &SyncSender<Vec<(u64, Record)>>,
+    give_back: &Sender<Vec<(u64, Record)>>,
     shared: &Mutex<Stored>,
     in_flight: &AtomicU64,
 ) {

@@ -35,7 +35,7 @@ pub struct Report {
     code: ExitCode,
     /// How the process ends, 0 to 5.
     pub exit_code: u8,
-    /// `strict`: all that real time needs was granted. `degraded`: it was not. Virtual time says `virtual`.
+    /// `strict`: all that real time needs was granted. `degraded`: it was not, or time was virtual.
     pub realtime: String,
     /// What was not granted and what would grant it; empty unless degraded.
     pub degraded_reasons: Vec<String>,
@@ -232,7 +232,7 @@ pub struct VisionReport {
 /// What the report needs besides the statistics.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    /// `strict`, `degraded` or `virtual`.
+    /// `strict` or `degraded`.
     pub realtime: String,
     /// Why it is degraded.
     pub degraded_reasons: Vec<String>,

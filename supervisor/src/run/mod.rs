@@ -18,6 +18,8 @@ use rt_linux::signal::Shutdown;
 
 pub use end::{BUS_GRACE_NS, fault_text};
 
+pub(crate) use real_time::beside;
+
 use crate::cli::Link;
 use crate::console::Console;
 use crate::drain::Recording;

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 
 use config::{CycleSettings, Realtime};
 use fieldbus::bringup::Progress;
@@ -97,7 +98,7 @@ impl Drop for SegmentThread {
 }
 
 /// Scheduling of the virtual devices: right below the loop, on any CPU.
-fn beside(settings: &CycleSettings) -> admission::Request {
+pub(crate) fn beside(settings: &CycleSettings) -> admission::Request {
     let priority = settings.priority.unwrap_or(admission::PRIORITY_DEFAULT);
     admission::Request {
         cpu: None,
@@ -159,7 +160,7 @@ pub(super) fn run<P: Program + Send + 'static>(
     };
     let core = Core::new(machine.plan.clone(), program)
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
-    let (news, hear) = sync_channel(NEWS_MAX);
+    let (news, hear) = bounded(NEWS_MAX);
     let leave = Arc::new(AtomicBool::new(false));
     let thread = spawn_loop(source, (link, locked, core, ports, news), &leave)?;
     let mut run = Run {
@@ -194,7 +195,7 @@ fn wall_offset_ns() -> u64 {
     u64::try_from(wall.as_nanos()).unwrap_or(0).saturating_sub(clock::now())
 }
 
-type ForLoop<P> = (Wired, Locked, Core<P>, LoopPorts, SyncSender<News>);
+type ForLoop<P> = (Wired, Locked, Core<P>, LoopPorts, Sender<News>);
 
 fn spawn_loop<P: Program + Send + 'static>(
     source: &Source,
@@ -279,8 +280,22 @@ impl Run {
     fn listen(&mut self, duration_ns: Option<u64>) {
         loop {
             match self.hear.try_recv() {
-                Ok(News::Progress(progress)) => self.notice = Some(progress_text(&progress)),
-                Ok(News::Admitted(outcome)) => self.outcome = outcome,
+                Ok(News::Progress(progress)) => {
+                    let text = progress_text(&progress);
+                    tracing::info!("{text}");
+                    self.notice = Some(text);
+                }
+                Ok(News::Admitted(outcome)) => {
+                    for reason in outcome.reasons() {
+                        tracing::warn!(
+                            "degraded: {}, wanted {}, found {}",
+                            reason.name,
+                            reason.wanted,
+                            reason.found
+                        );
+                    }
+                    self.outcome = outcome;
+                }
                 Ok(News::Begins(at)) => {
                     self.supervise = Some(Supervise::new(at, duration_ns));
                     self.notice = None;

@@ -197,7 +197,8 @@ impl<P: Program> Run<P> {
         let mut vision = self.judge.counts();
         vision.stored = ledger.stored.vision;
         let context = Context {
-            realtime: "virtual".into(),
+            realtime: "degraded".into(),
+            degraded_reasons: vec!["virtual time: no duration was measured".into()],
             link: options.link.to_string(),
             config_hash: parts.config_hash.clone(),
             seed: Some(options.seed),
