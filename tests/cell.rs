@@ -91,6 +91,11 @@ fn the_process_is_small_and_locked_when_it_may_lock() {
     let report = json(&report);
     let resident = report["resident_bytes"].as_u64().expect("resident_bytes");
     assert!(resident > 1 << 20 && resident <= 64 << 20, "{resident} bytes resident");
+    let reasons = report["degraded_reasons"].as_array().expect("reasons");
+    if !reasons.iter().any(|r| r.as_str().is_some_and(|r| r.starts_with("memory"))) {
+        let locked = report["locked_bytes"].as_u64().expect("locked_bytes");
+        assert!(locked * 100 >= resident * 99, "{locked} of {resident} bytes are locked");
+    }
 }
 
 #[test]

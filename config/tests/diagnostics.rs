@@ -235,6 +235,16 @@ fn axes() {
 }
 
 #[test]
+fn a_kept_offset_needs_the_serial_number_of_its_drive() {
+    let kept = DEMO.replace("method = \"here\"", "method = \"kept\"\noffset = \"5 mm\"");
+    config::load(&kept, "demo-cell.toml").expect("the demo's drives have serial numbers");
+    let any = kept.replace(", serial = 103", "");
+    let wrong = config::load(&any, "demo-cell.toml").expect_err("any drive would do");
+    let codes: Vec<_> = wrong.problems().iter().map(|problem| problem.code).collect();
+    assert!(codes.contains(&"kept-any-drive"), "{codes:?}");
+}
+
+#[test]
 fn a_vertical_axis_without_a_brake_is_refused() {
     let start = DEMO.find("[axis.brake]").unwrap();
     let end = start + DEMO[start..].find("[axis.homing]").unwrap();

@@ -6,7 +6,7 @@ use twin_lite::units::Nano;
 
 use super::bus::Devices;
 use super::groups::{check_idle_drives, drive, groups};
-use super::homing::{brake, check_vertical, homing};
+use super::homing::{brake, check_kept, check_vertical, homing};
 use super::limits::{check_counts, limits, stop, wrap};
 use super::model;
 use super::names::{Table, check_count, check_identifier};
@@ -178,6 +178,8 @@ fn axis(
     let wrap = wrap(section, unit, ratio, problems);
     let brake = brake(section, devices, problems);
     let homing = homing(section, unit, limits.as_ref(), problems);
+    let serial = devices.plans.get(drive).and_then(|plan| plan.identity.serial);
+    check_kept(section, homing, serial, problems);
     let model = model::model(section, unit, problems);
     let vertical = section.vertical.as_ref().is_some_and(|vertical| vertical.value);
     check_vertical(section, problems);
