@@ -206,7 +206,12 @@ mod tests {
             let mut part = vec![0; 200_000];
             std::io::Read::read_exact(&mut std::fs::File::open(pipe).unwrap(), &mut part).unwrap();
         });
-        let recorder = FileRecorder::create(&path, &example(), &RunInfo::default()).unwrap();
+        let recorder = FileRecorder::create(
+            &path,
+            &example(),
+            &RunInfo { packed: true, ..RunInfo::default() },
+        )
+        .unwrap();
         let (mut ports, mut outside) = channels();
         let recording = Recording::Direct(Box::new(recorder));
         let mut drain = Drain::new(Statistics::new(vec![]), recording);

@@ -57,6 +57,8 @@ pub struct RunInfo {
     pub realtime: String,
     /// `virtual` or `raw:<interface>`.
     pub link: String,
+    /// Chunks are packed with LZ4.
+    pub packed: bool,
 }
 
 /// What was asked of a recorder, and what became of it. `taken = stored + dropped` whenever it is read.
@@ -103,7 +105,7 @@ impl<W: Write + Seek> Recorder<W> {
     /// What the file said.
     pub fn begin(sink: W, labels: &Labels, info: &RunInfo) -> McapResult<Self> {
         let mut writer = WriteOptions::new()
-            .compression(Some(mcap::Compression::Lz4))
+            .compression(info.packed.then_some(mcap::Compression::Lz4))
             .chunk_size(Some(CHUNK_BYTES))
             .profile("tactus")
             .library(concat!("tactus ", env!("CARGO_PKG_VERSION")))

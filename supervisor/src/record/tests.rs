@@ -22,6 +22,7 @@ fn info() -> RunInfo {
         seed: 7,
         realtime: "virtual".into(),
         link: "virtual".into(),
+        packed: true,
     }
 }
 
@@ -142,6 +143,27 @@ fn a_recording_that_outgrows_its_bound_goes_on_in_the_next_file_and_loses_nothin
     }
     assert!(files > 2, "{files}");
     assert_eq!(found, produced);
+}
+
+#[test]
+fn a_file_is_packed_or_not_as_the_machine_file_says_and_holds_the_same() {
+    let folder = crate::test_folder("packed");
+    let write = |name: &str, packed: bool| {
+        let path = folder.join(name);
+        let info = RunInfo { packed, ..info() };
+        let mut recorder = FileRecorder::create(&path, &example(), &info).unwrap();
+        for (number, record) in (0_u64..).zip((0..2_000).flat_map(records)) {
+            recorder.record(number, &record);
+        }
+        recorder.finish();
+        let bytes = std::fs::read(path).unwrap();
+        let messages = mcap::MessageStream::new(&bytes).unwrap().map(|m| m.unwrap().data.to_vec());
+        (messages.collect::<Vec<_>>(), bytes.len())
+    };
+    let (packed, small) = write("packed.mcap", true);
+    let (plain, large) = write("plain.mcap", false);
+    assert_eq!(packed, plain);
+    assert!(small * 2 < large, "{small} of {large} bytes");
 }
 
 /// How many records of the loop a message of `records` stands for.

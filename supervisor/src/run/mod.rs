@@ -116,6 +116,7 @@ impl Parts {
             seed: options.seed,
             realtime: realtime.to_owned(),
             link: options.link.to_string(),
+            packed: machine.recording.compression == config::Compression::Lz4,
         };
         let recorder = match &options.record {
             Some(path) => Some(FileRecorder::create(path, &labels, &info)?),
