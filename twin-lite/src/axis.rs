@@ -492,8 +492,8 @@ mod tests {
             if cycle > 1000 {
                 let Estimate { velocity, disturbance_nm, .. } = twin.estimate();
                 assert!(disturbance_nm.abs() < 1.5, "{disturbance_nm} N m, of 3 that it has");
-                // Where the eighth begins, it is an eighth of the velocity for a cycle.
-                assert!((velocity - truth.velocity).abs() < 60.0, "{velocity} / s");
+                // For a moment the estimate is off by about the eighth that the drive hides: 39 of 300 / s here.
+                assert!((velocity - truth.velocity).abs() < 45.0, "{velocity} / s");
             }
         }
     }
