@@ -18,6 +18,7 @@ use std::fs::File;
 use std::marker::PhantomData;
 
 pub use cause::{Cause, Refused};
+pub use scheduling::cpu_default;
 
 /// SCHED_FIFO priority of a strict run that names none. Above threaded interrupts (50), below the
 /// kernel's watchdogs (99).

@@ -67,7 +67,13 @@ struct SegmentThread {
 }
 
 impl SegmentThread {
-    fn spawn(source: &Source, options: &Options) -> Result<(Self, SocketLink), Error> {
+    /// `cpu`: that of the loop. A shared machine may hold up one of its CPUs for milliseconds; devices on another than the loop would
+    /// then be silent while the loop runs, which is a fault of the bus; together they are late, which is what it is.
+    fn spawn(
+        source: &Source,
+        options: &Options,
+        cpu: Option<usize>,
+    ) -> Result<(Self, SocketLink), Error> {
         let (ours, theirs) = fieldbus::link::pair()
             .map_err(|wrong| Error::environment(format!("no virtual link: {wrong}")))?;
         let socket = Some(options.vision_socket.clone());
@@ -75,7 +81,7 @@ impl SegmentThread {
         let mut cell = Cell::new(&source.machine, options.seed, start, HORIZON_NS, socket)?;
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);
-        let request = beside(&source.machine.cycle);
+        let request = admission::Request { cpu, ..beside(&source.machine.cycle) };
         let thread = spawn_helper("tactus-segment", move || {
             // Real devices are not held up by other programs; these are not either where the rights are there.
             let _armed = admission::lock(&request).and_then(Locked::arm);
@@ -121,16 +127,12 @@ pub(super) fn run<P: Program + Send + 'static>(
 ) -> Result<Report, Error> {
     let machine = &source.machine;
     // Memory before anything else: what comes later is locked as it comes.
-    let request = admission::Request {
-        cpu: machine.cycle.cpu,
-        priority: machine.cycle.priority,
-        strict: machine.cycle.realtime == Realtime::Strict,
-    };
+    let request = request(machine.cycle, &options.link);
     let locked = admission::lock(&request).map_err(refused)?;
     // Devices first: without them nothing else needs to be there.
     let (segment, link) = match &options.link {
         Link::Virtual => {
-            let (thread, link) = SegmentThread::spawn(source, options)?;
+            let (thread, link) = SegmentThread::spawn(source, options, request.cpu)?;
             (Some(thread), link)
         }
         Link::Raw(interface) => {
@@ -180,6 +182,18 @@ pub(super) fn run<P: Program + Send + 'static>(
     let ended = thread.join();
     drop(segment);
     run.end(ended, parts, source, options)
+}
+
+/// What the loop asks of the kernel.
+fn request(settings: CycleSettings, link: &Link) -> admission::Request {
+    let strict = settings.realtime == Realtime::Strict;
+    // One CPU for the loop and its virtual devices: see `SegmentThread::spawn`.
+    let together = *link == Link::Virtual && (strict || settings.priority.is_some());
+    admission::Request {
+        cpu: settings.cpu.or_else(|| if together { admission::cpu_default() } else { None }),
+        priority: settings.priority,
+        strict,
+    }
 }
 
 fn refused(refused: admission::Refused) -> Error {

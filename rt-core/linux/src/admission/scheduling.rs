@@ -19,7 +19,7 @@ pub(super) const SCHEDULING: &str = "scheduling";
 
 /// Binds the thread to one CPU.
 pub(super) fn cpu(request: &Request) -> Asked {
-    let cpu = request.cpu.or_else(|| if request.strict { choose() } else { None });
+    let cpu = request.cpu.or_else(|| if request.strict { cpu_default() } else { None });
     let wanted = cpu.map_or_else(|| "one CPU".to_owned(), |cpu| format!("CPU {cpu}"));
     let found = match cpu {
         Some(cpu) => pin(cpu).map(|()| format!("CPU {cpu}")),
@@ -28,8 +28,9 @@ pub(super) fn cpu(request: &Request) -> Asked {
     Asked { name: "cpu", required: true, wanted, found }
 }
 
-/// The last isolated CPU, else the last one online: the first serves most interrupts.
-fn choose() -> Option<usize> {
+/// CPU of a strict run that names none: the last isolated, else the last one online (the first serves most interrupts).
+#[must_use]
+pub fn cpu_default() -> Option<usize> {
     cpus::isolated().last().or(cpus::online().last()).copied()
 }
 
