@@ -18,7 +18,7 @@ pub use durations::Durations;
 pub use mark::{MARK_BYTES, Mark, MarkKind};
 pub use record::{
     BUS_SHIFT, CycleStamps, DC_UNLOCKED, MACHINE_SHIFT, OVERRUN, PHASES, Phase, RECORD_BYTES,
-    REQUESTED, SKIPPED, TRIP, UNITS_WRONG,
+    REQUESTED, SKIPPED, TRIP, UNITS_WRONG, WOKE_LATE,
 };
 pub use ring::{Ring, Trigger, TriggerKind};
 
@@ -117,12 +117,17 @@ impl Flight {
 
     /// A cycle begins: it was due at `due` and woke at `wake`.
     pub fn begin(&mut self, cycle: u64, (due, wake): (u64, u64), skipped: u32) {
+        let flags = match (skipped > 0, self.current.is(OVERRUN)) {
+            (false, _) => 0,
+            (true, true) => SKIPPED,
+            (true, false) => SKIPPED | WOKE_LATE,
+        };
         self.current = CycleStamps {
             cycle,
             due,
             latency_ns: narrow(wake.saturating_sub(due)),
             skipped: u16::try_from(skipped).unwrap_or(u16::MAX),
-            flags: if skipped > 0 { SKIPPED } else { 0 },
+            flags,
             ..CycleStamps::default()
         };
         self.wake = wake;
@@ -207,8 +212,10 @@ impl Flight {
         };
         let held_off = kind == TriggerKind::Overrun && cycle < self.held_until;
         self.account.triggered(held_off);
-        if held_off || self.pending.is_some() {
-            // It is in the dump that is being made.
+        let is_stop = |pending: Pending| pending.trigger.kind == TriggerKind::Trip;
+        let is_in_it = self.pending.is_some_and(|p| kind != TriggerKind::Trip || is_stop(p));
+        if held_off || is_in_it {
+            // It is in the dump that is being made. Only the first stop draws it out, so that what follows it is there.
             return;
         }
         let subject = self.stopped_by.unwrap_or(0);

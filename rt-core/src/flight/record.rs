@@ -81,6 +81,8 @@ pub const UNITS_WRONG: u16 = 1 << 3;
 pub const DC_UNLOCKED: u16 = 1 << 4;
 /// A freeze was asked for before this cycle.
 pub const REQUESTED: u16 = 1 << 5;
+/// Periods were skipped because it woke so late, not because the cycle before it was an overrun.
+pub const WOKE_LATE: u16 = 1 << 6;
 /// Where the state of the bus stands in the flags, two bits: 0 starting, 1 operational, 2 faulted.
 pub const BUS_SHIFT: u32 = 8;
 /// Where the machine's state stands in the flags, two bits: 0 boot, 1 safe, 2 awaits start, 3 runs.

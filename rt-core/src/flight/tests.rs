@@ -131,6 +131,21 @@ fn overruns_that_follow_a_freeze_too_soon_are_counted_and_make_no_dump_of_their_
 }
 
 #[test]
+fn a_stop_soon_after_an_overrun_is_in_the_same_dump_with_what_followed_it() {
+    let mut rig = Rig::new(2);
+    rig.quiet(20);
+    rig.cycle(true, &[]);
+    rig.cycle(false, &[trip(Reaction::Stop1)]);
+    rig.cycle(false, &[trip(Reaction::Stop0)]);
+    rig.quiet(20);
+    let [ring] = &rig.frozen[..] else { panic!("one dump") };
+    let trigger = ring.trigger();
+    assert_eq!((trigger.kind, trigger.cycle), (TriggerKind::Trip, 21));
+    assert_eq!(cycles(ring), (11..25).collect::<Vec<_>>());
+    assert!(ring.cycles().any(|stamps| stamps.cycle == 20 && stamps.is(OVERRUN)));
+}
+
+#[test]
 fn without_an_empty_ring_the_loop_goes_on_and_what_is_overwritten_is_counted() {
     let mut rig = Rig::new(0);
     rig.quiet(30);
@@ -168,7 +183,20 @@ fn phases_follow_each_other_and_what_was_left_out_took_no_time() {
     assert_eq!(stamps[0].execution_ns(), 100_000);
     assert!(stamps[0].phases().all(|(_, _, took)| took == 10_000), "{:?}", stamps[0]);
     assert_eq!(stamps[1].over_ns, [0, 0, 300, 300, 300, 300, 300, 300, 300, 1_000]);
-    assert_eq!((stamps[1].skipped, stamps[1].flags & SKIPPED), (9, SKIPPED));
+    assert_eq!(stamps[1].skipped, 9);
+}
+
+#[test]
+fn what_made_periods_be_skipped_is_told_apart() {
+    let mut rig = Rig::new(0);
+    rig.cycle(true, &[]);
+    rig.flight.begin(1, (2 * PERIOD, 2 * PERIOD), 1);
+    rig.flight.end(2 * PERIOD, false);
+    rig.flight.begin(2, (9 * PERIOD, 9 * PERIOD), 6);
+    rig.flight.end(9 * PERIOD, false);
+    let late = |flags: u16| flags & (SKIPPED | WOKE_LATE);
+    let flags: Vec<_> = rig.flight.ring.cycles().map(|stamps| late(stamps.flags)).collect();
+    assert_eq!(flags, [0, SKIPPED, SKIPPED | WOKE_LATE]);
 }
 
 #[test]
