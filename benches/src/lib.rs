@@ -2,6 +2,7 @@
 //! ([`Bench`]); a bus in virtual time ([`rig`]); and the demo cell ([`demo`]).
 
 pub mod demo;
+pub mod machine;
 pub mod rig;
 
 use rt_core::bus::{BusState, Exchange};
