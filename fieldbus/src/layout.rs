@@ -12,8 +12,11 @@ use crate::wire::{
     register,
 };
 
-/// Most devices on a segment.
-pub const SUBDEVICES_MAX: usize = 128;
+/// Most devices on a segment: a drive for each axis, couplers and terminals besides. A power of two, for ethercrab.
+pub const SUBDEVICES_MAX: usize = 512;
+
+const _: () =
+    assert!(SUBDEVICES_MAX > rt_core::program::AXES_MAX && SUBDEVICES_MAX.is_power_of_two());
 /// Most frames in a cycle.
 pub const FRAMES_MAX: usize = 16;
 /// Most process data of one device in one direction, bytes.

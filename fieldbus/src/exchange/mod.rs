@@ -38,6 +38,8 @@ pub(crate) struct Clocks {
     pub(crate) dc_time: u64,
     /// ... when the link's time was this, ns.
     pub(crate) link_time: u64,
+    /// SYNC0 of the devices begins at this DC system time, ns.
+    pub(crate) sync_start: u64,
 }
 
 /// One frame of every cycle.
@@ -165,7 +167,10 @@ impl<L: Link> EtherCat<L> {
         });
         let count = u16::try_from(plan.subdevices.len()).ok()?;
         let lock_timeout_ns = dc.map_or(0, |dc| dc.lock_timeout_ns);
-        let ladder = Ladder::new(count, plan.silent_cycles_max, lock, lock_timeout_ns);
+        let sync_from = clocks.as_ref().map_or(0, |clocks| {
+            clocks.link_time.saturating_add(clocks.sync_start.saturating_sub(clocks.dc_time))
+        });
+        let ladder = Ladder::new(count, plan.silent_cycles_max, lock, (sync_from, lock_timeout_ns));
         let carries = carries(plan, layout, &frames)?;
         Some(Self {
             link,
