@@ -64,7 +64,7 @@ pub struct Exchange {
     pub dc_offset_ns: i32,
     /// When the last frame had been given to the link, ns of CLOCK_MONOTONIC.
     pub sent_at: u64,
-    /// When the last frame came back, ns of CLOCK_MONOTONIC; that is what inputs decoded from it carry.
+    /// When the last frame came back, ns of CLOCK_MONOTONIC; that is what inputs of devices without SYNC0 carry.
     pub received_at: u64,
     /// Totals since start.
     pub counts: FrameCounts,

@@ -180,11 +180,15 @@ fn recorded_loop() -> (Rc<RefCell<Script>>, Cycle<Loop, VirtualClock, Sequence, 
 #[test]
 fn a_bus_that_stalls_is_frozen_with_its_cycle_and_the_phase_that_took_the_time() {
     let (script, mut cycle) = recorded_loop();
-    (0..20).for_each(|_| drop(cycle.run_one()));
+    (0..20).for_each(|_| {
+        let _ = cycle.run_one();
+    });
     script.borrow_mut().work = 1_300_000;
     cycle.run_one();
     script.borrow_mut().work = 0;
-    (0..10).for_each(|_| drop(cycle.run_one()));
+    (0..10).for_each(|_| {
+        let _ = cycle.run_one();
+    });
     let frozen = &cycle.ports_mut().frozen;
     assert_eq!(frozen.len(), 1);
     let trigger = frozen[0].trigger();
@@ -200,7 +204,9 @@ fn a_bus_that_stalls_is_frozen_with_its_cycle_and_the_phase_that_took_the_time()
 #[test]
 fn a_loop_that_wakes_periods_late_is_frozen_with_the_cycle_that_did() {
     let (script, mut cycle) = recorded_loop();
-    (0..20).for_each(|_| drop(cycle.run_one()));
+    (0..20).for_each(|_| {
+        let _ = cycle.run_one();
+    });
     script.borrow_mut().late = 3_400_000;
     cycle.run_one();
     script.borrow_mut().late = 0;

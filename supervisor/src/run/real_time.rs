@@ -152,7 +152,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         None => Recording::Off,
     };
     let drain = Drain::new(parts.statistics.clone(), recording);
-    let (ports, outside) = drain::channels();
+    let (ports, outside) = drain::channels(machine.plan.axes.len());
     let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
     let (ports, watch) = (ports.with_flight(prepared.giver), prepared.watch);
     let dumps = FlightThread::spawn(prepared.taker, parts.dumps.clone()).map_err(no_thread)?;

@@ -81,7 +81,7 @@ pub(super) fn run<P: Program>(
         drain.note(time::now(), &error.message);
         error
     })?;
-    let (ports, outside) = drain::channels();
+    let (ports, outside) = drain::channels(machine.plan.axes.len());
     let flight::Prepared { flight, giver, watch, taker } =
         flight::prepare(machine.plan.period_ns, &options.flight);
     let ports = ports.with_flight(giver);
