@@ -64,6 +64,7 @@ fn axis_plan(number: u8) -> AxisPlan {
         brake: None,
         vertical: false,
         homing: HomingPlan::Kept { offset: Nano::ZERO },
+        keeps: None,
         model: AxisModel {
             units_per_radian: 3.0,
             inertia_kgm2: 1e-3,

@@ -211,3 +211,9 @@ pub(crate) fn recording(
         },
     }
 }
+
+/// Where what outlives a run is kept.
+pub(crate) fn state_directory(section: Option<&file::State>) -> PathBuf {
+    let directory = section.and_then(|section| section.directory.as_deref());
+    PathBuf::from(directory.filter(|at| !at.is_empty()).unwrap_or("state"))
+}
