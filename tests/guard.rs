@@ -168,6 +168,8 @@ impl Run {
             record: Some(self.directory.join("run.mcap")),
             capture: None,
             vision_socket: std::env::temp_dir().join(camera),
+            state: None,
+            home_again: false,
         };
         let shutdown = Shutdown::detached();
         let sequence = Sequence::new(&source.machine.plan);

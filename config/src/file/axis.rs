@@ -64,8 +64,7 @@ section! {
         counts_per_revolution: Int<1, 1_073_741_824>,
         /// What one turn behind the gear moves: pitch of a screw, circumference of a pulley; default for deg: 360 deg.
         travel_per_turn: Option<Position>,
-        /// Absolute encoder: so many turns of the motor it tells apart over a power-down, 1 (single-turn) to 2³², usually 4096. Without
-        /// it the encoder is incremental: its place is lost with power, and the axis is homed after each start.
+        /// Turns of the motor that an absolute encoder tells apart over a power-down, usually 4096; 1: single-turn. Without it: incremental.
         absolute_turns: Option<Int<1, 4_294_967_296>>,
         /// Gear: so many turns of the motor …; default 1.
         motor_turns: Option<Int<1, 1_000_000>>,
@@ -131,9 +130,7 @@ section! {
         position: Option<Position>,
         /// `switch_index`: give up after, 1 s to 10 min; default 60 s.
         timeout: Option<Time>,
-        /// `here`, `switch_index`: the offset that is found outlives the run. It is kept with the identity of the drive in the state
-        /// file (`[state]`), and the next run starts referenced if drive and scaling are the same; a `home` step is then done at
-        /// once. Needs `gear.absolute_turns`. Default false.
+        /// `here`, `switch_index`: the reference outlives the run, for this drive and scaling; see homing.md. Needs `absolute_turns`. Default false.
         keep: Option<At<bool>>,
         /// `kept`: position = counts ÷ counts per unit + offset.
         offset: Option<Position>,
@@ -147,7 +144,7 @@ word! {
         "here" => Here,
         /// On to the reference switch, off it slowly, then the encoder's index pulse.
         "switch_index" => SwitchIndex,
-        /// `offset` says it, valid for the drive whose serial number `identity` names. Needs `gear.absolute_turns`.
+        /// `offset` says it, valid for the drive whose serial number `identity` names. Needs `absolute_turns`.
         "kept" => Kept,
     }
 }

@@ -149,7 +149,7 @@ section! {
     /// What outlives a run: the references of axes with `homing.keep`. Runs on the virtual link have a file of their own; runs in
     /// virtual time have none unless `--state` asks for one.
     "[state]" State {
-        /// Where the state file is; default `state`. Relative to the directory in which the run is started; `--state` wins.
+        /// Where the state file is; default `state`, relative to the directory in which the run is started. `--state` wins.
         directory: Option<String>,
     }
 }
