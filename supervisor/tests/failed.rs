@@ -35,8 +35,14 @@ fn run(name: &str, text: Option<&str>, arguments: &[&str], unprivileged: bool) -
     if let Some(text) = text {
         std::fs::write(folder.join("machine.toml"), text).unwrap();
     }
-    let program = folder.join("tactus");
-    std::fs::copy(env!("CARGO_BIN_EXE_tactus"), &program).unwrap();
+    let mut program = PathBuf::from(env!("CARGO_BIN_EXE_tactus"));
+    if unprivileged {
+        // Where anybody may read it. By a process of its own: a copy that is still open for writing in this one when another test
+        // forks cannot be run.
+        let copy = folder.join("tactus");
+        assert!(Command::new("cp").arg(&program).arg(&copy).status().unwrap().success());
+        program = copy;
+    }
     let mut command = Command::new(program);
     command.current_dir(&folder).env("XDG_RUNTIME_DIR", &folder).stdin(Stdio::null());
     if unprivileged && nix::unistd::geteuid().is_root() {
