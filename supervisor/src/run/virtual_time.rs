@@ -76,7 +76,7 @@ pub(super) fn run<P: Program>(
     let mut parts = Parts::new(source, options, "virtual")?;
     let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()));
     let began = Instant::now();
-    let (ports, mut outside) = drain::channels();
+    let (ports, mut outside) = drain::channels(machine.plan.axes.len());
     let bus = match bring_up(link, &machine.bus, &mut |_| {}) {
         Ok(bus) => bus,
         Err(wrong) => {
