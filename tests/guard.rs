@@ -180,6 +180,8 @@ impl Run {
             capture: None,
             vision_socket: std::env::temp_dir().join(camera),
             flight: self.flight(),
+            state: None,
+            home_again: false,
         };
         let shutdown = Shutdown::detached();
         let sequence = Sequence::new(&source.machine.plan);

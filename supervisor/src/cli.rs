@@ -13,7 +13,9 @@ const RUN_EXAMPLES: &str = "Examples:
   tactus run demo-cell.toml --virtual-time --seed 7 --for 60s --report report.json
       one minute as fast as it goes; the same seed gives the same bytes
   tactus run demo-cell.toml --link raw:eth1 --report report.json
-      the same machine on a network interface";
+      the same machine on a network interface; a run that fails leaves its report too
+  tactus run demo-cell.toml --link raw:eth1 --home-again
+      after work on motor, encoder or mechanics: no kept reference counts";
 
 const CHECK_EXAMPLES: &str = "Examples:
   tactus check demo-cell.toml
@@ -107,6 +109,12 @@ pub struct RunArgs {
     /// Do not record.
     #[arg(long)]
     pub no_record: bool,
+    /// Directory of the state file, in which axes with `homing.keep` find their references again; without it, where the machine file says. In virtual time nothing is kept without it.
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// No kept reference counts in this run: every axis is to be homed, and what is found replaces what was kept.
+    #[arg(long)]
+    pub home_again: bool,
     /// Keep the frames of the run (the first 64 MB; 8 MB in real time) for Wireshark.
     #[arg(long, value_name = "FILE.pcapng")]
     pub capture: Option<PathBuf>,

@@ -231,3 +231,9 @@ fn flight(section: Option<&file::Recording>, problems: &mut Problems) -> FlightS
         dumps: dumps.map_or(16, |dumps| dumps.to()),
     }
 }
+
+/// Where what outlives a run is kept.
+pub(crate) fn state_directory(section: Option<&file::State>) -> PathBuf {
+    let directory = section.and_then(|section| section.directory.as_deref());
+    PathBuf::from(directory.filter(|at| !at.is_empty()).unwrap_or("state"))
+}

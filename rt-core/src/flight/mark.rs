@@ -140,6 +140,7 @@ impl Mark {
             Event::Axis { .. }
             | Event::SpeedLimit { .. }
             | Event::Referenced { .. }
+            | Event::ReferenceRefused { .. }
             | Event::ResetRefused { .. }
             | Event::Step { .. }
             | Event::Vision { .. }

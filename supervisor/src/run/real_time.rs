@@ -24,7 +24,7 @@ use rt_linux::thread::{spawn_helper, spawn_realtime};
 
 use super::link::{Tapped, Wired};
 use super::supervise::Supervise;
-use super::{Options, Parts, Source};
+use super::{Options, Parts, Source, references};
 use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::cli::Link;
 use crate::console::Scene;
@@ -33,7 +33,8 @@ use crate::exit::Error;
 use crate::flight::{self, FlightThread, Watch};
 use crate::receiver::{Socket, VisionThread};
 use crate::record::RecorderThread;
-use crate::report::{Context, FlightReport, Report};
+use crate::references::{Keeper, Kept, Verdict};
+use crate::report::{Context, Report};
 use crate::vision::{Judge, Object};
 
 /// Stack of the cyclic thread: bring-up needs most of it.
@@ -50,6 +51,8 @@ enum News {
     Progress(Progress),
     /// Admission is over.
     Admitted(Outcome),
+    /// What the drives that were found mean for kept references.
+    References(Vec<Verdict>),
     /// The first cycle is about to begin, ns.
     Begins(u64),
 }
@@ -152,6 +155,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         None => Recording::Off,
     };
     let drain = Drain::new(parts.statistics.clone(), recording);
+    let keeper = Keeper::open(machine, options).threaded().map_err(no_thread)?;
     let (ports, outside) = drain::channels(machine.plan.axes.len());
     let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
     let (ports, watch) = (ports.with_flight(prepared.giver), prepared.watch);
@@ -169,9 +173,14 @@ pub(super) fn run<P: Program + Send + 'static>(
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
     let (news, hear) = bounded(NEWS_MAX);
     let leave = Arc::new(AtomicBool::new(false));
-    let thread = spawn_loop(source, (link, locked, core, ports, prepared.flight, news), &leave)?;
+    let thread = spawn_loop(
+        source,
+        (link, locked, core, ports, prepared.flight, news, keeper.kept()),
+        &leave,
+    )?;
     let mut run = Run {
         drain,
+        keeper,
         records,
         command,
         vision,
@@ -179,6 +188,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         leave,
         supervise: None,
         outcome: Outcome::default(),
+        admitted: false,
         people: Vec::new(),
         notice: Some("starting".into()),
         watch,
@@ -216,11 +226,11 @@ fn wall_offset_ns() -> u64 {
     u64::try_from(wall.as_nanos()).unwrap_or(0).saturating_sub(clock::now())
 }
 
-type ForLoop<P> = (Wired, Locked, Core<P>, LoopPorts, Flight, Sender<News>);
+type ForLoop<P> = (Wired, Locked, Core<P>, LoopPorts, Flight, Sender<News>, Kept);
 
 fn spawn_loop<P: Program + Send + 'static>(
     source: &Source,
-    (link, locked, core, ports, flight, news): ForLoop<P>,
+    (link, locked, mut core, ports, flight, news, kept): ForLoop<P>,
     leave: &Arc<AtomicBool>,
 ) -> Result<JoinHandle<Result<LoopEnd, Error>>, Error> {
     let plan = source.machine.bus.clone();
@@ -233,6 +243,11 @@ fn spawn_loop<P: Program + Send + 'static>(
         let mut tell = |progress: Progress| drop(news.try_send(News::Progress(progress)));
         let bus = bring_up(link, &plan, &mut tell)
             .map_err(|wrong| Error::bus(format!("{name}: {wrong}")))?;
+        let verdicts = kept.judge(bus.devices());
+        references::keep(&mut core, &verdicts);
+        // Who keeps references must hear it; there is room as soon as the supervisor looks.
+        let _ = news.send(News::References(verdicts));
+        drop(kept);
         let mut clock = Monotonic::new(settings.spin_ns);
         let begins = bus.aligned_start(clock::now().saturating_add(2 * settings.period_ns));
         let _ = news.try_send(News::Begins(begins));
@@ -259,6 +274,7 @@ fn spawn_loop<P: Program + Send + 'static>(
 
 struct Run {
     drain: Drain,
+    keeper: Keeper,
     records: rt_channel::stream::Consumer<rt_core::Record>,
     command: rt_channel::latest::Writer<Command>,
     vision: Option<VisionThread>,
@@ -267,6 +283,8 @@ struct Run {
     /// From the first cycle on.
     supervise: Option<Supervise>,
     outcome: Outcome,
+    /// `outcome` is that of this run.
+    admitted: bool,
     people: Vec<Object>,
     notice: Option<String>,
     started: u64,
@@ -289,6 +307,7 @@ impl Run {
             let now = clock::now();
             self.listen(duration_ns);
             self.drain.take(&mut self.records);
+            references::settle(&mut self.keeper, &mut self.drain, now, options.headless);
             self.pictures();
             self.watch.look();
             let mut asked = shutdown.requested();
@@ -322,7 +341,9 @@ impl Run {
                         );
                     }
                     self.outcome = outcome;
+                    self.admitted = true;
                 }
+                Ok(News::References(verdicts)) => self.keeper.hear(verdicts),
                 Ok(News::Begins(at)) => {
                     self.supervise = Some(Supervise::new(at, duration_ns));
                     self.notice = None;
@@ -381,48 +402,45 @@ impl Run {
         let dumps = self.dumps.take().and_then(FlightThread::finish);
         let flight = self.watch.report(dumps.as_ref().unwrap_or(&parts.dumps));
         let mut vision = self.vision.as_mut().map(VisionThread::finish).unwrap_or_default();
+        references::finish(&mut self.keeper, &mut self.drain, &mut self.records, options);
         let ledger = self.drain.finish(&mut self.records);
         vision.stored = ledger.stored.vision;
         parts.console.leave();
-        let mut ended = ended?;
+        let known = self.context(&parts, source, options);
+        let mut ended = match ended {
+            Ok(ended) => ended,
+            Err(error) => return Err(parts.failed(error, &known, &ledger)),
+        };
         if let Some(path) = &options.capture {
             ended.bus.link_mut().save(path)?;
         }
         let statistics = &self.drain.statistics;
         let supervise = self.supervise.clone().unwrap_or_else(|| Supervise::new(0, None));
         let end = supervise.end(statistics).judge(statistics, &parts.labels);
-        let context = self.context(&ended, &parts.config_hash, source, options);
-        let context = Context { flight, ..context };
+        let context = Context {
+            loop_report: ended.report,
+            allocator: guard::is_counting()
+                .then_some((ended.counts.allocations, ended.counts.frees)),
+            page_faults: Some(ended.faults.minor.saturating_add(ended.faults.major)),
+            flight,
+            ..known
+        };
         Ok(Report::new(statistics, &parts.labels, &context, &ledger, vision, end))
     }
 
-    fn context(
-        &self,
-        ended: &LoopEnd,
-        config_hash: &str,
-        source: &Source,
-        options: &Options,
-    ) -> Context {
+    /// What is known whether there were cycles or not.
+    fn context(&self, parts: &Parts, source: &Source, options: &Options) -> Context {
         let reasons = self.outcome.reasons().map(|step| {
             format!("{}: {} (wanted: {}); {}", step.name, step.found, step.wanted, step.fix)
         });
         Context {
-            realtime: self.realtime().into(),
+            realtime: if self.admitted { self.realtime().into() } else { String::new() },
             degraded_reasons: reasons.collect(),
-            link: options.link.to_string(),
-            config_hash: config_hash.to_owned(),
-            seed: matches!(options.link, Link::Virtual).then_some(options.seed),
-            period_ns: source.machine.plan.period_ns,
-            loop_report: ended.report,
             measured: true,
-            allocator: guard::is_counting()
-                .then_some((ended.counts.allocations, ended.counts.frees)),
-            page_faults: Some(ended.faults.minor.saturating_add(ended.faults.major)),
-            speed: None,
-            recording: options.record.as_ref().map(|path| path.display().to_string()),
             resident_bytes: guard::resident_bytes().ok(),
             locked_bytes: guard::locked_bytes().ok(),
-            flight: FlightReport::default(),
+            reference_notes: references::notes(&self.keeper, source),
+            ..parts.context(source, options)
         }
     }
 }
