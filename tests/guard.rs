@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rt_core::program::{Program, Requests, Sequence, View};
 use rt_linux::CountingAllocator;
 use rt_linux::guard::is_counting;
+use rt_linux::run::WatchCalls;
 use rt_linux::signal::Shutdown;
 use serde_json::Value;
 use supervisor::cli::Link;
@@ -168,6 +169,7 @@ impl Run {
             record: Some(self.directory.join("run.mcap")),
             capture: None,
             vision_socket: std::env::temp_dir().join(camera),
+            watch_calls: WatchCalls::No,
         };
         let shutdown = Shutdown::detached();
         let sequence = Sequence::new(&source.machine.plan);

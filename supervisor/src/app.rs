@@ -7,10 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use config::{Machine, Style};
+use rt_linux::run::WatchCalls;
 use rt_linux::signal::Shutdown;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{CheckArgs, Cli, Command, Link, RunArgs, SimArgs};
+use crate::cli::{CheckArgs, Cli, Command, GuardCalls, Link, RunArgs, SimArgs};
 use crate::exit::{Error, ExitCode};
 use crate::run::{self, Options, Source};
 use crate::{report, sim};
@@ -224,6 +225,11 @@ fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
         record,
         capture: arguments.capture.clone(),
         vision_socket,
+        watch_calls: match arguments.guards {
+            None => WatchCalls::No,
+            Some(GuardCalls::Count) => WatchCalls::Count,
+            Some(GuardCalls::Trap) => WatchCalls::Trap,
+        },
     })
 }
 

@@ -79,14 +79,7 @@ fn timing(report: &Report, out: &mut String) -> std::fmt::Result {
             None => writeln!(out, "  {name:<16} not measured")?,
         }
     }
-    let count = |value: Option<u64>| value.map_or("not counted".to_owned(), |v| v.to_string());
-    writeln!(
-        out,
-        "  in the cycle: allocations {}, frees {}, page faults {}",
-        count(report.allocations),
-        count(report.frees),
-        count(report.page_faults)
-    )
+    report.guards.write(out)
 }
 
 fn histogram(name: &str, quantiles: &Quantiles, out: &mut String) -> std::fmt::Result {

@@ -4,6 +4,7 @@
 //! recording is closed → the report is written.
 
 mod end;
+mod guards;
 mod link;
 mod real_time;
 mod supervise;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use config::Machine;
 use rt_core::program::{Program, Sequence};
+use rt_linux::run::WatchCalls;
 use rt_linux::signal::Shutdown;
 
 pub use end::{BUS_GRACE_NS, fault_text};
@@ -48,6 +50,8 @@ pub struct Options {
     pub capture: Option<PathBuf>,
     /// The cameras' socket, in real time.
     pub vision_socket: PathBuf,
+    /// What watches the system calls of the loop, in real time.
+    pub watch_calls: WatchCalls,
 }
 
 /// A machine to run: its file as read, and as bytes.

@@ -17,6 +17,7 @@ use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::console::Scene;
 use crate::drain::{self, Drain, LoopPorts, Outside};
 use crate::exit::Error;
+use crate::report::guards::Guards;
 use crate::report::{Context, Report};
 use crate::vision::Judge;
 
@@ -205,8 +206,12 @@ impl<P: Program> Run<P> {
             period_ns: source.machine.plan.period_ns,
             loop_report,
             measured: false,
-            allocator: guard::is_counting()
-                .then_some((self.allocator.allocations, self.allocator.frees)),
+            guards: Guards {
+                allocations: guard::is_counting().then_some(self.allocator.allocations),
+                frees: guard::is_counting().then_some(self.allocator.frees),
+                ..Guards::default()
+            }
+            .judged(),
             speed: Some(ratio(simulated, elapsed)),
             recording: options.record.as_ref().map(|path| path.display().to_string()),
             ..Context::default()
