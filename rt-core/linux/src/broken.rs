@@ -3,10 +3,10 @@
 //! declared (seccomp, SIGSYS).
 //!
 //! It stops where it stands: no more frames leave, and the devices' watchdogs take the machine to
-//! its safe state. The CPU is free again at once. What happened is told to the supervisor, which
-//! [takes it over](take), finishes the recording, says it, and ends the process. If nobody has taken
-//! it over after [`GRACE`] (the thread may hold a lock that the supervisor needs), the thread writes
-//! a line itself and ends the process with [`EXIT_CODE`].
+//! its safe state. The CPU is free again at once. The supervisor [sees](take) what happened, finishes
+//! the recording, says it, and [has settled it](settled). If it has not after [`GRACE`] (the thread
+//! may hold a lock that the supervisor needs: that of the allocator), the thread writes a line itself
+//! and ends the process with [`EXIT_CODE`].
 //!
 //! Everything in the handler is a store, a declared system call, or that last line.
 
@@ -24,8 +24,8 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 
 use crate::guard::calls;
 
-/// So long the supervisor has to take over.
-pub const GRACE: Duration = Duration::from_secs(2);
+/// So long the supervisor has to settle it.
+pub const GRACE: Duration = Duration::from_secs(4);
 /// Exit code where it did not: the bus was left alone.
 pub const EXIT_CODE: i32 = 4;
 
@@ -70,7 +70,7 @@ const CALL_SEEN: i32 = 2;
 
 static WHAT: AtomicI32 = AtomicI32::new(NOTHING);
 static CALL: AtomicI32 = AtomicI32::new(0);
-static TAKEN: AtomicBool = AtomicBool::new(false);
+static SETTLED: AtomicBool = AtomicBool::new(false);
 /// Copy of the standard error for the last line; -1: none.
 static LAST_WORDS: AtomicI64 = AtomicI64::new(-1);
 
@@ -79,7 +79,8 @@ thread_local! {
     static WATCHED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What a thread broke, if one did since the last time; tells it that somebody takes over.
+/// What a thread broke, if one did since the last time. Whoever takes it has [`GRACE`] to do what is
+/// to be done, and then says that it is [`settled`].
 #[must_use]
 pub fn take() -> Option<Broken> {
     let broken = match WHAT.swap(NOTHING, Ordering::AcqRel) {
@@ -87,8 +88,12 @@ pub fn take() -> Option<Broken> {
         CALL_SEEN => Broken::SystemCall(CALL.load(Ordering::Acquire)),
         _ => return None,
     };
-    TAKEN.store(true, Ordering::Release);
     Some(broken)
+}
+
+/// What was [taken](take) has been dealt with: the thread sleeps until the process ends.
+pub fn settled() {
+    SETTLED.store(true, Ordering::Release);
 }
 
 /// What a handler uses at the very end.
@@ -152,18 +157,20 @@ extern "C" fn stop_here(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut
         // SAFETY: with SA_SIGINFO the kernel hands over a whole siginfo_t, filled for this signal.
         let number = unsafe { (*info.cast::<SigSys>()).system_call };
         CALL.store(number, Ordering::Release);
+        SETTLED.store(false, Ordering::Release);
         WHAT.store(CALL_SEEN, Ordering::Release);
     } else {
+        SETTLED.store(false, Ordering::Release);
         WHAT.store(RUNAWAY_SEEN, Ordering::Release);
     }
-    // Ends: by whoever takes over, or after the grace.
+    // Ends: with the process, or after the grace.
     for _ in 0..GRACE.as_millis() / STEP.as_millis() {
         sleep(STEP);
-        while TAKEN.load(Ordering::Acquire) {
+        while SETTLED.load(Ordering::Acquire) {
             sleep(GRACE);
         }
     }
-    last_words();
+    last_words(signal == libc::SIGSYS);
 }
 
 const STEP: Duration = Duration::from_millis(10);
@@ -177,10 +184,10 @@ fn sleep(time: Duration) {
 }
 
 /// Writes what happened without formatting, and ends the process.
-fn last_words() -> ! {
+fn last_words(called: bool) -> ! {
     let mut digits = [0_u8; 11];
     let number = CALL.load(Ordering::Acquire);
-    if WHAT.load(Ordering::Acquire) == CALL_SEEN {
+    if called {
         say(b"tactus: the cyclic thread made an undeclared system call, ");
         match calls::name(libc::c_long::from(number)) {
             Some(name) => say(name.as_bytes()),
@@ -190,7 +197,7 @@ fn last_words() -> ! {
         say(b"tactus: ");
         say(RUNAWAY.as_bytes());
     }
-    say(b"; the supervisor did not take over, so the process ends here\n");
+    say(b"; the supervisor did not settle it, so the process ends here\n");
     // SAFETY: takes an integer, does not return, runs no handlers of the process.
     unsafe { libc::_exit(EXIT_CODE) }
 }

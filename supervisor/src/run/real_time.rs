@@ -45,7 +45,7 @@ const CAPTURE_BYTES: usize = 8 << 20;
 /// Between two rounds of the supervisor.
 const ROUND: Duration = Duration::from_millis(5);
 /// The virtual devices have so long to end, ns.
-const LEAVE_NS: u64 = 5_000_000_000;
+const LEAVE_NS: u64 = 1_000_000_000;
 /// Messages of the cyclic thread before its cycles begin.
 const NEWS_MAX: usize = 256;
 
@@ -214,7 +214,9 @@ pub(super) fn run<P: Program + Send + 'static>(
         Ended::Broken(broken) => Err(Error::bus(broken.to_string())),
     };
     drop(segment);
-    run.end(ended, parts, source, options)
+    let report = run.end(ended, parts, source, options);
+    broken::settled();
+    report
 }
 
 fn crashed() -> Error {
