@@ -47,7 +47,7 @@ fn report(measured: bool) -> Report {
         period_ns: 1_000_000,
         loop_report: CycleReport { cycles: 1000, ..Default::default() },
         measured,
-        guards: guards::Guards { allocations: Some(0), frees: Some(0), ..Default::default() },
+        guards: Guards { allocations: Some(0), frees: Some(0), ..Default::default() },
         ..Context::default()
     };
     let ledger = Ledger {
