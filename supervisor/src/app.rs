@@ -7,10 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use config::{Machine, Style};
+use rt_linux::run::WatchCalls;
 use rt_linux::signal::Shutdown;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{CheckArgs, Cli, Command, Link, RunArgs, SimArgs};
+use crate::cli::{CheckArgs, Cli, Command, GuardCalls, Link, RunArgs, SimArgs};
 use crate::exit::{Error, ExitCode};
 use crate::report::{Context, Report};
 use crate::run::{self, Options, Source};
@@ -293,6 +294,11 @@ fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
             (!arguments.virtual_time).then(|| machine.state_directory.clone())
         }),
         home_again: arguments.home_again,
+        watch_calls: match arguments.guards {
+            None => WatchCalls::No,
+            Some(GuardCalls::Count) => WatchCalls::Count,
+            Some(GuardCalls::Trap) => WatchCalls::Trap,
+        },
     })
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES_HELP;
 
@@ -15,7 +15,9 @@ const RUN_EXAMPLES: &str = "Examples:
   tactus run demo-cell.toml --link raw:eth1 --report report.json
       the same machine on a network interface; a run that fails leaves its report too
   tactus run demo-cell.toml --link raw:eth1 --home-again
-      after work on motor, encoder or mechanics: no kept reference counts";
+      after work on motor, encoder or mechanics: no kept reference counts
+  tactus run demo-cell.toml --guards=count --for 60s
+      system calls of the loop too: the report says whether any was made that is not declared";
 
 const CHECK_EXAMPLES: &str = "Examples:
   tactus check demo-cell.toml
@@ -124,6 +126,19 @@ pub struct RunArgs {
     /// Socket on which camera processes are heard (in real time); without it, one in the user's runtime folder, and on the virtual link one of this process alone.
     #[arg(long, value_name = "PATH")]
     pub vision_socket: Option<PathBuf>,
+    /// Watch the system calls of the loop: `count` counts them where that is permitted (root, or CAP_PERFMON and tracefs); `trap`
+    /// ends the run at the first that is not declared. Allocations, page faults and context switches are always watched.
+    #[arg(long, value_name = "count|trap", num_args = 0..=1, default_missing_value = "count", conflicts_with = "virtual_time")]
+    pub guards: Option<GuardCalls>,
+}
+
+/// What `--guards` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GuardCalls {
+    /// Count.
+    Count,
+    /// End at the first that is not declared.
+    Trap,
 }
 
 /// `tactus check`.

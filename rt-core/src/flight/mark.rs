@@ -141,6 +141,7 @@ impl Mark {
             | Event::SpeedLimit { .. }
             | Event::Referenced { .. }
             | Event::ReferenceRefused { .. }
+            | Event::Overrun { .. }
             | Event::ResetRefused { .. }
             | Event::Step { .. }
             | Event::Vision { .. }

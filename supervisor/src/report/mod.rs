@@ -4,11 +4,13 @@
 //! there in both: they run from input to output on the clock of the loop.
 
 mod flight;
+pub mod guards;
 mod text;
 
 use rt_core::cycle::CycleReport;
 use serde::Serialize;
 
+use self::guards::Guards;
 use crate::exit::{Error, ExitCode};
 use crate::histogram::Histogram;
 use crate::labels::Labels;
@@ -62,6 +64,8 @@ pub struct Report {
     pub frees: Option<u64>,
     /// Page faults of the cyclic thread, from SafeOp on; `null` in virtual time.
     pub page_faults: Option<u64>,
+    /// What must not happen in the cycle, and whether it did.
+    pub guards: Guards,
     /// Datagrams whose working counter was not the expected one.
     pub working_counter_errors: u64,
     /// Frames.
@@ -260,10 +264,8 @@ pub struct Context {
     pub loop_report: CycleReport,
     /// Durations were measured.
     pub measured: bool,
-    /// Of the cyclic thread from SafeOp on: allocations, frees.
-    pub allocator: Option<(u64, u64)>,
-    /// Of the cyclic thread from SafeOp on.
-    pub page_faults: Option<u64>,
+    /// Of the cyclic thread.
+    pub guards: Guards,
     /// Virtual time only.
     pub speed: Option<f64>,
     /// Where the recording is.
@@ -324,9 +326,10 @@ impl Report {
             cycles: context.loop_report.cycles,
             overruns: context.loop_report.overruns,
             periods_skipped: context.loop_report.missed,
-            allocations: context.allocator.map(|(allocations, _)| allocations),
-            frees: context.allocator.map(|(_, frees)| frees),
-            page_faults: context.page_faults,
+            allocations: context.guards.allocations,
+            frees: context.guards.frees,
+            page_faults: context.guards.page_faults,
+            guards: context.guards.clone(),
             working_counter_errors: counts.working_counter_errors,
             frames: Frames {
                 sent: counts.sent,
