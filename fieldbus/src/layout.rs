@@ -24,7 +24,7 @@ pub const DEVICE_BYTES_MAX: usize = 1400;
 /// Kept free in the first frame for one datagram of our own a cycle (AL control, DC observation), bytes of data.
 pub const APPENDED_MAX: u16 = 8;
 /// What a device adds on the way through it, ns (FACTS: 0.2 to 1 µs).
-const FORWARDING_NS: u64 = 1_000;
+pub(crate) const FORWARDING_NS: u64 = 1_000;
 
 /// Why a plan cannot be laid out. `config` finds these first.
 #[derive(Debug, Error, PartialEq, Eq)]

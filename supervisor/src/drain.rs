@@ -3,9 +3,11 @@
 
 use rt_channel::{latest, stream};
 use rt_core::cycle::{Command, Ports};
+use rt_core::flight::Ring;
 use rt_core::record::Record;
 use rt_core::vision::{Received, STREAMS_MAX, VisionInputs};
 
+use crate::flight::RingGiver;
 use crate::record::{FileRecorder, RecorderThread, Stored};
 use crate::report::Ledger;
 use crate::stats::Statistics;
@@ -23,6 +25,15 @@ pub struct LoopPorts {
     records: stream::Producer<Record>,
     vision: latest::Reader<VisionInputs>,
     command: latest::Reader<Command>,
+    flight: Option<RingGiver>,
+}
+
+impl LoopPorts {
+    /// With a way out for the flight recorder's rings.
+    #[must_use]
+    pub fn with_flight(self, giver: RingGiver) -> Self {
+        Self { flight: Some(giver), ..self }
+    }
 }
 
 impl Ports for LoopPorts {
@@ -37,6 +48,10 @@ impl Ports for LoopPorts {
     fn record(&mut self, record: Record) {
         // Full: the stream counts it, and the sequence shows the gap.
         let _ = self.records.push(record);
+    }
+
+    fn freeze(&mut self, ring: &mut Box<Ring>) -> bool {
+        self.flight.as_mut().is_some_and(|giver| giver.swap(ring))
     }
 }
 
@@ -57,7 +72,7 @@ pub fn channels(axes: usize) -> (LoopPorts, Outside) {
         stream::channel(STREAM_RECORDS.max(axes.saturating_mul(STREAM_RECORDS_PER_AXIS)));
     let (vision_writer, vision) = latest::channel([Received::default(); STREAMS_MAX]);
     let (command_writer, command) = latest::channel(Command::default());
-    let ports = LoopPorts { records: producer, vision, command };
+    let ports = LoopPorts { records: producer, vision, command, flight: None };
     (ports, Outside { records: consumer, vision: vision_writer, command: command_writer })
 }
 

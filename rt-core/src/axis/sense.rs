@@ -54,7 +54,7 @@ impl Axis {
         }
     }
 
-    /// Time between this cycle's good position and the one before, ns.
+    /// Time between the samplings of this cycle's good position and of the one before, ns; 0: the same sample came twice.
     fn elapsed(&mut self, signals: &Signals) -> u64 {
         let at = signals.get(self.plan.signals.actual_position).at;
         at.saturating_sub(core::mem::replace(&mut self.sampled_at, at))

@@ -13,6 +13,7 @@ pub use log::{Log, Sink};
 pub use snapshot::{AXES_SHOWN, GROUPS_SHOWN, GroupStatus, Snapshot};
 
 use crate::axis::{Axis, AxisEvent};
+use crate::flight::Phase;
 use crate::gate::{Allowed, Gate};
 use crate::interlock::{AxisFacts, Facts, Interlocks, Overruns, stale_after_ns};
 use crate::machine::{Control, Machine, Outcome, SafeCause, Situation};
@@ -111,10 +112,15 @@ impl<P: Program> Core<P> {
         let log = &mut Log::new(sink, inputs.cycle, inputs.now);
         self.see(inputs.vision, log);
         self.update_twin(signals, log);
+        log.over(Phase::Twin);
         self.judge(inputs, signals, log);
+        log.over(Phase::Interlock);
         self.ask(signals, log);
+        log.over(Phase::Program);
         self.pass(signals, log);
+        log.over(Phase::Gate);
         self.leave(inputs, signals, log);
+        log.over(Phase::Records);
     }
 
     /// Phase 3, vision: what the cameras say that counts.
