@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES_HELP;
 
@@ -13,7 +13,11 @@ const RUN_EXAMPLES: &str = "Examples:
   tactus run demo-cell.toml --virtual-time --seed 7 --for 60s --report report.json
       one minute as fast as it goes; the same seed gives the same bytes
   tactus run demo-cell.toml --link raw:eth1 --report report.json
-      the same machine on a network interface";
+      the same machine on a network interface; a run that fails leaves its report too
+  tactus run demo-cell.toml --link raw:eth1 --home-again
+      after work on motor, encoder or mechanics: no kept reference counts
+  tactus run demo-cell.toml --guards=count --for 60s
+      system calls of the loop too: the report says whether any was made that is not declared";
 
 const CHECK_EXAMPLES: &str = "Examples:
   tactus check demo-cell.toml
@@ -107,6 +111,12 @@ pub struct RunArgs {
     /// Do not record.
     #[arg(long)]
     pub no_record: bool,
+    /// Directory of the state file, in which axes with `homing.keep` find their references again; without it, where the machine file says. In virtual time nothing is kept without it.
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// No kept reference counts in this run: every axis is to be homed, and what is found replaces what was kept.
+    #[arg(long)]
+    pub home_again: bool,
     /// Keep the frames of the run (the first 64 MB; 8 MB in real time) for Wireshark.
     #[arg(long, value_name = "FILE.pcapng")]
     pub capture: Option<PathBuf>,
@@ -116,6 +126,19 @@ pub struct RunArgs {
     /// Socket on which camera processes are heard (in real time); without it, one in the user's runtime folder, and on the virtual link one of this process alone.
     #[arg(long, value_name = "PATH")]
     pub vision_socket: Option<PathBuf>,
+    /// Watch the system calls of the loop: `count` counts them where that is permitted (root, or CAP_PERFMON and tracefs); `trap`
+    /// ends the run at the first that is not declared. Allocations, page faults and context switches are always watched.
+    #[arg(long, value_name = "count|trap", num_args = 0..=1, default_missing_value = "count", conflicts_with = "virtual_time")]
+    pub guards: Option<GuardCalls>,
+}
+
+/// What `--guards` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GuardCalls {
+    /// Count.
+    Count,
+    /// End at the first that is not declared.
+    Trap,
 }
 
 /// `tactus check`.

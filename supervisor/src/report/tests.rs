@@ -47,7 +47,7 @@ fn report(measured: bool) -> Report {
         period_ns: 1_000_000,
         loop_report: CycleReport { cycles: 1000, ..Default::default() },
         measured,
-        allocator: Some((0, 0)),
+        guards: Guards { allocations: Some(0), frees: Some(0), ..Default::default() },
         ..Context::default()
     };
     let ledger = Ledger {
@@ -57,8 +57,12 @@ fn report(measured: bool) -> Report {
         stored: Stored { stored: 1000, ..Stored::default() },
         not_recorded: 0,
     };
-    let ended =
-        Ended { reason: "completed", message: "done".into(), machine: "run", controlled: true };
+    let ended = Ended {
+        reason: "completed",
+        message: "done".into(),
+        machine: Some("run"),
+        controlled: true,
+    };
     let end = (ExitCode::Done, ended);
     let vision = VisionReport::default();
     Report::new(&statistics(), &example(), &context, &ledger, vision, end)
@@ -77,6 +81,15 @@ fn the_json_has_every_field_that_scripts_rely_on() {
         "/overruns",
         "/allocations",
         "/frees",
+        "/guards/allocations",
+        "/guards/frees",
+        "/guards/page_faults",
+        "/guards/switches",
+        "/guards/worst_window",
+        "/guards/system_calls",
+        "/guards/undeclared_system_calls",
+        "/guards/system_calls_unknown",
+        "/guards/violations",
         "/working_counter_errors",
         "/frames/sent",
         "/frames/received",
