@@ -168,6 +168,7 @@ impl Run {
             record: Some(self.directory.join("run.mcap")),
             capture: None,
             vision_socket: std::env::temp_dir().join(camera),
+            park: None,
         };
         let shutdown = Shutdown::detached();
         let sequence = Sequence::new(&source.machine.plan);

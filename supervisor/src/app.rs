@@ -224,6 +224,7 @@ fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
         record,
         capture: arguments.capture.clone(),
         vision_socket,
+        park: arguments.park_supervisor,
     })
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::exit::EXIT_CODES_HELP;
+use crate::run::Park;
 
 const RUN_EXAMPLES: &str = "Examples:
   tactus run config/machines/demo-cell.toml
@@ -100,6 +101,9 @@ pub struct RunArgs {
     /// Socket on which camera processes are heard (in real time); without it, one in the user's runtime folder, and on the virtual link one of this process alone.
     #[arg(long, value_name = "PATH")]
     pub vision_socket: Option<PathBuf>,
+    /// Test hook (docs/guide/on-target.md): so long after the first cycle the supervisor's thread stops for so long.
+    #[arg(long, hide = true, value_name = "AFTER,LENGTH", value_parser = park, conflicts_with = "virtual_time")]
+    pub park_supervisor: Option<Park>,
 }
 
 /// `tactus check`.
@@ -185,6 +189,12 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+fn park(text: &str) -> Result<Park, String> {
+    let (after, length) =
+        text.split_once(',').ok_or("expected two times with their units, such as 6s,3s")?;
+    Ok(Park { after: duration(after)?, length: duration(length)? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +230,18 @@ mod tests {
         assert_eq!(link("raw:eth1"), Ok(Link::Raw("eth1".into())));
         assert!(link("raw:").is_err());
         assert!(link("eth1").is_err());
+    }
+
+    #[test]
+    fn parking_the_supervisor_takes_two_times_and_is_not_offered_to_people() {
+        let seconds = Duration::from_secs;
+        assert_eq!(park("6s,3s"), Ok(Park { after: seconds(6), length: seconds(3) }));
+        for wrong in ["6s", "6s,", "6,3", "6s,3s,1s"] {
+            assert!(park(wrong).is_err(), "{wrong}");
+        }
+        let mut run = Cli::command();
+        let run = run.find_subcommand_mut("run").expect("there is one");
+        assert!(!run.render_long_help().to_string().contains("park"));
     }
 
     #[test]

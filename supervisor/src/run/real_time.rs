@@ -23,7 +23,7 @@ use rt_linux::thread::{spawn_helper, spawn_realtime};
 
 use super::link::{Tapped, Wired};
 use super::supervise::Supervise;
-use super::{Options, Parts, Source};
+use super::{Options, Park, Parts, Source};
 use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::cli::Link;
 use crate::console::Scene;
@@ -177,6 +177,8 @@ pub(super) fn run<P: Program + Send + 'static>(
         people: Vec::new(),
         notice: Some("starting".into()),
         started: clock::now(),
+        park: options.park,
+        begins: None,
     };
     run.rounds(&thread, &mut parts, options, shutdown);
     let ended = thread.join();
@@ -261,6 +263,10 @@ struct Run {
     people: Vec<Object>,
     notice: Option<String>,
     started: u64,
+    /// Not done yet.
+    park: Option<Park>,
+    /// The first cycle, ns.
+    begins: Option<u64>,
 }
 
 impl Run {
@@ -276,6 +282,7 @@ impl Run {
         while !thread.is_finished() {
             let now = clock::now();
             self.listen(duration_ns);
+            self.park_as_asked(now);
             self.drain.take(&mut self.records);
             self.pictures();
             let mut asked = shutdown.requested();
@@ -312,11 +319,25 @@ impl Run {
                 }
                 Ok(News::Begins(at)) => {
                     self.supervise = Some(Supervise::new(at, duration_ns));
+                    self.begins = Some(at);
                     self.notice = None;
                 }
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }
+    }
+
+    /// See [`Park`].
+    fn park_as_asked(&mut self, now: u64) {
+        let (Some(Park { after, length }), Some(begins)) = (self.park, self.begins) else { return };
+        if u128::from(now.saturating_sub(begins)) < after.as_nanos() {
+            return;
+        }
+        self.park = None;
+        let text = format!("test hook: the supervisor stops for {length:?}");
+        tracing::warn!("{text}");
+        self.drain.note(now, &text);
+        self.drain.park(length);
     }
 
     fn pictures(&mut self) {
