@@ -80,7 +80,7 @@ pub(super) fn run<P: Program>(
         drain.note(time::now(), &error.message);
         error
     })?;
-    let (ports, outside) = drain::channels();
+    let (ports, outside) = drain::channels(machine.plan.axes.len());
     let core = Core::new(machine.plan.clone(), program)
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
     let now = bus.aligned_start(time::now());
