@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 use tactus_tests::{json, machine, root, run, said, scratch, tactus};
 
-/// Longest wake-up latency on PREEMPT_RT, ns. Measured under load, at 1 and at 4 kHz: 5.7 to 7.3 µs; without PREEMPT_RT 148 µs.
+/// Longest wake-up latency on PREEMPT_RT, ns. Measured under load, at 1 and at 4 kHz: 5.7 to 8.1 µs; without PREEMPT_RT 148 µs.
 const WAKE_UP_NS_MAX: u64 = 15_000;
 /// Longest cycle at 1 kHz beside TCP on the same CPU, ns, of which 50 µs are the virtual devices. Measured 105 to 232 µs.
 const EXECUTION_1_KHZ_NS_MAX: u64 = 400_000;
@@ -232,9 +232,10 @@ fn a_hog_between_the_loop_and_its_helpers_delays_nothing_and_one_above_the_loop_
     let guest = boot("hog", Kernel::PreemptRt, &Rate::OneKilohertz.file(), job);
     held(&guest, "hog-below", Rate::OneKilohertz, 15);
     // The main thread is the supervisor: it was pushed off the CPU in the middle of its work, and kept from its rounds of 5 ms.
+    // Measured 232 to 239 and 924; without the hog 80 and 1770 in the same time.
     let [rounds, pushed] = guest.switches("hog-below", "tactus");
     assert!(
-        pushed > 50 && rounds < 900,
+        pushed > 150 && rounds < 1300,
         "the hog does not come between: {pushed}, {rounds} in 9 s"
     );
     let above = guest.report("hog-above");
@@ -273,7 +274,7 @@ fn the_kernel_without_preempt_rt_is_refused_by_strict_and_breaks_the_bounds_when
     let strict = replace(&Rate::OneKilohertz.file(), ("priority = 80", "priority = 80\ncpu = 0"));
     let job = "$tactus run machine.toml --link raw:bus0 --headless --no-record 2>out/refused; echo $? >out/refused-status\n\
                sed -i 's/\"strict\"/\"degraded\"/' machine.toml\n\
-               load & load_network & cell plain machine.toml 20";
+               load & load_network & cell plain machine.toml 12";
     let guest = boot("plain", Kernel::Plain, &strict, job);
     assert_eq!(guest.exit_code("refused"), 3);
     let refusal = guest.text("refused");
