@@ -169,7 +169,7 @@ struct Kept {
     events: Vec<(u64, Event)>,
     shown: u64,
     shutdown: bool,
-    frozen: Vec<Box<Ring>>,
+    frozen: Vec<Ring>,
 }
 
 impl Ports for Kept {
@@ -194,8 +194,8 @@ impl Ports for Kept {
     }
 
     fn freeze(&mut self, ring: &mut Box<Ring>) -> bool {
-        let empty = Box::new(Ring::new(ring.capacity()));
-        self.frozen.push(core::mem::replace(ring, empty));
+        let empty = Ring::new(ring.capacity());
+        self.frozen.push(core::mem::replace(&mut **ring, empty));
         true
     }
 }
