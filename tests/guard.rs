@@ -209,6 +209,7 @@ impl Run {
             state: None,
             home_again: false,
             watch_calls: self.watch_calls,
+            park: None,
         };
         let shutdown = Shutdown::detached();
         let sequence = Sequence::new(&source.machine.plan);

@@ -299,6 +299,7 @@ fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
             Some(GuardCalls::Count) => WatchCalls::Count,
             Some(GuardCalls::Trap) => WatchCalls::Trap,
         },
+        park: arguments.park_supervisor,
     })
 }
 

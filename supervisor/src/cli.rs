@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES_HELP;
+use crate::run::Park;
 
 const RUN_EXAMPLES: &str = "Examples:
   tactus run config/machines/demo-cell.toml
@@ -130,6 +131,9 @@ pub struct RunArgs {
     /// ends the run at the first that is not declared. Allocations, page faults and context switches are always watched.
     #[arg(long, value_name = "count|trap", num_args = 0..=1, default_missing_value = "count", conflicts_with = "virtual_time")]
     pub guards: Option<GuardCalls>,
+    /// Test hook (docs/guide/on-target.md): so long after the first cycle the supervisor's thread stops for so long.
+    #[arg(long, hide = true, value_name = "AFTER,LENGTH", value_parser = park, conflicts_with = "virtual_time")]
+    pub park_supervisor: Option<Park>,
 }
 
 /// What `--guards` takes.
@@ -263,6 +267,12 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+fn park(text: &str) -> Result<Park, String> {
+    let (after, length) =
+        text.split_once(',').ok_or("expected two times with their units, such as 6s,3s")?;
+    Ok(Park { after: duration(after)?, length: duration(length)? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,6 +320,18 @@ mod tests {
         assert_eq!(link("raw:eth1"), Ok(Link::Raw("eth1".into())));
         assert!(link("raw:").is_err());
         assert!(link("eth1").is_err());
+    }
+
+    #[test]
+    fn parking_the_supervisor_takes_two_times_and_is_not_offered_to_people() {
+        let seconds = Duration::from_secs;
+        assert_eq!(park("6s,3s"), Ok(Park { after: seconds(6), length: seconds(3) }));
+        for wrong in ["6s", "6s,", "6,3", "6s,3s,1s"] {
+            assert!(park(wrong).is_err(), "{wrong}");
+        }
+        let mut run = Cli::command();
+        let run = run.find_subcommand_mut("run").expect("there is one");
+        assert!(!run.render_long_help().to_string().contains("park"));
     }
 
     #[test]

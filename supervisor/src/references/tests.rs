@@ -22,6 +22,7 @@ fn options(folder: &Path) -> Options {
         state: Some(folder.to_path_buf()),
         home_again: false,
         watch_calls: rt_linux::run::WatchCalls::No,
+        park: None,
     }
 }
 

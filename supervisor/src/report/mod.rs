@@ -308,8 +308,12 @@ impl Report {
     ) -> Self {
         let (code, ended) = end;
         let counts = statistics.exchange.counts;
-        let durations =
-            |histogram: &Histogram| context.measured.then(|| Quantiles::of(histogram)).flatten();
+        // The loop's own maximum counts cycles whose records were dropped, too.
+        let durations = |histogram: &Histogram, max: u64| {
+            let quantiles = context.measured.then(|| Quantiles::of(histogram)).flatten()?;
+            Some(Quantiles { max: quantiles.max.max(max), ..quantiles })
+        };
+        let own = &context.loop_report;
         Self {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
@@ -339,8 +343,8 @@ impl Report {
                 corrupt: counts.corrupt,
                 lost: counts.lost,
             },
-            wake_up_latency_ns: durations(&statistics.latency),
-            execution_time_ns: durations(&statistics.execution),
+            wake_up_latency_ns: durations(&statistics.latency, own.wake_up_latency_ns.max),
+            execution_time_ns: durations(&statistics.execution, own.execution_time_ns.max),
             phases_ns: context.measured.then(|| context.flight.phases.clone()),
             axes: axes(statistics, labels, &context.reference_notes),
             trips: statistics.trips.iter().map(|trip| trip_report(trip, labels)).collect(),

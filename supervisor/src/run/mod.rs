@@ -60,6 +60,18 @@ pub struct Options {
     pub home_again: bool,
     /// What watches the system calls of the loop, in real time.
     pub watch_calls: WatchCalls,
+    /// A test hook: hold the supervisor up. `None` but in tests.
+    pub park: Option<Park>,
+}
+
+/// A test hook: the supervisor's thread stops in the middle of taking a record out of the loop's stream, as if it were starved there.
+/// It can only make the machine stop: what it keeps from the loop is the heartbeat. Real time only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Park {
+    /// After the first cycle.
+    pub after: Duration,
+    /// For so long.
+    pub length: Duration,
 }
 
 /// A machine to run: its file as read, and as bytes.

@@ -28,7 +28,7 @@ use rt_linux::thread::{spawn_helper, spawn_realtime};
 use super::guards::{self, Beside, Calls};
 use super::link::{Tapped, Wired};
 use super::supervise::Supervise;
-use super::{Options, Parts, Source, references};
+use super::{Options, Park, Parts, Source, references};
 use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::cli::Link;
 use crate::console::Scene;
@@ -225,6 +225,8 @@ pub(super) fn run<P: Program + Send + 'static>(
         watch,
         dumps: Some(dumps),
         started: clock::now(),
+        park: options.park,
+        begins: None,
     };
     let ended = match run.rounds(&thread, &mut parts, options, shutdown) {
         Ended::Over => thread.join().unwrap_or_else(|_| Err(crashed())),
@@ -379,6 +381,10 @@ struct Run {
     watch: flight::Watch,
     /// Until the end.
     dumps: Option<FlightThread>,
+    /// Not done yet.
+    park: Option<Park>,
+    /// The first cycle, ns.
+    begins: Option<u64>,
 }
 
 impl Run {
@@ -401,6 +407,7 @@ impl Run {
             }
             self.listen(duration_ns);
             self.beside.look(now);
+            self.park_as_asked(now);
             self.drain.take(&mut self.records);
             references::settle(&mut self.keeper, &mut self.drain, now, options.headless);
             self.pictures();
@@ -444,6 +451,7 @@ impl Run {
                 Ok(News::Begins(at, thread)) => {
                     self.supervise = Some(Supervise::new(at, duration_ns));
                     self.beside.begin(thread, clock::now());
+                    self.begins = Some(at);
                     self.notice = None;
                 }
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
@@ -464,6 +472,19 @@ impl Run {
             format!("{}: {} (wanted: {}); {}", step.name, step.found, step.wanted, step.fix)
         });
         reasons.collect()
+    }
+
+    /// See [`Park`].
+    fn park_as_asked(&mut self, now: u64) {
+        let (Some(Park { after, length }), Some(begins)) = (self.park, self.begins) else { return };
+        if u128::from(now.saturating_sub(begins)) < after.as_nanos() {
+            return;
+        }
+        self.park = None;
+        let text = format!("test hook: the supervisor stops for {length:?}");
+        tracing::warn!("{text}");
+        self.drain.note(now, &text);
+        self.drain.park(length);
     }
 
     fn pictures(&mut self) {
