@@ -116,6 +116,10 @@ pub(super) fn siblings(probe: &Probe) -> Answered {
     }
     let open = missing(&others, &isolated);
     let off = |answer: Answer, cpus: &Cpus| {
+        if cpus.is_empty() {
+            let text = "give the loop one CPU of a core (cycle.cpu), and switch the other off";
+            return answer.fix(Fix::ByHand(text.to_owned()));
+        }
         let file = |cpu: &usize| format!("/sys/devices/system/cpu/cpu{cpu}/online");
         cpus.iter().fold(answer, |answer, cpu| answer.fix(Fix::Write(file(cpu), "0".to_owned())))
     };

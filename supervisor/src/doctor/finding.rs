@@ -95,6 +95,18 @@ impl Answer {
         Self::new(Verdict::NotApplicable, found)
     }
 
+    /// The worst of several, with what all of them leave to do.
+    pub(super) fn worst(mut answers: Vec<Self>) -> Option<Self> {
+        let mut fixes: Vec<Fix> = Vec::new();
+        for fix in answers.iter().flat_map(|answer| &answer.fixes) {
+            if !fixes.contains(fix) {
+                fixes.push(fix.clone());
+            }
+        }
+        answers.sort_by_key(|answer| answer.verdict);
+        answers.pop().map(|answer| Self { fixes, ..answer })
+    }
+
     /// Also to be done.
     pub(super) fn fix(mut self, fix: Fix) -> Self {
         self.fixes.push(fix);

@@ -4,7 +4,7 @@ use super::finding::{Answer, Answered, Fix};
 use super::kernel;
 use super::lists::{self, Cpus, show, show_mask};
 use super::system::{Probe, Unread};
-use super::threads::{self, Thread};
+use super::threads;
 
 /// SCHED_FIFO priority that the kernel gives to every interrupt thread (`sched_set_fifo`: MAX_RT_PRIO / 2).
 const PRIORITY_KERNEL: u8 = 50;
@@ -174,20 +174,13 @@ fn wanted(probe: &Probe) -> u8 {
     probe.target.priority.saturating_add(1).min(PRIORITY_MAX)
 }
 
-/// The worst of the threads, by what `judge` says of each.
-fn judged(threads: &[Thread], judge: impl Fn(&Thread) -> Answer) -> Option<Answer> {
-    let mut answers: Vec<_> = threads.iter().map(judge).collect();
-    answers.sort_by_key(|answer| answer.verdict);
-    answers.pop()
-}
-
 pub(super) fn nic_thread(probe: &Probe) -> Answered {
     let Some(numbers) = of_fieldbus(probe)? else {
         return Ok(Answer::not_applicable("the fieldbus has no interrupt of its own"));
     };
     let cpus = probe.loop_cpus()?;
     let all = threads::all(probe)?;
-    let mut worst: Option<Answer> = None;
+    let mut answers = Vec::new();
     let priority = wanted(probe);
     for number in numbers {
         let prefix = format!("irq/{number}-");
@@ -201,7 +194,7 @@ pub(super) fn nic_thread(probe: &Probe) -> Answered {
         }
         let together = !served(probe, number)?.0.is_disjoint(cpus);
         let fix = Fix::Threads(prefix, priority);
-        let answer = judged(&own, |thread| {
+        answers.extend(own.iter().map(|thread| {
             let after = together && thread.priority <= probe.target.priority;
             match (thread.is_realtime(), thread.priority) {
                 (false, _) => Answer::fail(format!("{thread}: after all real-time threads")),
@@ -215,13 +208,9 @@ pub(super) fn nic_thread(probe: &Probe) -> Answered {
                 (true, _) => return Answer::pass(thread.to_string()),
             }
             .fix(fix.clone())
-        });
-        worst = match (worst, answer) {
-            (Some(so_far), Some(answer)) if answer.verdict < so_far.verdict => Some(so_far),
-            (so_far, answer) => answer.or(so_far),
-        };
+        }));
     }
-    match (worst, kernel::is_preempt_rt(probe)?) {
+    match (Answer::worst(answers), kernel::is_preempt_rt(probe)?) {
         (Some(answer), _) => Ok(answer),
         (None, false) => {
             Ok(Answer::not_applicable("this kernel serves interrupts without threads"))
@@ -261,8 +250,8 @@ pub(super) fn ksoftirqd(probe: &Probe) -> Answered {
             .fix(fix),
         });
     }
-    answers.sort_by_key(|answer| answer.verdict);
-    answers.pop().ok_or_else(|| Unread::garbled("/proc/irq", "interrupts of the interface"))
+    Answer::worst(answers)
+        .ok_or_else(|| Unread::garbled("/proc/irq", "interrupts of the interface"))
 }
 
 pub(super) fn napi_thread(probe: &Probe) -> Answered {
@@ -281,12 +270,12 @@ pub(super) fn napi_thread(probe: &Probe) -> Answered {
     }
     let prefix = format!("napi/{interface}-");
     let threads = threads::named(probe, &prefix)?;
-    let answer = judged(&threads, |thread| match thread.is_realtime() {
+    let answers = threads.iter().map(|thread| match thread.is_realtime() {
         true => Answer::pass(thread.to_string()),
         false => Answer::fail(format!("{thread}: after all real-time threads"))
             .fix(Fix::Threads(prefix.clone(), wanted(probe))),
     });
-    Ok(answer.unwrap_or_else(|| {
+    Ok(Answer::worst(answers.collect()).unwrap_or_else(|| {
         Answer::unknown(format!("NAPI is threaded and no thread {prefix}… is there: is it up?"))
             .fix(Fix::ByHand("set the interface up, and run tactus doctor again".to_owned()))
     }))

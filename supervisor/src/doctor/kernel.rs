@@ -52,13 +52,13 @@ pub(super) fn monitors(probe: &Probe) -> Answered {
     const TRACING: &str = "/sys/kernel/tracing";
     const AVAILABLE: &str = "/sys/kernel/tracing/rv/available_monitors";
     const ENABLED: &str = "/sys/kernel/tracing/rv/enabled_monitors";
-    let names = probe.names(TRACING)?;
+    probe.names(TRACING)?;
     const TRACERS: &str = "/sys/kernel/tracing/available_tracers";
     if !probe.exists(TRACERS) {
         // The folder is there without the file system.
         return Err(Unread::absent(TRACERS));
     }
-    if !names.iter().any(|name| name == "rv") {
+    if !probe.exists("/sys/kernel/tracing/rv") {
         return Ok(Answer::not_applicable("this kernel has no runtime verification (CONFIG_RV)"));
     }
     let lists_rtapp = |path: &str| -> Result<bool, Unread> {

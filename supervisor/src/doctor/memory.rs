@@ -5,9 +5,8 @@ use super::system::{Probe, Unread};
 
 pub(super) fn huge_pages(probe: &Probe) -> Answered {
     const PATH: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
-    let names = probe.names("/sys/kernel/mm")?;
-    if !names.iter().any(|name| name == "transparent_hugepage") {
-        probe.note("/sys/kernel/mm/transparent_hugepage", "not there");
+    probe.names("/sys/kernel/mm")?;
+    if !probe.exists("/sys/kernel/mm/transparent_hugepage") {
         return Ok(Answer::not_applicable("this kernel has no transparent huge pages"));
     }
     let text = probe.text(PATH)?;
@@ -106,7 +105,8 @@ pub(super) fn compaction(probe: &Probe) -> Answered {
 
 pub(super) fn same_page_merging(probe: &Probe) -> Answered {
     const PATH: &str = "/sys/kernel/mm/ksm/run";
-    if !probe.names("/sys/kernel/mm")?.iter().any(|name| name == "ksm") {
+    probe.names("/sys/kernel/mm")?;
+    if !probe.exists("/sys/kernel/mm/ksm") {
         return Ok(Answer::not_applicable("this kernel does not merge equal pages"));
     }
     match probe.text(PATH)?.trim() {

@@ -124,7 +124,10 @@ pub fn examine(system: &System, target: &Target) -> Diagnosis {
 #[must_use]
 pub fn run(check: &Check, system: &System, target: &Target) -> Finding {
     let probe = Probe::new(system, target);
-    let answer = (check.run)(&probe).unwrap_or_else(|unread| finding::Answer::unread(&unread));
+    let answer = (check.run)(&probe).unwrap_or_else(|unread| {
+        probe.note_unread(&unread);
+        finding::Answer::unread(&unread)
+    });
     Finding {
         id: check.id,
         title: check.title,

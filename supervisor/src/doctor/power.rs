@@ -68,6 +68,10 @@ pub(super) fn idle(probe: &Probe) -> Answered {
         }
     }
     let Some((latency, name)) = deepest else {
+        probe.note(
+            &format!("/sys/devices/system/cpu/cpu{}/cpuidle", show(cpus)),
+            "no deep state on",
+        );
         return Ok(Answer::pass(format!("CPU {} enters no deep idle state", show(cpus))));
     };
     if probe.exists(WISH) && probe.may_write(WISH) {

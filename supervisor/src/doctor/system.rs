@@ -60,6 +60,18 @@ pub(super) enum Why {
     NotNamed(&'static str),
 }
 
+impl fmt::Display for Why {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => write!(to, "not there"),
+            Self::Denied => write!(to, "permission denied"),
+            Self::Garbled { expected } => write!(to, "not {expected}"),
+            Self::Refused(why) => write!(to, "{why}"),
+            Self::NotNamed(what) => write!(to, "{what}"),
+        }
+    }
+}
+
 impl Unread {
     pub(super) fn garbled(path: &str, expected: &'static str) -> Self {
         Self { path: path.to_owned(), why: Why::Garbled { expected } }
@@ -209,16 +221,15 @@ impl<'a> Probe<'a> {
     }
 
     fn noted<T>(&self, path: &str, result: Result<T, Unread>) -> Result<T, Unread> {
-        result.inspect_err(|unread| {
-            let said = match &unread.why {
-                Why::Absent => "not there".to_owned(),
-                Why::Denied => "permission denied".to_owned(),
-                Why::Garbled { expected } => format!("not {expected}"),
-                Why::Refused(why) => why.clone(),
-                Why::NotNamed(what) => (*what).to_owned(),
-            };
-            self.note(path, &said);
-        })
+        result.inspect_err(|unread| self.note(path, &unread.why.to_string()))
+    }
+
+    /// Writes down what ended the check, unless what that file said is written down already.
+    pub(super) fn note_unread(&self, unread: &Unread) {
+        let is_known = self.evidence.borrow().iter().any(|entry| entry.path == unread.path);
+        if !is_known {
+            self.note(&unread.path, &unread.why.to_string());
+        }
     }
 
     /// A file; the note has its first line.

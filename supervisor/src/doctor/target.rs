@@ -77,10 +77,13 @@ impl Probe<'_> {
     /// The CPUs of the loop.
     pub(super) fn loop_cpus(&self) -> Result<&Cpus, Unread> {
         match self.target.cpus.is_empty() {
-            true => Err(Unread {
-                path: ONLINE.to_owned(),
-                why: Why::NotNamed("it is not known on which CPU the loop runs"),
-            }),
+            true => {
+                self.note(ONLINE, "gives no CPU for the loop");
+                Err(Unread {
+                    path: ONLINE.to_owned(),
+                    why: Why::NotNamed("it is not known on which CPU the loop runs"),
+                })
+            }
             false => Ok(&self.target.cpus),
         }
     }

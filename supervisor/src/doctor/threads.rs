@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::system::{Probe, Unread};
+use super::system::{Probe, Unread, Why};
 
 const SCHED_FIFO: u32 = 1;
 const SCHED_RR: u32 = 2;
@@ -58,8 +58,12 @@ pub(super) fn all(probe: &Probe) -> Result<Vec<Thread>, Unread> {
     let mut threads = Vec::new();
     for pid in pids {
         let path = format!("/proc/{pid}/stat");
-        // It has ended, or it is not ours to see: then it is not a thread of the kernel.
-        let Ok(stat) = probe.quiet_text(&path) else { continue };
+        let stat = match probe.quiet_text(&path) {
+            Ok(stat) => stat,
+            Err(unread) if matches!(unread.why, Why::Garbled { .. }) => return Err(unread),
+            // It has ended, or it is not ours to see: then it is not a thread of the kernel.
+            Err(_) => continue,
+        };
         let garbled = || Unread::garbled(&path, "a line of proc_pid_stat(5)");
         threads.push(parse(&path, &stat).ok_or_else(garbled)?);
     }
@@ -69,7 +73,9 @@ pub(super) fn all(probe: &Probe) -> Result<Vec<Thread>, Unread> {
 /// Those whose name begins with `prefix`, noted.
 pub(super) fn named(probe: &Probe, prefix: &str) -> Result<Vec<Thread>, Unread> {
     let mut threads = all(probe)?;
+    let count = threads.len();
     threads.retain(|thread| thread.name.starts_with(prefix));
+    probe.note("/proc", &format!("{count} processes, {} called {prefix}…", threads.len()));
     for thread in &threads {
         probe.note(&thread.path, &thread.to_string());
     }
