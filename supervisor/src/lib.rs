@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod drain;
 pub mod events;
 pub mod exit;
+pub mod flight;
 pub mod histogram;
 pub mod labels;
 pub mod receiver;

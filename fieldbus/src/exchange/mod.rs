@@ -6,6 +6,7 @@ mod flight;
 mod image;
 mod ladder;
 mod lock;
+mod sampled;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +16,7 @@ use rt_core::bus::{Exchange, FrameCounts};
 use rt_core::signal::Signals;
 
 use crate::bringup::{BringupError, FoundDevice};
-use crate::layout::{CyclicDatagram, Layout, Purpose};
+use crate::layout::{CyclicDatagram, FORWARDING_NS, Layout, Purpose};
 use crate::link::{FRAME_MAX, Link, LinkFault};
 use crate::plan::{BusPlan, Direction};
 use crate::wire::{FIRST_DATAGRAM, Origin, Template, origin, put, u16_at, u64_at};
@@ -23,6 +24,7 @@ use flight::{Arrival, Flight};
 use image::{Place, UnitInputs};
 use ladder::{Ladder, Reply, Seen};
 use lock::{Lock, phase_offset};
+use sampled::{FREE, Sampled};
 
 /// Frames taken from the link in one exchange, whatever they are: a flood must not hold the loop.
 const RECEIVE_MAX: usize = 64;
@@ -36,6 +38,8 @@ pub(crate) struct Clocks {
     pub(crate) dc_time: u64,
     /// ... when the link's time was this, ns.
     pub(crate) link_time: u64,
+    /// SYNC0 of the devices begins at this DC system time, ns.
+    pub(crate) sync_start: u64,
 }
 
 /// One frame of every cycle.
@@ -81,6 +85,7 @@ pub struct EtherCat<L> {
     carries: Box<[Carry]>,
     ladder: Ladder,
     phase: Option<Phase>,
+    sampled: Sampled,
     counts: FrameCounts,
     units_all: u64,
     units_good: u64,
@@ -88,6 +93,14 @@ pub struct EtherCat<L> {
     dc_offset_ns: i32,
     is_link_down: bool,
     devices: Vec<FoundDevice>,
+}
+
+/// From a pulse until its sample is surely there for a frame that passes the reference: the way through the segment, and clocks
+/// that are not quite in step.
+fn settle_ns(plan: &BusPlan) -> u64 {
+    let devices = u64::try_from(plan.subdevices.len()).unwrap_or(u64::MAX);
+    let window_ns = plan.dc.map_or(0, |dc| u64::from(dc.lock_window_ns));
+    devices.saturating_mul(FORWARDING_NS).saturating_add(window_ns)
 }
 
 fn unit_bit(unit: u8) -> u64 {
@@ -126,13 +139,17 @@ impl<L: Link> EtherCat<L> {
         let frames = cyclic_frames(layout)?;
         let mut inputs: Vec<Vec<Place>> = vec![Vec::new(); plan.sync_units.len()];
         let mut outputs = Vec::new();
+        let mut sampled = Sampled::new(plan.period_ns, settle_ns(plan));
         for (signal, place) in (0u16..).zip(&plan.signals) {
+            let sync0 = plan.subdevices.get(place.subdevice)?.sync0.filter(|_| clocks.is_some());
             let (unit, frame, at) = start(layout, &frames, place.subdevice)?;
             let place_of =
                 |signal| Place::new(signal, frame, at, place.bit_offset, place.bits, place.signed);
             match place.direction {
                 Direction::Input => {
-                    inputs.get_mut(usize::from(unit))?.push(place_of(SignalId(signal)));
+                    let stamp = sync0.map_or(FREE, |sync0| sampled.stamp_for(sync0.shift_ns));
+                    let place = place_of(SignalId(signal)).sampled(stamp);
+                    inputs.get_mut(usize::from(unit))?.push(place);
                 }
                 Direction::Output => outputs.push(place_of(SignalId(signal))),
             }
@@ -150,7 +167,10 @@ impl<L: Link> EtherCat<L> {
         });
         let count = u16::try_from(plan.subdevices.len()).ok()?;
         let lock_timeout_ns = dc.map_or(0, |dc| dc.lock_timeout_ns);
-        let ladder = Ladder::new(count, plan.silent_cycles_max, lock, lock_timeout_ns);
+        let sync_from = clocks.as_ref().map_or(0, |clocks| {
+            clocks.link_time.saturating_add(clocks.sync_start.saturating_sub(clocks.dc_time))
+        });
+        let ladder = Ladder::new(count, plan.silent_cycles_max, lock, (sync_from, lock_timeout_ns));
         let carries = carries(plan, layout, &frames)?;
         Some(Self {
             link,
@@ -162,6 +182,7 @@ impl<L: Link> EtherCat<L> {
             carries,
             ladder,
             phase,
+            sampled,
             counts: FrameCounts::default(),
             units_all,
             units_good: 0,
@@ -296,6 +317,7 @@ impl<L: Link> EtherCat<L> {
     /// Judges every datagram of the exchange.
     fn judge(&mut self, now: u64) -> Seen {
         let mut seen = Seen { now, is_link_down: self.is_link_down, ..Seen::default() };
+        let mut clock = None;
         self.units_good = self.units_all;
         for frame in &self.frames {
             seen.is_answered |= frame.is_answered;
@@ -314,8 +336,8 @@ impl<L: Link> EtherCat<L> {
                         seen.status = status.filter(|_| counter.is_some_and(|count| count > 0));
                     }
                     Purpose::Clock => {
-                        let time = u64_at(place.data(&frame.reply), 0).filter(|_| is_right);
-                        if let (Some(time), Some(phase)) = (time, self.phase) {
+                        clock = u64_at(place.data(&frame.reply), 0).filter(|_| is_right);
+                        if let (Some(time), Some(phase)) = (clock, self.phase) {
                             self.dc_offset_ns =
                                 phase_offset(time, phase.before_sync0_ns, phase.period_ns);
                         }
@@ -323,6 +345,7 @@ impl<L: Link> EtherCat<L> {
                 }
             }
         }
+        self.sampled.cycle(now, clock, self.received_at);
         seen.reply = self.reply();
         seen
     }
@@ -358,6 +381,7 @@ fn carries(plan: &BusPlan, layout: &Layout, frames: &[CyclicFrame]) -> Option<Bo
 impl<L: Link> Bus for EtherCat<L> {
     fn exchange(&mut self, now: u64, deadline: u64) -> Exchange {
         let under_way = self.send();
+        let sent_at = self.link.now();
         self.receive(under_way, deadline);
         let seen = self.judge(now);
         self.ladder.advance(&seen);
@@ -367,6 +391,7 @@ impl<L: Link> Bus for EtherCat<L> {
             units_all: self.units_all,
             dc_unlocked: self.ladder.is_dc_unlocked(),
             dc_offset_ns: self.dc_offset_ns,
+            sent_at,
             received_at: self.received_at,
             counts: self.counts,
             fault: self.ladder.fault(),
@@ -379,7 +404,7 @@ impl<L: Link> Bus for EtherCat<L> {
                 inputs.age(signals);
             } else {
                 let frames = |number: usize| self.frames.get(number).map(|frame| &*frame.reply);
-                inputs.decode(frames, signals, self.received_at);
+                inputs.decode(frames, signals, &self.sampled);
             }
         }
     }

@@ -12,7 +12,7 @@ use supervisor::doctor::{
 };
 
 use cases::{Case, cases};
-use tree::Tree;
+use tree::{Files, Tree};
 
 fn target(tree: &Tree) -> (System, Target) {
     let system = System::below(tree.root());
@@ -200,12 +200,11 @@ fn what_admission_refuses_is_explained_by_a_check() {
 }
 
 /// One tree for all the garbage: each case puts back what it damaged.
-static GARBAGE: std::sync::LazyLock<(Tree, Vec<(std::path::PathBuf, Vec<u8>)>)> =
-    std::sync::LazyLock::new(|| {
-        let tree = Tree::good("garbage");
-        let files = tree.files();
-        (tree, files)
-    });
+static GARBAGE: std::sync::LazyLock<(Tree, Files)> = std::sync::LazyLock::new(|| {
+    let tree = Tree::good("garbage");
+    let files = tree.files();
+    (tree, files)
+});
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]

@@ -101,6 +101,9 @@ pub(crate) const THREADS: &[(u32, &str, u32, u32)] = &[
     (400, "a (strange) name", 0, 0),
 ];
 
+/// Files and what they hold.
+pub(crate) type Files = Vec<(PathBuf, Vec<u8>)>;
+
 /// What a case changes.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
@@ -196,8 +199,8 @@ impl Tree {
     }
 
     /// Every file and what it holds, by path.
-    pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        fn walk(folder: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
+    pub(crate) fn files(&self) -> Files {
+        fn walk(folder: &Path, found: &mut Files) {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_symlink() {
