@@ -196,7 +196,8 @@ fn what_admission_refuses_is_explained_by_a_check() {
     let outcome = outcome.join().unwrap().expect("degraded goes on");
     let explained = |name: &str| check_for_step(name).is_some();
     let left: Vec<_> = outcome.steps.iter().map(|s| s.name).filter(|n| !explained(n)).collect();
-    assert_eq!(left, ["allocator", "slack"], "steps that no setting of the machine gives");
+    let of_the_program = ["allocator", "helpers", "slack"];
+    assert!(left.iter().all(|step| of_the_program.contains(step)), "{left:?} need a check");
 }
 
 /// Any bytes in any files: a verdict for each check, never a panic, and no terminal obeys what is shown.
