@@ -11,7 +11,8 @@ use rt_linux::run::WatchCalls;
 use rt_linux::signal::Shutdown;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{CheckArgs, Cli, Command, GuardCalls, Link, RunArgs, SimArgs};
+use crate::cli::{CheckArgs, Cli, Command, DoctorArgs, GuardCalls, Link, RunArgs, SimArgs};
+use crate::doctor::{self, System, Target};
 use crate::exit::{Error, ExitCode};
 use crate::report::{Context, Report};
 use crate::run::{self, Options, Source};
@@ -41,6 +42,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             Ok(ExitCode::Done)
         }
         Command::Sim(arguments) => simulate(arguments),
+        Command::Doctor(arguments) => examine(arguments),
         Command::Trace(arguments) => {
             let mut out = std::io::stdout();
             flight::trace_command(arguments, &mut out)
@@ -340,4 +342,32 @@ fn simulate(arguments: &SimArgs) -> Result<ExitCode, Error> {
     };
     let shutdown = install_signals()?;
     sim::run(&source.machine, &options, &shutdown, &mut std::io::stdout())
+}
+
+fn examine(arguments: &DoctorArgs) -> Result<ExitCode, Error> {
+    let machine = arguments.file.as_deref().map(load).transpose()?.map(|source| source.machine);
+    let system = match &arguments.root {
+        None => System::here(),
+        Some(root) if root.is_dir() => System::below(root),
+        Some(root) => {
+            return Err(Error::file(format!(
+                "{} is not a folder\n  expected the copy of a machine's files: proc/, sys/, ...",
+                root.display()
+            )));
+        }
+    };
+    let target = Target::new(&system, machine.as_ref(), arguments.iface.as_deref());
+    let diagnosis = doctor::examine(&system, &target);
+    if arguments.fix {
+        print(&doctor::script(&diagnosis));
+        return Ok(ExitCode::Done);
+    }
+    if arguments.json {
+        print(&diagnosis.to_json().map_err(|wrong| {
+            Error::environment(format!("the diagnosis cannot be written: {wrong}"))
+        })?);
+    } else {
+        print(&doctor::render(&diagnosis, arguments.verbose));
+    }
+    Ok(diagnosis.code())
 }

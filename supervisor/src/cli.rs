@@ -35,6 +35,19 @@ const SIM_EXAMPLES: &str = "Example, with a pair of interfaces:
   tactus sim demo-cell.toml --iface ec1 &
   tactus run demo-cell.toml --link raw:ec0";
 
+const DOCTOR_EXAMPLES: &str = "Examples:
+  sudo tactus doctor machine.toml
+      what must be right for this machine: its CPU, its priority, its interface
+  tactus doctor --iface eth1 --json > doctor.json
+      every check with evidence, for scripts
+  tactus doctor machine.toml --fix > fix.sh
+      one script of all that is left to do, to read and to run; nothing is changed here
+  tactus doctor --root tree --iface eth1
+      the files of another machine, copied to ./tree/proc, ./tree/sys, ...
+
+Exit codes here: 0 no check fails and none is unknown; 3 a check fails; 6 none fails, one is unknown.
+With --fix: 0 as soon as the script is printed.";
+
 const TRACE_EXAMPLES: &str = "Examples:
   tactus trace recordings/demo-cell-flight-*.tfr
       what froze each dump, what happened around it, and where the time of the cycles went
@@ -69,6 +82,9 @@ pub enum Command {
     /// Be the machine: virtual devices and the world behind them, on a network interface.
     #[command(after_help = help(SIM_EXAMPLES))]
     Sim(SimArgs),
+    /// Check what must be right on this PC for real time, and say what gives it. Changes nothing.
+    #[command(after_help = help(DOCTOR_EXAMPLES))]
+    Doctor(DoctorArgs),
     /// Look into dumps of the flight recorder, and export them as a trace for Perfetto.
     #[command(after_help = help(TRACE_EXAMPLES))]
     Trace(TraceArgs),
@@ -178,6 +194,28 @@ pub struct SimArgs {
     /// Where the cameras send their datagrams; without it, where `tactus run` of the same user listens.
     #[arg(long, value_name = "PATH")]
     pub vision_socket: Option<PathBuf>,
+}
+
+/// `tactus doctor`.
+#[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {
+    /// Machine file (TOML): its CPU, priority and interface are judged; without it, the isolated CPUs.
+    pub file: Option<PathBuf>,
+    /// Network interface of the fieldbus; without it, the one of the machine file.
+    #[arg(long, value_name = "IFACE")]
+    pub iface: Option<String>,
+    /// Print the findings as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Print a shell script of all that is left to do, and nothing else.
+    #[arg(long, conflicts_with_all = ["json", "verbose"])]
+    pub fix: bool,
+    /// Show evidence and reason of what passes, too.
+    #[arg(long, short, conflicts_with = "json")]
+    pub verbose: bool,
+    /// Look at the files below this folder instead of this machine's.
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
 }
 
 /// `tactus trace`.

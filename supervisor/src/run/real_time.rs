@@ -469,7 +469,10 @@ impl Run {
 
     fn degraded_reasons(&self) -> Vec<String> {
         let reasons = self.outcome.reasons().map(|step| {
-            format!("{}: {} (wanted: {}); {}", step.name, step.found, step.wanted, step.fix)
+            let check = crate::doctor::check_for_step(step.name);
+            let check = check.map(|check| format!("; tactus doctor: {}", check.id));
+            let check = check.unwrap_or_default();
+            format!("{}: {} (wanted: {}); {}{check}", step.name, step.found, step.wanted, step.fix)
         });
         reasons.collect()
     }
