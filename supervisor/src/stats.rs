@@ -261,6 +261,7 @@ impl Statistics {
             | Event::Axis { .. }
             | Event::Referenced { .. }
             | Event::DriveFault { .. }
+            | Event::Emergency(_)
             | Event::Reset
             | Event::ResetRefused { .. }
             | Event::Start => {}

@@ -82,7 +82,8 @@ pub fn bring_up<L: Link>(
 ) -> Result<EtherCat<L>, BringupError> {
     Layout::new(plan, None)?;
     let mut requests = Requests::new();
-    let mut devices = scan(&mut link, &mut requests, plan, progress)?;
+    let mut counters = Vec::new();
+    let mut devices = scan(&mut link, &mut requests, plan, &mut counters, progress)?;
     progress(Progress::Mapping);
     let clocks = find_clocks(&mut link, &mut requests, &mut devices)?;
     let reference = clocks.first().map(|position| ReferenceClock {
@@ -93,12 +94,14 @@ pub fn bring_up<L: Link>(
         return Err(BringupError::NoClock);
     }
     let layout = Layout::new(plan, reference)?;
+    let mut mailboxes = Vec::with_capacity(plan.subdevices.len());
     for (position, device) in plan.subdevices.iter().enumerate() {
         let region = layout.regions.get(position).copied().flatten();
         let mut device =
             Device { link: &mut link, requests: &mut requests, position, plan: device };
         device.map(region)?;
         device.watchdog()?;
+        mailboxes.push((device.mailbox()?, counters.get(position).copied().unwrap_or_default()));
     }
     if let Some(reference) = reference.filter(|_| plan.dc.is_some()) {
         start_sync(&mut link, &mut requests, plan, reference)?;
@@ -112,7 +115,7 @@ pub fn bring_up<L: Link>(
         }
         None => None,
     };
-    let bus = EtherCat::new(link, plan, &layout, clocks, devices);
+    let bus = EtherCat::new(link, plan, &layout, clocks, devices, mailboxes);
     let bus = bus.ok_or(BringupError::Plan(crate::layout::LayoutError::Frames))?;
     progress(Progress::Ready);
     Ok(bus)

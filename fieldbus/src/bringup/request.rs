@@ -90,7 +90,11 @@ impl Requests {
                         failure = NoReply::LoopedBack;
                         break;
                     }
-                    Origin::Ours | Origin::LoopedBack | Origin::Ethercrab | Origin::Foreign => {}
+                    Origin::Ours
+                    | Origin::Mailbox
+                    | Origin::LoopedBack
+                    | Origin::Ethercrab
+                    | Origin::Foreign => {}
                 }
             }
         }

@@ -14,6 +14,7 @@ use super::request::{NoReply, Requests};
 use super::runner::Runner;
 use super::sdo::Mailbox;
 use super::{FoundDevice, Progress};
+use crate::coe::Counters;
 use crate::layout::SUBDEVICES_MAX;
 use crate::link::Link;
 use crate::plan::{BusPlan, Identity};
@@ -41,12 +42,13 @@ pub(super) fn scan<L: Link>(
     link: &mut L,
     requests: &mut Requests,
     plan: &BusPlan,
+    counters: &mut Vec<Counters>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<FoundDevice>, BringupError> {
     let mut tries = 1;
     loop {
         progress(Progress::Scanning);
-        let outcome = to_pre_op(link, requests, plan, progress);
+        let outcome = to_pre_op(link, requests, plan, counters, progress);
         match outcome {
             Err(BringupError::Scan { evidence: None, .. }) if tries < SCAN_TRIES_MAX => tries += 1,
             Ok(_) | Err(_) => return outcome,
@@ -58,6 +60,7 @@ fn to_pre_op<L: Link>(
     link: &mut L,
     requests: &mut Requests,
     plan: &BusPlan,
+    counters: &mut Vec<Counters>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<FoundDevice>, BringupError> {
     let expected = plan.subdevices.len();
@@ -86,6 +89,7 @@ fn to_pre_op<L: Link>(
     let maindevice = MainDevice::new(pdu_loop, timeouts(), config);
     let mut runner = Runner::new(link, tx, rx);
     let outcome = set_up(&mut runner, &maindevice, plan, progress);
+    counters.clone_from(&runner.counters);
     // They may say why it failed.
     for emergency in runner.emergencies {
         progress(Progress::Emergency(emergency));

@@ -11,10 +11,11 @@ mod tests;
 
 use rt_core::Bus;
 use rt_core::SignalId;
-use rt_core::bus::{Exchange, FrameCounts};
+use rt_core::bus::{Emergency, Exchange, FrameCounts};
 use rt_core::signal::Signals;
 
 use crate::bringup::{BringupError, FoundDevice};
+use crate::coe::{CoeClient, Counters, Mailbox, Service, ServiceCounts};
 use crate::layout::{CyclicDatagram, Layout, Purpose};
 use crate::link::{FRAME_MAX, Link, LinkFault};
 use crate::plan::{BusPlan, Direction};
@@ -88,6 +89,7 @@ pub struct EtherCat<L> {
     dc_offset_ns: i32,
     is_link_down: bool,
     devices: Vec<FoundDevice>,
+    mailboxes: Service,
 }
 
 fn unit_bit(unit: u8) -> u64 {
@@ -122,6 +124,7 @@ impl<L: Link> EtherCat<L> {
         layout: &Layout,
         clocks: Option<Clocks>,
         devices: Vec<FoundDevice>,
+        mailboxes: Vec<(Option<Mailbox>, Counters)>,
     ) -> Option<Self> {
         let frames = cyclic_frames(layout)?;
         let mut inputs: Vec<Vec<Place>> = vec![Vec::new(); plan.sync_units.len()];
@@ -169,6 +172,7 @@ impl<L: Link> EtherCat<L> {
             dc_offset_ns: 0,
             is_link_down: false,
             devices,
+            mailboxes: Service::new(mailboxes),
         })
     }
 
@@ -176,6 +180,17 @@ impl<L: Link> EtherCat<L> {
     #[must_use]
     pub fn devices(&self) -> &[FoundDevice] {
         &self.devices
+    }
+
+    /// The end through which others ask for mailbox traffic, for whoever asks first.
+    pub fn take_coe_client(&mut self) -> Option<CoeClient> {
+        self.mailboxes.take_client()
+    }
+
+    /// What mailbox traffic there was.
+    #[must_use]
+    pub fn mailbox_counts(&self) -> ServiceCounts {
+        self.mailboxes.counts()
     }
 
     /// The link.
@@ -260,9 +275,16 @@ impl<L: Link> EtherCat<L> {
             self.counts.foreign += 1;
             return false;
         };
-        if origin(bytes) != Origin::Ours {
-            self.counts.foreign += 1;
-            return false;
+        match origin(bytes) {
+            Origin::Ours => {}
+            Origin::Mailbox => {
+                self.mailboxes.arrived(bytes);
+                return false;
+            }
+            Origin::Ethercrab | Origin::LoopedBack | Origin::Foreign => {
+                self.counts.foreign += 1;
+                return false;
+            }
         }
         let Some(index) = bytes.get(FIRST_DATAGRAM + 1).copied() else {
             // Cut before it says which of ours it was: that one is lost.
@@ -356,11 +378,16 @@ fn carries(plan: &BusPlan, layout: &Layout, frames: &[CyclicFrame]) -> Option<Bo
 }
 
 impl<L: Link> Bus for EtherCat<L> {
+    fn take_emergency(&mut self) -> Option<Emergency> {
+        self.mailboxes.take_emergency()
+    }
+
     fn exchange(&mut self, now: u64, deadline: u64) -> Exchange {
         let under_way = self.send();
         self.receive(under_way, deadline);
         let seen = self.judge(now);
         self.ladder.advance(&seen);
+        self.mailboxes.work(&mut self.link, now, deadline);
         Exchange {
             state: self.ladder.state(),
             units_good: self.units_good,

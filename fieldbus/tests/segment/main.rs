@@ -4,6 +4,7 @@
 mod cell;
 mod damage;
 mod links;
+mod mailbox;
 mod many;
 mod threaded;
 

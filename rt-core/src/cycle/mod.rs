@@ -12,7 +12,7 @@ pub use schedule::Schedule;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::program::Program;
-use crate::record::Record;
+use crate::record::{Body, Event, Record};
 use crate::signal::Signals;
 use crate::step::{Core, Sink, Snapshot, StepInputs};
 use crate::vision::{Received, STREAMS_MAX, VisionInputs};
@@ -128,6 +128,11 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         };
         self.core.step(&inputs, &mut self.signals, &mut Port(&mut self.ports));
         self.bus.encode(&self.signals);
+        // One a cycle: more cannot come.
+        if let Some(emergency) = self.bus.take_emergency() {
+            let body = Body::Event(Event::Emergency(emergency));
+            self.ports.record(Record { cycle: self.cycle, now: wake, body });
+        }
         self.ports.publish(self.core.status());
         let end = self.clock.now();
         self.execution_ns = end.saturating_sub(wake);
