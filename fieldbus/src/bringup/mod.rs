@@ -6,6 +6,7 @@
 
 mod clocks;
 mod error;
+mod mailboxes;
 mod registers;
 mod request;
 mod runner;

@@ -9,6 +9,8 @@ use core::task::{Context, Poll, Waker};
 
 use ethercrab::{PduRx, PduTx};
 
+use super::error::BringupError;
+use super::mailboxes::{Talk, talk};
 use super::request::Requests;
 use crate::coe::Counters;
 use crate::layout::SUBDEVICES_MAX;
@@ -118,6 +120,16 @@ impl<'a, L: Link> Runner<'a, L> {
                 under_way -= 1;
             }
         }
+    }
+
+    /// Our own conversations with mailboxes, while ethercrab is silent.
+    pub(crate) fn talk(
+        &mut self,
+        talks: &mut [Talk<'_>],
+        what: &'static str,
+    ) -> Result<(), BringupError> {
+        talk(self.link, &mut self.requests, talks, &mut self.counters, &mut self.emergencies)
+            .map_err(|reason| BringupError::no_reply(what, reason))
     }
 
     /// Sends what ethercrab has to send; a frame for which there is no room stays with it.

@@ -10,15 +10,17 @@ use ethercrab::{
 };
 
 use super::error::BringupError;
+use super::mailboxes::Talk;
 use super::request::{NoReply, Requests};
 use super::runner::Runner;
-use super::sdo::Mailbox;
+use super::sdo::{Reading, SERIAL, Setup};
 use super::{FoundDevice, Progress};
-use crate::coe::Counters;
+use crate::coe::{Counters, Mailbox, Object};
 use crate::layout::SUBDEVICES_MAX;
 use crate::link::Link;
 use crate::plan::{BusPlan, Identity};
 use crate::time;
+use crate::wire::register;
 
 /// Frames of ethercrab under way at once; it sends one at a time.
 const FRAMES: usize = 16;
@@ -107,7 +109,7 @@ fn set_up<L: Link>(
     const MAPPING: &str = "laying out process data";
     let mut found = Vec::new();
     let group = scan_devices(runner, maindevice, plan, &mut found)?;
-    configure(runner, maindevice, &group, plan, &mut found, progress)?;
+    configure(runner, plan, &mut found, progress)?;
     let mapped = runner.run(Box::pin(group.into_pre_op_pdi(maindevice)), SCAN_TIMEOUT_NS);
     let mapped =
         mapped.map_err(|reason| BringupError::stalled(MAPPING, reason, SCAN_TIMEOUT_NS))?;
@@ -239,34 +241,78 @@ fn compare(plan: &BusPlan, device: &FoundDevice) -> Result<(), BringupError> {
     Err(BringupError::Identity { position, name: planned.name.clone(), expected, found })
 }
 
+/// Serial numbers that the SII does not have, identities, start-up SDOs: by our own CoE client, all devices side by side.
 fn configure<L: Link>(
     runner: &mut Runner<'_, L>,
-    maindevice: &MainDevice<'_>,
-    group: &Group,
     plan: &BusPlan,
     found: &mut [FoundDevice],
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), BringupError> {
-    for (planned, device) in plan.subdevices.iter().zip(found) {
-        let position = device.position;
-        let Ok(subdevice) = group.subdevice(maindevice, position) else { continue };
-        let mailbox = Mailbox { position, plan: planned, device: subdevice };
-        if device.identity.serial.is_none() {
-            device.identity.serial = mailbox.serial(runner)?.filter(|serial| *serial != 0);
-        }
+    let mut mailboxes = Vec::with_capacity(found.len());
+    for device in found.iter() {
+        let registers = runner
+            .requests
+            .read(runner.link, device.position, register::SYNC_MANAGER, 16)
+            .map_err(|reason| BringupError::no_reply("reading the mailbox SyncManagers", reason))?;
+        mailboxes.push(registers.and_then(|registers| Mailbox::parse(&registers)));
+    }
+    let mut serials: Vec<_> = found.iter().map(|_| Reading::new(SERIAL)).collect();
+    let mut talks: Vec<_> = found
+        .iter()
+        .zip(&mut serials)
+        .filter(|(device, _)| device.identity.serial.is_none())
+        .filter_map(|(device, serial)| {
+            let mailbox = mailboxes.get(device.position).copied().flatten()?;
+            Some(Talk::new(device.position, mailbox, None, serial))
+        })
+        .collect();
+    runner.talk(&mut talks, "reading serial numbers")?;
+    drop(talks);
+    for ((planned, device), serial) in plan.subdevices.iter().zip(found.iter_mut()).zip(&serials) {
+        let known = device.identity.serial;
+        device.identity.serial = known.or_else(|| serial.number().filter(|serial| *serial != 0));
         let (expected, identity) = (planned.identity, device.identity);
         if expected.serial.is_some() && expected.serial != identity.serial {
-            let name = planned.name.clone();
+            let (position, name) = (device.position, planned.name.clone());
             return Err(BringupError::Identity { position, name, expected, found: identity });
         }
         progress(Progress::Found(device.clone()));
-        if planned.configurable_pdos || !planned.startup.is_empty() {
-            progress(Progress::Configuring { position, name: planned.name.clone() });
-        }
-        if planned.configurable_pdos {
-            mailbox.assign_pdos(runner)?;
-        }
-        mailbox.start_up(runner)?;
     }
-    Ok(())
+    let mut setups: Vec<_> =
+        plan.subdevices.iter().enumerate().map(|(n, planned)| Setup::new(n, planned)).collect();
+    let mut talks = Vec::new();
+    for ((position, setup), planned) in setups.iter_mut().enumerate().zip(&plan.subdevices) {
+        if !setup.is_needed() {
+            continue;
+        }
+        progress(Progress::Configuring { position, name: planned.name.clone() });
+        match mailboxes.get(position).copied().flatten() {
+            Some(mailbox) => talks.push(Talk::new(position, mailbox, None, setup)),
+            None => setup.no_mailbox(),
+        }
+    }
+    runner.talk(&mut talks, "writing start-up SDOs")?;
+    drop(talks);
+    match setups.into_iter().find_map(|setup| setup.failure) {
+        Some(failure) => Err(failure),
+        None => hand_back(runner, &mailboxes),
+    }
+}
+
+/// ethercrab goes on with mailbox counters of its own, from 1. A device to which we said 1 last would take its first message for a
+/// repetition: it hears one more.
+fn hand_back<L: Link>(
+    runner: &mut Runner<'_, L>,
+    mailboxes: &[Option<Mailbox>],
+) -> Result<(), BringupError> {
+    let mut readings: Vec<_> =
+        mailboxes.iter().map(|_| Reading::new(Object::entry(0x1000, 0))).collect();
+    let mut talks = Vec::new();
+    for ((position, mailbox), reading) in mailboxes.iter().enumerate().zip(&mut readings) {
+        let last = runner.counters.get(position).map_or(0, |counters| counters.ours);
+        if let (Some(mailbox), 1) = (mailbox, last) {
+            talks.push(Talk::new(position, *mailbox, None, reading));
+        }
+    }
+    runner.talk(&mut talks, "reading the device type")
 }

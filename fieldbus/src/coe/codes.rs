@@ -110,6 +110,50 @@ pub const ABORT_CODES: &[(u32, &str, &str)] = &[
     ),
 ];
 
+/// What an object is, for people; "object" when it is not one that Tactus knows.
+#[must_use]
+pub fn object_name(index: u16) -> &'static str {
+    match index {
+        0x1000 => "device type",
+        0x1001 => "error register",
+        0x1003 => "error history",
+        0x1008 => "device name",
+        0x1009 => "hardware version",
+        0x100A => "software version",
+        0x1018 => "identity",
+        0x10F3 => "diagnosis history",
+        0x1600..=0x17FF => "mapping of outputs",
+        0x1A00..=0x1BFF => "mapping of inputs",
+        0x1C00 => "SyncManager types",
+        0x1C12 => "assignment of outputs",
+        0x1C13 => "assignment of inputs",
+        0x1C32 => "synchronisation of outputs",
+        0x1C33 => "synchronisation of inputs",
+        0x6007 => "reaction to a lost connection",
+        0x603F => "error code",
+        0x6040 => "controlword",
+        0x6041 => "statusword",
+        0x605A => "reaction to quick stop",
+        0x605B => "reaction to shutdown",
+        0x605C => "reaction to disable operation",
+        0x605D => "reaction to halt",
+        0x605E => "reaction to a fault",
+        0x6060 => "mode of operation",
+        0x6061 => "mode of operation display",
+        0x6064 => "actual position",
+        0x6065 => "following error window",
+        0x6066 => "following error time-out",
+        0x607A => "target position",
+        0x607D => "software position limits",
+        0x6081 => "profile velocity",
+        0x6085 => "quick stop deceleration",
+        0x60C2 => "interpolation period",
+        0x60F4 => "following error",
+        0x6502 => "supported modes",
+        _ => "object",
+    }
+}
+
 /// Detail of a mailbox error reply (ETG1000.4 Table 31).
 #[must_use]
 pub fn mailbox_error_text(detail: u16) -> &'static str {

@@ -222,6 +222,11 @@ impl Conversation {
         self.until = now.saturating_add(ACCEPT_NS);
     }
 
+    /// The device has not answered yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Ask | Phase::AwaitRepeat { .. })
+    }
+
     /// Ends without a word.
     pub(crate) fn cancel(&mut self) {
         self.phase = Phase::Idle;

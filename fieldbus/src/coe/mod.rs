@@ -19,6 +19,7 @@ mod transfer;
 pub use client::{Answer, Asked, CoeClient, DATA_MAX, QUEUE_MAX, REGISTERS_MAX, Refused, Ticket};
 pub use codes::{
     ABORT_CODES, DRIVE_ERRORS, abort_hint, abort_text, drive_error_text, mailbox_error_text,
+    object_name,
 };
 pub(crate) use conversation::{Conversation, Counters, Mailbox, Step};
 pub(crate) use service::Service;

@@ -6,6 +6,7 @@ mod damage;
 mod links;
 mod mailbox;
 mod many;
+mod refusals;
 mod threaded;
 
 use cell::{Cell, PERIOD, cell, plan, with_dc};
