@@ -40,7 +40,7 @@ pub mod plan;
 pub mod time;
 pub mod wire;
 
-pub use bringup::{BringupError, Emergency, FoundDevice, Progress, bring_up};
+pub use bringup::{BringupError, Emergency, FoundDevice, Progress, Took, bring_up};
 pub use exchange::EtherCat;
 pub use layout::estimate_cycle_ns;
 pub use link::Link;

@@ -7,13 +7,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use config::{Machine, Style};
+use fieldbus::coe::Object;
 use rt_linux::signal::Shutdown;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{CheckArgs, Cli, Command, Link, RunArgs, SimArgs};
+use crate::cli::{CheckArgs, Cli, Command, Link, RunArgs, SdoCommand, SimArgs};
 use crate::exit::{Error, ExitCode};
 use crate::run::{self, Options, Source};
-use crate::{report, sim};
+use crate::{report, sdo, sim};
 
 /// Width of messages when nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -38,6 +39,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             print(&config::schema());
             Ok(ExitCode::Done)
         }
+        Command::Sdo(arguments) => sdo_transfer(&arguments.command),
         Command::Sim(arguments) => simulate(arguments),
     };
     match done {
@@ -198,10 +200,7 @@ fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
         }
         (Some(link), _) => link.clone(),
         (None, true) => Link::Virtual,
-        (None, false) => match &machine.link {
-            config::LinkChoice::Virtual => Link::Virtual,
-            config::LinkChoice::Raw(interface) => Link::Raw(interface.clone()),
-        },
+        (None, false) => configured_link(machine),
     };
     let record = match (&arguments.record, arguments.no_record || !machine.recording.enabled) {
         (Some(path), _) => Some(path.clone()),
@@ -238,6 +237,33 @@ fn recording_path(machine: &Machine, arguments: &RunArgs) -> PathBuf {
         }
     };
     machine.recording.directory.join(name)
+}
+
+fn sdo_transfer(command: &SdoCommand) -> Result<ExitCode, Error> {
+    let (asked, value) = match command {
+        SdoCommand::Read(object) => (object, None),
+        SdoCommand::Write { object, value } => (object, Some(value.clone())),
+    };
+    let source = load(&asked.file)?;
+    let (index, subindex) = asked.object;
+    let link = asked.link.clone().unwrap_or_else(|| configured_link(&source.machine));
+    let request = sdo::Request {
+        device: asked.device.clone(),
+        object: Object { index, subindex, complete: asked.complete },
+        kind: asked.kind,
+        value,
+        link,
+    };
+    let outcome = sdo::run(&source.machine, &request)?;
+    print(&if asked.json { outcome.json() } else { outcome.text() });
+    Ok(ExitCode::Done)
+}
+
+fn configured_link(machine: &Machine) -> Link {
+    match &machine.link {
+        config::LinkChoice::Virtual => Link::Virtual,
+        config::LinkChoice::Raw(interface) => Link::Raw(interface.clone()),
+    }
 }
 
 fn simulate(arguments: &SimArgs) -> Result<ExitCode, Error> {

@@ -39,8 +39,8 @@ pub enum BringupError {
     },
     /// Another device than planned.
     #[error(
-        "position {position} ({name}): expected {}, but {} answers: check the order of the devices against the machine file",
-        identity_text(.expected), identity_text(.found)
+        "position {position} ({name}): expected {}, but {} answers: {}",
+        identity_text(.expected), identity_text(.found), identity_hint(.expected, .found)
     )]
     Identity {
         /// Where.
@@ -83,6 +83,14 @@ pub enum BringupError {
         found_count: usize,
         /// Devices planned.
         expected_count: usize,
+    },
+    /// Somebody asked for a device that is not there.
+    #[error("there is no device at position {position}: the segment has {count}, counted from 0")]
+    NoSuchDevice {
+        /// Where.
+        position: usize,
+        /// Devices there are.
+        count: usize,
     },
     /// ethercrab could not bring the segment to PreOp.
     #[error("{what} failed{}: {cause}{}", at_text(*.at), evidence_text(.evidence))]
@@ -137,7 +145,7 @@ pub enum BringupError {
     /// An SDO holds something else than it should.
     #[error(
         "position {position} ({name}): 0x{index:04X}:{subindex} ({}) should be {expected} but is {found}{}",
-        object_name(*.index), if *.verify_only { ": set it in the drive, or correct the machine file" } else { " after it was written: the device does not take this value" }
+        object_name(*.index), if *.verify_only { ": set it in the drive, or correct the machine file" } else { " after it was written: the device does not take this value; choose one that its manual allows" }
     )]
     SdoValue {
         /// Where.
@@ -254,6 +262,16 @@ fn link_fault_text(fault: &LinkFault) -> String {
         LinkFault::Down => "it is down, or the other end is gone".to_owned(),
         LinkFault::Full => "its queue is full".to_owned(),
         LinkFault::Os(errno) => std::io::Error::from_raw_os_error(*errno).to_string(),
+    }
+}
+
+fn identity_hint(expected: &Identity, found: &Identity) -> &'static str {
+    if (expected.vendor, expected.product) != (found.vendor, found.product) {
+        "check the order of the devices against the machine file"
+    } else if expected.serial != found.serial && expected.serial.is_some() {
+        "was it exchanged? then home its axis anew and take its serial number into the machine file; else check the order of the devices"
+    } else {
+        "its firmware is older or newer: check that it behaves as planned and take its revision into the machine file"
     }
 }
 

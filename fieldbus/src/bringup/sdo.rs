@@ -1,6 +1,7 @@
 //! Start-up SDOs: PDO assignment and mapping, and what the machine file lists, written and read back; every device in its own order, all
 //! devices side by side.
 
+use super::Transfer;
 use super::error::BringupError;
 use super::mailboxes::{Ask, Asker};
 use crate::coe::{Failure, Object};
@@ -220,5 +221,43 @@ impl Asker for Reading {
 
     fn answered(&mut self, outcome: Result<&[u8], Failure>) {
         self.outcome = Some(outcome.map(<[u8]>::to_vec));
+    }
+}
+
+/// One transfer that a person asked for.
+pub(crate) struct Single<'t> {
+    transfer: &'t Transfer,
+    is_asked: bool,
+    /// What came of it.
+    pub(crate) outcome: Option<Result<Vec<u8>, Failure>>,
+}
+
+impl<'t> Single<'t> {
+    pub(crate) fn new(transfer: &'t Transfer) -> Self {
+        Self { transfer, is_asked: false, outcome: None }
+    }
+
+    /// Bytes that it needs room for.
+    pub(crate) fn room(&self) -> usize {
+        match self.transfer {
+            Transfer::Read(_, room) => *room,
+            Transfer::Write(_, data) => data.len(),
+        }
+    }
+}
+
+impl Asker for Single<'_> {
+    fn next(&mut self) -> Option<Ask> {
+        let is_first = !self.is_asked;
+        self.is_asked = true;
+        is_first.then(|| match self.transfer {
+            Transfer::Read(object, _) => Ask::Read(*object),
+            Transfer::Write(object, data) => Ask::Write(*object, data.clone()),
+        })
+    }
+
+    fn answered(&mut self, outcome: Result<&[u8], Failure>) {
+        let is_read = matches!(self.transfer, Transfer::Read(..));
+        self.outcome = Some(outcome.map(|data| if is_read { data.to_vec() } else { Vec::new() }));
     }
 }

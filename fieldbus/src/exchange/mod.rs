@@ -14,7 +14,7 @@ use rt_core::SignalId;
 use rt_core::bus::{Emergency, Exchange, FrameCounts};
 use rt_core::signal::Signals;
 
-use crate::bringup::{BringupError, FoundDevice};
+use crate::bringup::{BringupError, FoundDevice, Took};
 use crate::coe::{CoeClient, Counters, Mailbox, Service, ServiceCounts};
 use crate::layout::{CyclicDatagram, Layout, Purpose};
 use crate::link::{FRAME_MAX, Link, LinkFault};
@@ -90,6 +90,7 @@ pub struct EtherCat<L> {
     is_link_down: bool,
     devices: Vec<FoundDevice>,
     mailboxes: Service,
+    took: Took,
 }
 
 fn unit_bit(unit: u8) -> u64 {
@@ -123,8 +124,7 @@ impl<L: Link> EtherCat<L> {
         plan: &BusPlan,
         layout: &Layout,
         clocks: Option<Clocks>,
-        devices: Vec<FoundDevice>,
-        mailboxes: Vec<(Option<Mailbox>, Counters)>,
+        (devices, mailboxes, took): (Vec<FoundDevice>, Vec<(Option<Mailbox>, Counters)>, Took),
     ) -> Option<Self> {
         let frames = cyclic_frames(layout)?;
         let mut inputs: Vec<Vec<Place>> = vec![Vec::new(); plan.sync_units.len()];
@@ -173,6 +173,7 @@ impl<L: Link> EtherCat<L> {
             is_link_down: false,
             devices,
             mailboxes: Service::new(mailboxes),
+            took,
         })
     }
 
@@ -180,6 +181,12 @@ impl<L: Link> EtherCat<L> {
     #[must_use]
     pub fn devices(&self) -> &[FoundDevice] {
         &self.devices
+    }
+
+    /// How long bring-up took.
+    #[must_use]
+    pub fn bring_up_took(&self) -> Took {
+        self.took
     }
 
     /// The end through which others ask for mailbox traffic, for whoever asks first.

@@ -10,8 +10,9 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 
 use config::{CycleSettings, Realtime};
 use fieldbus::bringup::Progress;
+use fieldbus::coe::{CoeClient, drive_error_text};
 use fieldbus::link::{Link as _, SocketLink, serve};
-use fieldbus::{EtherCat, bring_up};
+use fieldbus::{Emergency, EtherCat, bring_up};
 use rt_core::cycle::{Command, Cycle, CycleReport};
 use rt_core::program::Program;
 use rt_core::step::Core;
@@ -29,6 +30,7 @@ use crate::cli::Link;
 use crate::console::Scene;
 use crate::drain::{self, Drain, LoopPorts, Outside, Recording};
 use crate::exit::Error;
+use crate::inquiry::Inquiry;
 use crate::receiver::{Socket, VisionThread};
 use crate::record::RecorderThread;
 use crate::report::{Context, Report};
@@ -50,6 +52,8 @@ enum News {
     Admitted(Outcome),
     /// The first cycle is about to begin, ns.
     Begins(u64),
+    /// Through it the loop can be asked for mailbox traffic.
+    Mailboxes(Box<CoeClient>),
 }
 
 /// What the cyclic thread leaves.
@@ -172,6 +176,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         vision,
         hear,
         leave,
+        inquiry: Inquiry::new(machine),
         supervise: None,
         outcome: Outcome::default(),
         people: Vec::new(),
@@ -224,8 +229,11 @@ fn spawn_loop<P: Program + Send + 'static>(
         // A supervisor that does not listen hears it from the report.
         let _ = news.try_send(News::Admitted(armed.outcome().clone()));
         let mut tell = |progress: Progress| drop(news.try_send(News::Progress(progress)));
-        let bus = bring_up(link, &plan, &mut tell)
+        let mut bus = bring_up(link, &plan, &mut tell)
             .map_err(|wrong| Error::bus(format!("{name}: {wrong}")))?;
+        if let Some(client) = bus.take_coe_client() {
+            let _ = news.try_send(News::Mailboxes(Box::new(client)));
+        }
         let mut clock = Monotonic::new(settings.spin_ns);
         let begins = bus.aligned_start(clock::now().saturating_add(2 * settings.period_ns));
         let _ = news.try_send(News::Begins(begins));
@@ -255,6 +263,7 @@ struct Run {
     vision: Option<VisionThread>,
     hear: Receiver<News>,
     leave: Arc<AtomicBool>,
+    inquiry: Inquiry,
     /// From the first cycle on.
     supervise: Option<Supervise>,
     outcome: Outcome,
@@ -277,6 +286,7 @@ impl Run {
             let now = clock::now();
             self.listen(duration_ns);
             self.drain.take(&mut self.records);
+            self.inquiry.look(&mut self.drain, now);
             self.pictures();
             let mut asked = shutdown.requested();
             if let Some(supervise) = &mut self.supervise {
@@ -314,6 +324,7 @@ impl Run {
                     self.supervise = Some(Supervise::new(at, duration_ns));
                     self.notice = None;
                 }
+                Ok(News::Mailboxes(client)) => self.inquiry.begin(Some(client)),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }
@@ -405,6 +416,7 @@ impl Run {
             recording: options.record.as_ref().map(|path| path.display().to_string()),
             resident_bytes: guard::resident_bytes().ok(),
             locked_bytes: guard::locked_bytes().ok(),
+            bring_up: Some(ended.bus.bring_up_took()),
         }
     }
 }
@@ -419,7 +431,19 @@ fn progress_text(progress: &Progress) -> String {
         }
         Progress::Mapping => "bus: mapping process data".into(),
         Progress::SafeOp => "bus: going to SafeOp".into(),
-        Progress::Emergency(emergency) => format!("bus: emergency {emergency:?}"),
+        Progress::Emergency(Emergency { position, code, register, data }) => format!(
+            "bus: device {position} sends emergency 0x{code:04X} ({}), error register \
+             0x{register:02X}, data {data:02X?}",
+            drive_error_text(*code)
+        ),
+        Progress::Took(took) => format!(
+            "bus: SafeOp after {} ms: scan {}, start-up objects {}, process data {}, SafeOp {}",
+            took.total_ns() / 1_000_000,
+            took.scan_ns / 1_000_000,
+            took.configure_ns / 1_000_000,
+            took.map_ns / 1_000_000,
+            took.safe_op_ns / 1_000_000
+        ),
         Progress::Ready => "bus: ready".into(),
     }
 }

@@ -17,6 +17,7 @@ use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::console::Scene;
 use crate::drain::{self, Drain, LoopPorts, Outside};
 use crate::exit::Error;
+use crate::inquiry::Inquiry;
 use crate::report::{Context, Report};
 use crate::vision::Judge;
 
@@ -75,11 +76,13 @@ pub(super) fn run<P: Program>(
     let mut parts = Parts::new(source, options, "virtual")?;
     let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()));
     let began = Instant::now();
-    let bus = bring_up(link, &machine.bus, &mut |_| {}).map_err(|wrong| {
+    let mut bus = bring_up(link, &machine.bus, &mut |_| {}).map_err(|wrong| {
         let error = Error::bus(format!("{}: {wrong}", machine.name));
         drain.note(time::now(), &error.message);
         error
     })?;
+    let mut inquiry = Inquiry::new(machine);
+    inquiry.begin(bus.take_coe_client().map(Box::new));
     let (ports, outside) = drain::channels();
     let core = Core::new(machine.plan.clone(), program)
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
@@ -90,6 +93,7 @@ pub(super) fn run<P: Program>(
         cycle,
         drain,
         outside,
+        inquiry,
         judge: Judge::new(&machine.plan.streams, machine.hash64),
         supervise: Supervise::new(now, Some(duration_ns)),
         allocator: Counts::default(),
@@ -104,6 +108,7 @@ struct Run<P: Program> {
     cycle: Loop<P>,
     drain: Drain,
     outside: Outside,
+    inquiry: Inquiry,
     judge: Judge,
     supervise: Supervise,
     allocator: Counts,
@@ -130,6 +135,7 @@ impl<P: Program> Run<P> {
             self.pictures();
             self.drain.take(&mut self.outside.records);
             let now = time::now();
+            self.inquiry.look(&mut self.drain, now);
             asked = self.supervise.look(&self.drain.statistics, shutdown.requested(), now);
             if !more || self.supervise.out_of_patience(now) {
                 break;
@@ -209,6 +215,7 @@ impl<P: Program> Run<P> {
                 .then_some((self.allocator.allocations, self.allocator.frees)),
             speed: Some(ratio(simulated, elapsed)),
             recording: options.record.as_ref().map(|path| path.display().to_string()),
+            bring_up: Some(self.cycle.bus().bring_up_took()),
             ..Context::default()
         };
         Ok(Report::new(statistics, &parts.labels, &context, &ledger, vision, end))
