@@ -118,7 +118,7 @@ fn the_bus() {
         ("receive_deadline = \"800 us\"", "receive_deadline = \"15 us\"", "wire-time"),
         ("period = \"1 ms\"", "period = \"62.5 us\"", "period-not-expressible"),
         ("lock_window = \"1 us\"", "lock_window = \"1 s\"", "out-of-range"),
-        ("frame_before_sync0 = \"300 us\"", "frame_before_sync0 = \"2 ms\"", "out-of-range"),
+        ("frame_before_sync0 = \"700 us\"", "frame_before_sync0 = \"2 ms\"", "out-of-range"),
         ("name = \"drive_belt\"", "sync0_shift = \"2 ms\"\nname = \"drive_belt\"", "sync0-shift"),
         (
             "[bus.dc]",

@@ -12,8 +12,11 @@ use crate::wire::{
     register,
 };
 
-/// Most devices on a segment.
-pub const SUBDEVICES_MAX: usize = 128;
+/// Most devices on a segment: a drive for each axis, couplers and terminals besides. A power of two, for ethercrab.
+pub const SUBDEVICES_MAX: usize = 512;
+
+const _: () =
+    assert!(SUBDEVICES_MAX > rt_core::program::AXES_MAX && SUBDEVICES_MAX.is_power_of_two());
 /// Most frames in a cycle.
 pub const FRAMES_MAX: usize = 16;
 /// Most process data of one device in one direction, bytes.
@@ -21,7 +24,7 @@ pub const DEVICE_BYTES_MAX: usize = 1400;
 /// Kept free in the first frame for one datagram of our own a cycle (AL control, DC observation), bytes of data.
 pub const APPENDED_MAX: u16 = 8;
 /// What a device adds on the way through it, ns (FACTS: 0.2 to 1 µs).
-const FORWARDING_NS: u64 = 1_000;
+pub(crate) const FORWARDING_NS: u64 = 1_000;
 
 /// Why a plan cannot be laid out. `config` finds these first.
 #[derive(Debug, Error, PartialEq, Eq)]

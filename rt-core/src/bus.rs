@@ -62,7 +62,7 @@ pub struct Exchange {
     pub dc_unlocked: bool,
     /// Offset of the DC reference clock's phase to the loop's, ns, signed; 0 when DC is not used.
     pub dc_offset_ns: i32,
-    /// When the last frame came back, ns of CLOCK_MONOTONIC; that is what inputs decoded from it carry.
+    /// When the last frame came back, ns of CLOCK_MONOTONIC; that is what inputs of devices without SYNC0 carry.
     pub received_at: u64,
     /// Totals since start.
     pub counts: FrameCounts,

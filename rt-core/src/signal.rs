@@ -23,7 +23,8 @@ pub enum Quality {
 pub struct Sample {
     /// Raw value: a bit is 0 or 1, integers are sign-extended, REAL32 is its bit pattern.
     pub value: i64,
-    /// When the frame that brought it came back, ns of CLOCK_MONOTONIC; 0 = never.
+    /// When it was sampled, as far as is known: at the SYNC0 of its device, else when the frame that brought it came back; ns of
+    /// CLOCK_MONOTONIC, 0 = never. The same value of `at` in two cycles is the same sample.
     pub at: u64,
     /// Whether it may be used.
     pub quality: Quality,

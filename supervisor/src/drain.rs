@@ -11,10 +11,12 @@ use crate::report::Ledger;
 use crate::stats::Statistics;
 use crate::vision::Datagram;
 
-/// Records that fit between the loop and the drain: half a second of a busy machine at 1 kHz.
+/// Records that fit between the loop and the drain, at least: half a second of a busy small machine at 1 kHz.
 pub const STREAM_RECORDS: usize = 8192;
-/// Records taken at once, so that the heartbeat is never late.
-const DRAIN_MAX: usize = 4096;
+/// For every axis of a large machine: 50 cycles of all that an axis and its drive leave in one.
+const STREAM_RECORDS_PER_AXIS: usize = 50 * 12;
+/// Records taken at once, so that the heartbeat is never late: three rounds of the drain of a machine with 256 axes at 1 kHz.
+const DRAIN_MAX: usize = 32_768;
 
 /// The loop's ends of its channels.
 pub struct LoopPorts {
@@ -48,10 +50,11 @@ pub struct Outside {
     pub command: latest::Writer<Command>,
 }
 
-/// All channels of a loop. All memory is allocated here.
+/// All channels of a loop with this many axes. All memory is allocated here.
 #[must_use]
-pub fn channels() -> (LoopPorts, Outside) {
-    let (producer, consumer) = stream::channel(STREAM_RECORDS);
+pub fn channels(axes: usize) -> (LoopPorts, Outside) {
+    let (producer, consumer) =
+        stream::channel(STREAM_RECORDS.max(axes.saturating_mul(STREAM_RECORDS_PER_AXIS)));
     let (vision_writer, vision) = latest::channel([Received::default(); STREAMS_MAX]);
     let (command_writer, command) = latest::channel(Command::default());
     let ports = LoopPorts { records: producer, vision, command };
@@ -183,7 +186,7 @@ mod tests {
             )),
         ] {
             let off = matches!(recording, Recording::Off);
-            let (mut ports, mut outside) = channels();
+            let (mut ports, mut outside) = channels(0);
             let mut drain = Drain::new(Statistics::new(vec![]), recording);
             let produced = u64::try_from(STREAM_RECORDS).unwrap() + 100;
             (0..produced).for_each(|cycle| ports.record(record(cycle)));
@@ -212,7 +215,7 @@ mod tests {
             &RunInfo { packed: true, ..RunInfo::default() },
         )
         .unwrap();
-        let (mut ports, mut outside) = channels();
+        let (mut ports, mut outside) = channels(0);
         let recording = Recording::Direct(Box::new(recorder));
         let mut drain = Drain::new(Statistics::new(vec![]), recording);
         for cycle in 0..300_000 {

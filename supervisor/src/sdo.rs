@@ -1,7 +1,7 @@
 //! `tactus sdo`: one object of one device, read or written, while no machine runs on the segment.
 
 use config::Machine;
-use fieldbus::bringup::{Transfer, transfer};
+use fieldbus::bringup::{Transfer, Transferred, transfer};
 use fieldbus::coe::{Failure, Object, abort_hint, object_name};
 use fieldbus::link::{InlineLink, Link as _, raw};
 use fieldbus::{BringupError, FoundDevice, time};
@@ -221,7 +221,7 @@ pub fn run(machine: &Machine, request: &Request) -> Result<Outcome, Error> {
     finish(machine, request, done, asked)
 }
 
-type Done = Result<(FoundDevice, Result<Vec<u8>, Failure>), BringupError>;
+type Done = Result<Transferred<FoundDevice>, BringupError>;
 
 fn finish(
     machine: &Machine,

@@ -130,8 +130,8 @@ impl AxisTwin {
     }
 
     /// One cycle: `position` in axis units and `torque_permille` of rated torque as measured; `elapsed_ns` from the last good
-    /// position until this one was sampled, `None`: this position is not good and not used, the twin goes on at the velocity it
-    /// had. What is not finite or out of range is refused and counted.
+    /// position until this one was sampled, 0: it is the same sample once more, which says nothing; `None`: this position is not
+    /// good and not used, the twin goes on at the velocity it had. What is not finite or out of range is refused and counted.
     pub fn update(&mut self, position: f64, torque_permille: i16, elapsed_ns: Option<u64>) {
         let in_range = (-POSITION_MAX..=POSITION_MAX).contains(&position);
         if !self.gains.usable || (elapsed_ns.is_some() && !in_range) {
@@ -139,6 +139,7 @@ impl AxisTwin {
             return;
         }
         match elapsed_ns {
+            Some(0) if self.started => {}
             Some(elapsed) if self.started => self.observe(position, torque_permille, elapsed),
             Some(_) => {
                 self.position = position;

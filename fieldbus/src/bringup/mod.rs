@@ -22,7 +22,7 @@ use request::Requests;
 use scan::{Gathered, scan};
 
 use crate::coe::{Failure, Object};
-use crate::exchange::EtherCat;
+use crate::exchange::{BroughtUp, EtherCat};
 use crate::layout::{Layout, ReferenceClock};
 use crate::link::Link;
 use crate::plan::{BusPlan, Identity, SubDevicePlan};
@@ -97,7 +97,7 @@ pub enum Progress {
     Ready,
 }
 
-/// Brings the segment to SafeOp as planned. Takes its time and memory, and up to half a MiB of stack: not for a thread that is real-time
+/// Brings the segment to SafeOp as planned. Takes its time and memory, and most of a MiB of stack: not for a thread that is real-time
 /// already. From then on [`Bus::exchange`](rt_core::Bus::exchange), called every period, takes it to Op.
 ///
 /// # Errors
@@ -134,16 +134,17 @@ pub fn bring_up<L: Link>(
             gathered.counters.get(position).copied().unwrap_or_default(),
         ));
     }
-    if let Some(reference) = reference.filter(|_| plan.dc.is_some()) {
-        start_sync(&mut link, &mut requests, plan, reference)?;
-    }
+    let sync_start = match reference.filter(|_| plan.dc.is_some()) {
+        Some(reference) => start_sync(&mut link, &mut requests, plan, reference)?,
+        None => 0,
+    };
     progress(Progress::SafeOp);
     let mapped_at = link.now();
     to_safe_op(&mut link, &mut requests, plan)?;
     let clocks = match reference.filter(|_| plan.dc.is_some()) {
         Some(reference) => {
             let members = clocks.into_iter().filter(|p| *p != reference.position).collect();
-            Some(anchor(&mut link, &mut requests, plan, reference, members)?)
+            Some(anchor(&mut link, &mut requests, plan, reference, (members, sync_start))?)
         }
         None => None,
     };
@@ -154,7 +155,7 @@ pub fn bring_up<L: Link>(
         safe_op_ns: link.now().saturating_sub(mapped_at),
     };
     progress(Progress::Took(took));
-    let bus = EtherCat::new(link, plan, &layout, clocks, (devices, mailboxes, took));
+    let bus = EtherCat::new(link, plan, &layout, clocks, BroughtUp { devices, mailboxes, took });
     let bus = bus.ok_or(BringupError::Plan(crate::layout::LayoutError::Frames))?;
     progress(Progress::Ready);
     Ok(bus)
@@ -169,6 +170,9 @@ pub enum Transfer {
     Write(Object, Vec<u8>),
 }
 
+/// With whom a transfer was, and what came of it: what was read, or nothing when it was written.
+pub type Transferred<D> = (D, Result<Vec<u8>, Failure>);
+
 /// Brings the segment to PreOp without any plan, does one transfer with the device at `position`, and takes the segment down to Init.
 /// Outputs stay off: no device gets further than PreOp. With a plan the device must be the planned one. Returns the device and what was
 /// read.
@@ -179,7 +183,7 @@ pub fn transfer<L: Link>(
     mut link: L,
     (position, planned): (usize, Option<&SubDevicePlan>),
     transfer: &Transfer,
-) -> Result<(FoundDevice, Result<Vec<u8>, Failure>), BringupError> {
+) -> Result<Transferred<FoundDevice>, BringupError> {
     let mut requests = Requests::new();
     let (found, outcome) = scan::transfer(&mut link, &mut requests, (position, planned), transfer)?;
     // What was asked is answered; the devices fall back by themselves if this does not come about.

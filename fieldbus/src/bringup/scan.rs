@@ -14,7 +14,7 @@ use super::mailboxes::Talk;
 use super::request::{NoReply, Requests};
 use super::runner::Runner;
 use super::sdo::{Reading, SERIAL, Setup, Single};
-use super::{FoundDevice, Progress, Transfer};
+use super::{FoundDevice, Progress, Transfer, Transferred};
 use crate::coe::{Counters, Failure, Mailbox, Object};
 use crate::layout::SUBDEVICES_MAX;
 use crate::link::Link;
@@ -117,7 +117,7 @@ pub(super) fn transfer<L: Link>(
     requests: &mut Requests,
     (position, planned): (usize, Option<&SubDevicePlan>),
     transfer: &Transfer,
-) -> Result<(Vec<FoundDevice>, Result<Vec<u8>, Failure>), BringupError> {
+) -> Result<Transferred<Vec<FoundDevice>>, BringupError> {
     match requests.count(link) {
         Ok(0) | Err(NoReply::Silent) => return Err(BringupError::Silent { expected: 1 }),
         Ok(_) => {}

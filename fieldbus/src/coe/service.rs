@@ -7,7 +7,7 @@ use rt_core::bus::Emergency;
 
 use super::client::{Answer, Asked, CoeClient, DATA_MAX, Ends, REGISTERS_MAX, Request, streams};
 use super::{Conversation, Counters, Failure, Mailbox, Step};
-use crate::layout::station;
+use crate::layout::{FORWARDING_NS, station};
 use crate::link::{FRAME_MAX, Link, line_time_ns};
 use crate::wire::{
     Command, DATAGRAM_OVERHEAD, DatagramSpec, FIRST_DATAGRAM, FRAME_MIN, MAILBOX_ADDRESS, Template,
@@ -18,8 +18,7 @@ use crate::wire::{
 const LISTEN_NS: u64 = 2_000_000;
 /// Cycles after which a datagram that is not back is lost.
 const LOST_AFTER: u32 = 4;
-/// What a device adds on the way, and what the computers at both ends do, ns.
-const FORWARDING_NS: u64 = 1_000;
+/// What the computers at both ends add, ns.
 const HOST_NS: u64 = 20_000;
 /// A request for which no cycle had room for so long fails, ns.
 const NO_SLACK_NS: u64 = 2_000_000_000;

@@ -156,10 +156,9 @@ impl Transfer {
         let is_last = now == rest.len();
         let padding = SEGMENT_MIN.saturating_sub(now);
         let unused = u8::try_from(padding).unwrap_or(0);
-        let command = DOWNLOAD_SEGMENT << 5
-            | if toggle { TOGGLE } else { 0 }
-            | unused << 1
-            | u8::from(is_last) * LAST;
+        let toggle = if toggle { TOGGLE } else { 0 };
+        let last = if is_last { LAST } else { 0 };
+        let command = (DOWNLOAD_SEGMENT << 5) | toggle | (unused << 1) | last;
         put(room, 2, &[command])?;
         put(room, SEGMENT_HEAD, rest.get(..now)?)?;
         for at in 0..padding {

@@ -3,6 +3,7 @@
 use rt_core::SignalId;
 use rt_core::signal::Signals;
 
+use super::sampled::{FREE, Sampled};
 use crate::wire::put;
 
 /// How the bits of a signal lie from its first byte on.
@@ -37,6 +38,8 @@ pub(crate) struct Place {
     /// First byte within the frame.
     byte: usize,
     shape: Shape,
+    /// When it was sampled, see [`Sampled::at`].
+    stamp: u8,
 }
 
 impl Place {
@@ -61,7 +64,12 @@ impl Place {
             (0, 32, true) => Shape::I32,
             _ => Shape::Bits { shift, bits, signed },
         };
-        Self { signal, frame, byte, shape }
+        Self { signal, frame, byte, shape, stamp: FREE }
+    }
+
+    /// The same, sampled by its device's own clock.
+    pub(crate) fn sampled(self, stamp: u8) -> Self {
+        Self { stamp, ..self }
     }
 
     /// The signal's value in the bytes of its frame; `None` when the frame is shorter than the place.
@@ -134,16 +142,16 @@ pub(crate) struct UnitInputs {
 }
 
 impl UnitInputs {
-    /// Process image → signals, all with the same stamp.
+    /// Process image → signals, each with the time at which its device sampled it.
     pub(crate) fn decode<'a>(
         &self,
         frames: impl Fn(usize) -> Option<&'a [u8]>,
         signals: &mut Signals,
-        at: u64,
+        sampled: &Sampled,
     ) {
         for place in &self.places {
             match frames(place.frame).and_then(|frame| place.read(frame)) {
-                Some(value) => signals.set(place.signal, value, at),
+                Some(value) => signals.set(place.signal, value, sampled.at(place.stamp)),
                 None => signals.age(place.signal),
             }
         }

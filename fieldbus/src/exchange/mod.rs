@@ -6,6 +6,7 @@ mod flight;
 mod image;
 mod ladder;
 mod lock;
+mod sampled;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,7 @@ use rt_core::signal::Signals;
 
 use crate::bringup::{BringupError, FoundDevice, Took};
 use crate::coe::{CoeClient, Counters, Mailbox, Service, ServiceCounts};
-use crate::layout::{CyclicDatagram, Layout, Purpose};
+use crate::layout::{CyclicDatagram, FORWARDING_NS, Layout, Purpose};
 use crate::link::{FRAME_MAX, Link, LinkFault};
 use crate::plan::{BusPlan, Direction};
 use crate::wire::{FIRST_DATAGRAM, Origin, Template, origin, put, u16_at, u64_at};
@@ -24,6 +25,7 @@ use flight::{Arrival, Flight};
 use image::{Place, UnitInputs};
 use ladder::{Ladder, Reply, Seen};
 use lock::{Lock, phase_offset};
+use sampled::{FREE, Sampled};
 
 /// Frames taken from the link in one exchange, whatever they are: a flood must not hold the loop.
 const RECEIVE_MAX: usize = 64;
@@ -37,6 +39,19 @@ pub(crate) struct Clocks {
     pub(crate) dc_time: u64,
     /// ... when the link's time was this, ns.
     pub(crate) link_time: u64,
+    /// SYNC0 of the devices begins at this DC system time, ns.
+    pub(crate) sync_start: u64,
+}
+
+/// What bring-up leaves of the devices.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BroughtUp {
+    /// By position.
+    pub(crate) devices: Vec<FoundDevice>,
+    /// By position: mailboxes, and the counters of the messages so far.
+    pub(crate) mailboxes: Vec<(Option<Mailbox>, Counters)>,
+    /// How long it took.
+    pub(crate) took: Took,
 }
 
 /// One frame of every cycle.
@@ -82,6 +97,7 @@ pub struct EtherCat<L> {
     carries: Box<[Carry]>,
     ladder: Ladder,
     phase: Option<Phase>,
+    sampled: Sampled,
     counts: FrameCounts,
     units_all: u64,
     units_good: u64,
@@ -91,6 +107,14 @@ pub struct EtherCat<L> {
     devices: Vec<FoundDevice>,
     mailboxes: Service,
     took: Took,
+}
+
+/// From a pulse until its sample is surely there for a frame that passes the reference: the way through the segment, and clocks
+/// that are not quite in step.
+fn settle_ns(plan: &BusPlan) -> u64 {
+    let devices = u64::try_from(plan.subdevices.len()).unwrap_or(u64::MAX);
+    let window_ns = plan.dc.map_or(0, |dc| u64::from(dc.lock_window_ns));
+    devices.saturating_mul(FORWARDING_NS).saturating_add(window_ns)
 }
 
 fn unit_bit(unit: u8) -> u64 {
@@ -124,18 +148,22 @@ impl<L: Link> EtherCat<L> {
         plan: &BusPlan,
         layout: &Layout,
         clocks: Option<Clocks>,
-        (devices, mailboxes, took): (Vec<FoundDevice>, Vec<(Option<Mailbox>, Counters)>, Took),
+        BroughtUp { devices, mailboxes, took }: BroughtUp,
     ) -> Option<Self> {
         let frames = cyclic_frames(layout)?;
         let mut inputs: Vec<Vec<Place>> = vec![Vec::new(); plan.sync_units.len()];
         let mut outputs = Vec::new();
+        let mut sampled = Sampled::new(plan.period_ns, settle_ns(plan));
         for (signal, place) in (0u16..).zip(&plan.signals) {
+            let sync0 = plan.subdevices.get(place.subdevice)?.sync0.filter(|_| clocks.is_some());
             let (unit, frame, at) = start(layout, &frames, place.subdevice)?;
             let place_of =
                 |signal| Place::new(signal, frame, at, place.bit_offset, place.bits, place.signed);
             match place.direction {
                 Direction::Input => {
-                    inputs.get_mut(usize::from(unit))?.push(place_of(SignalId(signal)));
+                    let stamp = sync0.map_or(FREE, |sync0| sampled.stamp_for(sync0.shift_ns));
+                    let place = place_of(SignalId(signal)).sampled(stamp);
+                    inputs.get_mut(usize::from(unit))?.push(place);
                 }
                 Direction::Output => outputs.push(place_of(SignalId(signal))),
             }
@@ -153,7 +181,10 @@ impl<L: Link> EtherCat<L> {
         });
         let count = u16::try_from(plan.subdevices.len()).ok()?;
         let lock_timeout_ns = dc.map_or(0, |dc| dc.lock_timeout_ns);
-        let ladder = Ladder::new(count, plan.silent_cycles_max, lock, lock_timeout_ns);
+        let sync_from = clocks.as_ref().map_or(0, |clocks| {
+            clocks.link_time.saturating_add(clocks.sync_start.saturating_sub(clocks.dc_time))
+        });
+        let ladder = Ladder::new(count, plan.silent_cycles_max, lock, (sync_from, lock_timeout_ns));
         let carries = carries(plan, layout, &frames)?;
         Some(Self {
             link,
@@ -165,6 +196,7 @@ impl<L: Link> EtherCat<L> {
             carries,
             ladder,
             phase,
+            sampled,
             counts: FrameCounts::default(),
             units_all,
             units_good: 0,
@@ -325,6 +357,7 @@ impl<L: Link> EtherCat<L> {
     /// Judges every datagram of the exchange.
     fn judge(&mut self, now: u64) -> Seen {
         let mut seen = Seen { now, is_link_down: self.is_link_down, ..Seen::default() };
+        let mut clock = None;
         self.units_good = self.units_all;
         for frame in &self.frames {
             seen.is_answered |= frame.is_answered;
@@ -343,8 +376,8 @@ impl<L: Link> EtherCat<L> {
                         seen.status = status.filter(|_| counter.is_some_and(|count| count > 0));
                     }
                     Purpose::Clock => {
-                        let time = u64_at(place.data(&frame.reply), 0).filter(|_| is_right);
-                        if let (Some(time), Some(phase)) = (time, self.phase) {
+                        clock = u64_at(place.data(&frame.reply), 0).filter(|_| is_right);
+                        if let (Some(time), Some(phase)) = (clock, self.phase) {
                             self.dc_offset_ns =
                                 phase_offset(time, phase.before_sync0_ns, phase.period_ns);
                         }
@@ -352,6 +385,7 @@ impl<L: Link> EtherCat<L> {
                 }
             }
         }
+        self.sampled.cycle(now, clock, self.received_at);
         seen.reply = self.reply();
         seen
     }
@@ -413,7 +447,7 @@ impl<L: Link> Bus for EtherCat<L> {
                 inputs.age(signals);
             } else {
                 let frames = |number: usize| self.frames.get(number).map(|frame| &*frame.reply);
-                inputs.decode(frames, signals, self.received_at);
+                inputs.decode(frames, signals, &self.sampled);
             }
         }
     }

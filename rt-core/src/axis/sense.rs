@@ -54,7 +54,7 @@ impl Axis {
         }
     }
 
-    /// Time between this cycle's good position and the one before, ns.
+    /// Time between the samplings of this cycle's good position and of the one before, ns; 0: the same sample came twice.
     fn elapsed(&mut self, signals: &Signals) -> u64 {
         let at = signals.get(self.plan.signals.actual_position).at;
         at.saturating_sub(core::mem::replace(&mut self.sampled_at, at))
@@ -93,8 +93,9 @@ impl Axis {
             && wrap > Nano::ZERO
         {
             let wrap = i128::from(wrap.0);
-            let turns = position.div_euclid(wrap); // integer
-            if turns != 0 {
+            // Dividing is slow in 128 bits, and nearly always needless.
+            if !(0..wrap).contains(&position) {
+                let turns = position.div_euclid(wrap); // integer
                 self.turns = self.turns.saturating_add(saturated(turns));
                 self.rebase(-turns * wrap);
                 position -= turns * wrap;

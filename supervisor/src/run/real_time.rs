@@ -154,7 +154,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         None => Recording::Off,
     };
     let drain = Drain::new(parts.statistics.clone(), recording);
-    let (ports, outside) = drain::channels();
+    let (ports, outside) = drain::channels(machine.plan.axes.len());
     let judge = Judge::new(&machine.plan.streams, machine.hash64);
     let Outside { records, vision, command } = outside;
     let vision = match machine.plan.streams.is_empty() {

@@ -83,7 +83,7 @@ pub(super) fn run<P: Program>(
     })?;
     let mut inquiry = Inquiry::new(machine);
     inquiry.begin(bus.take_coe_client().map(Box::new));
-    let (ports, outside) = drain::channels();
+    let (ports, outside) = drain::channels(machine.plan.axes.len());
     let core = Core::new(machine.plan.clone(), program)
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
     let now = bus.aligned_start(time::now());

@@ -10,7 +10,7 @@ use crate::coe::{Coe, Emergency, MailboxFault, SdoRefusal};
 use crate::describe::{DeviceDescription, Function, Usage};
 use crate::esc::{Clock, Eeprom, Esc, FrameTimes};
 use crate::fault::DeviceStatus;
-use crate::num::u16_at;
+use crate::num::{signed64, u16_at};
 use crate::pdo::{MAPPED_MAX, Mapped};
 use crate::process::{Process, ServoCommand};
 use crate::servo::Servo;
@@ -40,6 +40,8 @@ pub struct Device {
     /// Outputs came since the application took the last.
     outputs_fresh: bool,
     sync_seen: bool,
+    /// SYNC0 fired with new outputs that the application has not taken yet.
+    sync_due: bool,
     outputs_taken: u64,
     watchdog_expired: bool,
     watchdog_count: u8,
@@ -93,6 +95,7 @@ impl Device {
             outputs_seen: false,
             outputs_fresh: false,
             sync_seen: false,
+            sync_due: false,
             outputs_taken: 0,
             watchdog_expired: false,
             watchdog_count: 0,
@@ -225,14 +228,15 @@ impl Device {
             self.exchange_mailbox(now);
         }
         let synchronous = self.esc.clock.sync0_active();
-        let sync0 = synchronous && self.esc.clock.take_sync0(now);
-        self.sync_seen |= sync0;
+        let fired = self.esc.clock.take_sync0(now);
+        self.note_sync0(fired.is_some());
         if let Some(deadline) = self.op_deadline {
             self.wait_for_op(deadline, now);
         }
         if let (Some(servo), Some(coe)) = (&mut self.servo, &mut self.coe) {
-            let cycle = self.outputs_fresh && (sync0 || !synchronous);
-            self.outputs_fresh &= !cycle;
+            let cycle = if synchronous { self.sync_due } else { self.outputs_fresh };
+            self.sync_due = false;
+            self.outputs_fresh &= synchronous;
             let operational = self.state == AlState::Op && self.outputs_taken > 0;
             let feedback = process.servo_feedback(position);
             let command = servo.tick(&coe.dictionary, operational, cycle, now, feedback);
@@ -244,10 +248,28 @@ impl Device {
             if synchronous && self.state >= AlState::SafeOp {
                 // Inputs are sampled at SYNC0, whenever the frame that fetches them comes.
                 self.inputs_stale = false;
-                if sync0 {
-                    self.publish_objects(now);
+                if let Some(ago) = fired {
+                    self.publish_objects(now, -signed64(ago));
                 }
             }
+        }
+    }
+
+    /// SYNC0 fired, or did not: outputs that are there now are taken, those that come later are for the next pulse.
+    fn note_sync0(&mut self, fired: bool) {
+        self.sync_seen |= fired;
+        if fired && self.outputs_fresh {
+            self.outputs_fresh = false;
+            self.sync_due = true;
+        }
+    }
+
+    /// A frame passes at `now`: what a pulse between two ticks latched must be there for it. `since_tick`: ns.
+    pub(crate) fn latch_at_sync0(&mut self, now: u64, since_tick: u64) {
+        let fired = self.esc.clock.take_sync0(now);
+        self.note_sync0(fired.is_some());
+        if let Some(ago) = fired.filter(|_| self.servo.is_some() && self.state >= AlState::SafeOp) {
+            self.publish_objects(now, signed64(since_tick.saturating_sub(ago)));
         }
     }
 
@@ -283,7 +305,7 @@ impl Device {
         let out = self.esc.sync_manager(number_out);
         if out.full && coe.has_room() && coe.fault != MailboxFault::Full {
             if let Some(servo) = &self.servo {
-                servo.publish(&mut coe.dictionary, self.state == AlState::Op, now);
+                servo.publish(&mut coe.dictionary, self.state == AlState::Op, now, 0);
             }
             let first = usize::from(out.start);
             if let Some(message) = self.esc.memory().get(first..first + usize::from(out.length)) {

@@ -15,7 +15,7 @@ impl Device {
         }
         self.inputs_stale = false;
         match &self.description.function {
-            Function::Passive | Function::Servo(_) => self.publish_objects(now),
+            Function::Passive | Function::Servo(_) => self.publish_objects(now, 0),
             Function::DigitalInput { .. } => {
                 let bits = process.digital_inputs(position);
                 self.set_input_bits(bits);
@@ -30,13 +30,14 @@ impl Device {
         }
     }
 
-    pub(super) fn publish_objects(&mut self, now: u64) {
+    /// `ahead_ns`: from the last tick to the instant that is shown; negative: it was before.
+    pub(super) fn publish_objects(&mut self, now: u64, ahead_ns: i64) {
         let operational = self.state == AlState::Op;
         let number = usize::try_from(self.input_mask.trailing_zeros()).unwrap_or(usize::MAX);
         let sm = self.esc.sync_manager(number);
         let Some(coe) = &mut self.coe else { return };
         if let Some(servo) = &self.servo {
-            servo.publish(&mut coe.dictionary, operational, now);
+            servo.publish(&mut coe.dictionary, operational, now, ahead_ns);
         }
         let first = usize::from(sm.start);
         let range = first..first + usize::from(sm.length);

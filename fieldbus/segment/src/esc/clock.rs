@@ -89,16 +89,18 @@ impl Clock {
         self.sync_cycle
     }
 
-    /// Whether SYNC0 fired since the last call.
-    pub(crate) fn take_sync0(&mut self, now: u64) -> bool {
-        let Some(next) = self.sync_next else { return false };
+    /// Whether SYNC0 fired since the last call: how long before `now` it did last, ns.
+    pub(crate) fn take_sync0(&mut self, now: u64) -> Option<u64> {
+        let next = self.sync_next?;
         let behind = signed64(self.system(now).wrapping_sub(next));
         if behind < 0 {
-            return false;
+            return None;
         }
-        let cycles = bits64(behind).checked_div(self.sync_cycle).map_or(1, |whole| whole + 1);
-        self.sync_next = Some(next.wrapping_add(cycles.saturating_mul(self.sync_cycle)));
-        true
+        let behind = bits64(behind);
+        let whole = behind.checked_div(self.sync_cycle).unwrap_or(0);
+        let cycles = (whole + 1).saturating_mul(self.sync_cycle);
+        self.sync_next = Some(next.wrapping_add(cycles));
+        Some(behind - whole.saturating_mul(self.sync_cycle))
     }
 
     /// Puts what moves by itself into the registers before a read.
@@ -220,8 +222,9 @@ mod tests {
         put(&mut registers, 0x0981, &[3]);
         clock.written(&registers, 0x0981, 0x0982, 5_000);
         let fired: Vec<_> = (0..16).map(|k| clock.take_sync0(8_000 + k * 500)).collect();
-        assert_eq!(fired.iter().filter(|f| **f).count(), 6);
-        assert!(!fired[3] && fired[4] && !fired[5] && fired[6]);
+        assert_eq!(fired.iter().flatten().count(), 6);
+        assert_eq!(fired[3..7], [None, Some(0), None, Some(0)]);
+        assert_eq!(clock.take_sync0(18_300), Some(300), "two at once: the last one counts");
     }
 
     #[test]
@@ -232,7 +235,7 @@ mod tests {
         put(&mut registers, 0x09A0, &1_000_u32.to_le_bytes());
         put(&mut registers, 0x0981, &[3]);
         clock.written(&registers, 0x0981, 0x0982, 5_000);
-        assert!(!clock.sync0_active() && !clock.take_sync0(50_000));
+        assert!(!clock.sync0_active() && clock.take_sync0(50_000).is_none());
     }
 
     #[test]

@@ -21,13 +21,22 @@ impl Servo {
             | bit(if in_homing { self.homing.1 } else { self.following_error }, 13)
     }
 
-    /// Puts what the firmware knows into the objects.
-    pub(crate) fn publish(&self, dictionary: &mut Dictionary, operational: bool, now: u64) {
+    /// Puts what the firmware knows into the objects. `ahead_ns`: the position is that of so long after the last tick: the encoder
+    /// is latched by SYNC0, which does not fall on a tick.
+    pub(crate) fn publish(
+        &self,
+        dictionary: &mut Dictionary,
+        operational: bool,
+        now: u64,
+        ahead_ns: i64,
+    ) {
         let wire = |raw: i64| low32(bits64(raw.wrapping_sub(self.position_offset)));
         let clamped = |value: f64| {
             let value = round(value).clamp(i64::from(i32::MIN), i64::from(i32::MAX));
             low32(bits64(value))
         };
+        let ahead = self.feedback.velocity_counts_per_s * float(ahead_ns) * 1e-9;
+        let position = self.feedback.position_counts.saturating_add(round(ahead));
         let slots = &self.slots;
         let feedback = &self.feedback;
         let error = self.motion.demand - float(feedback.position_counts);
@@ -39,7 +48,7 @@ impl Servo {
         let index = feedback.index_counts.map_or(0, wire);
         let torque = u32::from(u16::from_ne_bytes(feedback.torque_permille.to_ne_bytes()));
         dictionary.set(slots.statusword, u32::from(self.statusword(operational, now)));
-        dictionary.set(slots.position, wire(feedback.position_counts));
+        dictionary.set(slots.position, wire(position));
         dictionary.set(slots.position_demand, wire(round(self.motion.demand)));
         dictionary.set(slots.velocity, clamped(feedback.velocity_counts_per_s));
         dictionary.set(slots.torque, torque);

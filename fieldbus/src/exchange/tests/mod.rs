@@ -81,7 +81,7 @@ impl Rig {
             now: 0,
             is_down: false,
         };
-        let bus = EtherCat::new(link, plan, &layout, clocks, Default::default()).unwrap();
+        let bus = EtherCat::new(link, plan, &layout, clocks, BroughtUp::default()).unwrap();
         Self { bus, signals: Signals::new(3), last: Exchange::default(), cycle: 0 }
     }
 
@@ -333,7 +333,7 @@ fn dc_plan() -> BusPlan {
 }
 
 fn clocks() -> Option<Clocks> {
-    Some(Clocks { members: vec![1], dc_time: 5_000_000_700, link_time: 300 })
+    Some(Clocks { members: vec![1], dc_time: 5_000_000_700, link_time: 300, sync_start: 0 })
 }
 
 #[test]
