@@ -3,6 +3,7 @@
 
 pub mod counted;
 pub mod demo;
+pub mod flight;
 pub mod machine;
 pub mod rig;
 

@@ -30,6 +30,8 @@ pub struct Machine {
     pub virtual_cell: VirtualCell,
     /// What is kept of a run.
     pub recording: RecordingSettings,
+    /// Where the state file is; relative to the directory in which the run was started.
+    pub state_directory: PathBuf,
     /// BLAKE3 of the bytes of the file.
     pub hash: [u8; 32],
     /// First 8 bytes of `hash`, little endian; camera processes carry it.
@@ -193,6 +195,19 @@ pub struct RecordingSettings {
     pub file: Option<String>,
     /// How it is packed.
     pub compression: Compression,
+    /// The flight recorder.
+    pub flight: FlightSettings,
+}
+
+/// What the flight recorder keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlightSettings {
+    /// Before a trigger, ns. Range `0..=60_000_000_000`.
+    pub before_ns: u64,
+    /// After it, ns. Range `0..=10_000_000_000`.
+    pub after_ns: u64,
+    /// Dumps in the folder, 1 to 1000.
+    pub dumps: usize,
 }
 
 /// How a recording is packed.

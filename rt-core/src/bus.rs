@@ -62,6 +62,8 @@ pub struct Exchange {
     pub dc_unlocked: bool,
     /// Offset of the DC reference clock's phase to the loop's, ns, signed; 0 when DC is not used.
     pub dc_offset_ns: i32,
+    /// When the last frame had been given to the link, ns of CLOCK_MONOTONIC.
+    pub sent_at: u64,
     /// When the last frame came back, ns of CLOCK_MONOTONIC; that is what inputs of devices without SYNC0 carry.
     pub received_at: u64,
     /// Totals since start.

@@ -13,8 +13,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{CheckArgs, Cli, Command, Link, RunArgs, SdoCommand, SimArgs};
 use crate::exit::{Error, ExitCode};
+use crate::report::{Context, Report};
 use crate::run::{self, Options, Source};
-use crate::{report, sdo, sim};
+use crate::{flight, report, sdo, sim};
 
 /// Width of messages when nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -41,6 +42,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         }
         Command::Sdo(arguments) => sdo_transfer(&arguments.command),
         Command::Sim(arguments) => simulate(arguments),
+        Command::Trace(arguments) => {
+            let mut out = std::io::stdout();
+            flight::trace_command(arguments, &mut out)
+        }
     };
     match done {
         Ok(code) => code.number(),
@@ -162,25 +167,23 @@ fn install_signals() -> Result<Shutdown, Error> {
     })
 }
 
+/// A run, and its report; a run that fails leaves one too.
 fn run_machine(arguments: &RunArgs) -> Result<ExitCode, Error> {
-    let source = load(&arguments.file)?;
+    let source = load(&arguments.file).map_err(|error| leave_report(error, arguments, None))?;
+    run_source(arguments, &source).map_err(|error| leave_report(error, arguments, Some(&source)))
+}
+
+fn run_source(arguments: &RunArgs, source: &Source) -> Result<ExitCode, Error> {
     let options = options(arguments, &source.machine)?;
     let shutdown = install_signals()?;
+    rt_linux::signal::on_dump_request(&options.flight.request).map_err(|source| {
+        Error::environment(format!("no handler for SIGUSR1 can be installed: {source}"))
+    })?;
     tracing::info!(machine = source.machine.name, seed = options.seed, "run begins");
-    let report = run::run(&source, &options, &shutdown)?;
+    let report = run::run(source, &options, &shutdown)?;
     tracing::info!(exit_code = report.exit_code, "run ended: {}", report.ended.message);
-    let json = report
-        .to_json()
-        .map_err(|wrong| Error::environment(format!("the report cannot be written: {wrong}")))?;
-    if let Some(path) = &arguments.report {
-        std::fs::write(path, &json).map_err(|source| {
-            let path = path.display();
-            Error::environment(format!("the report cannot be written to {path}: {source}"))
-        })?;
-    }
-    if arguments.json {
-        print(&json);
-    } else if !arguments.headless {
+    write_report(&report, arguments)?;
+    if !arguments.json && !arguments.headless {
         print(&report::render(&report));
     }
     if (arguments.json || arguments.headless) && report.code() != ExitCode::Done {
@@ -189,19 +192,77 @@ fn run_machine(arguments: &RunArgs) -> Result<ExitCode, Error> {
     Ok(report.code())
 }
 
+/// Where it was asked for.
+fn write_report(report: &Report, arguments: &RunArgs) -> Result<(), Error> {
+    let json = report
+        .to_json()
+        .map_err(|wrong| Error::environment(format!("the report cannot be written: {wrong}")))?;
+    if arguments.json {
+        print(&json);
+    }
+    if let Some(path) = &arguments.report {
+        std::fs::write(path, &json).map_err(|source| {
+            let path = path.display();
+            let message = format!("the report cannot be written to {path}: {source}");
+            // There was a report; it only could not be left.
+            Error { report: Some(Box::new(report.clone())), ..Error::environment(message) }
+        })?;
+    }
+    Ok(())
+}
+
+/// The report of a run that failed: what is known, and how it ended. The error stays what it was.
+fn leave_report(mut error: Error, arguments: &RunArgs, source: Option<&Source>) -> Error {
+    let report = match error.report.take() {
+        // It ran, and writing its report is what failed.
+        Some(report) if report.code() != error.code => return error,
+        Some(report) => *report,
+        None => {
+            let machine = source.map(|source| &source.machine);
+            run::not_begun(&error, machine, &known(arguments, source))
+        }
+    };
+    if let Err(wrong) = write_report(&report, arguments) {
+        error.message = format!("{}\n{}", error.message.trim_end(), wrong.message);
+    }
+    error
+}
+
+/// What command line and machine file say of a run that did not begin.
+fn known(arguments: &RunArgs, source: Option<&Source>) -> Context {
+    let machine = source.map(|source| &source.machine);
+    let link = chosen_link(arguments, machine);
+    let bytes = source.map(|source| source.bytes.clone());
+    let bytes = bytes.or_else(|| std::fs::read(&arguments.file).ok());
+    Context {
+        config_hash: bytes
+            .map(|bytes| blake3::hash(&bytes).to_hex().to_string())
+            .unwrap_or_default(),
+        seed: (link == Some(Link::Virtual)).then_some(arguments.seed),
+        link: link.map(|link| link.to_string()).unwrap_or_default(),
+        period_ns: machine.map_or(0, |machine| machine.plan.period_ns),
+        ..Context::default()
+    }
+}
+
+/// Command line over machine file; `None`: neither says.
+fn chosen_link(arguments: &RunArgs, machine: Option<&Machine>) -> Option<Link> {
+    match (&arguments.link, arguments.virtual_time) {
+        (Some(link), _) => Some(link.clone()),
+        (None, true) => Some(Link::Virtual),
+        (None, false) => machine.map(configured_link),
+    }
+}
+
 /// Command line over machine file.
 fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
-    let link = match (&arguments.link, arguments.virtual_time) {
-        (Some(Link::Raw(interface)), true) => {
-            return Err(Error::file(format!(
-                "--virtual-time needs the virtual link, and --link says raw:{interface}: \
-                 real devices have real time; leave one of the two out"
-            )));
-        }
-        (Some(link), _) => link.clone(),
-        (None, true) => Link::Virtual,
-        (None, false) => configured_link(machine),
-    };
+    if let (Some(Link::Raw(interface)), true) = (&arguments.link, arguments.virtual_time) {
+        return Err(Error::file(format!(
+            "--virtual-time needs the virtual link, and --link says raw:{interface}: \
+             real devices have real time; leave one of the two out"
+        )));
+    }
+    let link = chosen_link(arguments, Some(machine)).unwrap_or(Link::Virtual);
     let record = match (&arguments.record, arguments.no_record || !machine.recording.enabled) {
         (Some(path), _) => Some(path.clone()),
         (None, true) => None,
@@ -214,7 +275,10 @@ fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
         }
         Link::Raw(_) => run::default_vision_socket(&machine.name),
     });
+    let beside = |path: &PathBuf| path.parent().map(Path::to_path_buf);
+    let directory = arguments.trace.clone().or_else(|| record.as_ref().and_then(beside));
     Ok(Options {
+        flight: flight::Options { directory, ..flight_options(machine) },
         link,
         virtual_time: arguments.virtual_time,
         seed: arguments.seed,
@@ -223,7 +287,21 @@ fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
         record,
         capture: arguments.capture.clone(),
         vision_socket,
+        state: arguments.state.clone().or_else(|| {
+            // Equal runs are equal to the byte: what an earlier one left must not matter.
+            (!arguments.virtual_time).then(|| machine.state_directory.clone())
+        }),
+        home_again: arguments.home_again,
     })
+}
+
+/// What the machine file says of the flight recorder.
+fn flight_options(machine: &Machine) -> flight::Options {
+    let settings = &machine.recording.flight;
+    let plan =
+        rt_core::flight::FlightPlan { before_ns: settings.before_ns, after_ns: settings.after_ns };
+    let bounds = flight::Bounds { files: settings.dumps, bytes: flight::DUMPS_BYTES_MAX };
+    flight::Options { plan, bounds, ..flight::Options::default() }
 }
 
 /// Where the machine file says; a name of its own for each start in real time, one for each seed in virtual time.

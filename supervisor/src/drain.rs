@@ -3,13 +3,17 @@
 
 use rt_channel::{latest, stream};
 use rt_core::cycle::{Command, Ports};
-use rt_core::record::Record;
+use rt_core::flight::Ring;
+use rt_core::plan::AxisId;
+use rt_core::record::{Body, Event, Record};
 use rt_core::vision::{Received, STREAMS_MAX, VisionInputs};
 
+use crate::flight::RingGiver;
 use crate::record::{FileRecorder, RecorderThread, Stored};
 use crate::report::Ledger;
 use crate::stats::Statistics;
 use crate::vision::Datagram;
+use twin_lite::Nano;
 
 /// Records that fit between the loop and the drain, at least: half a second of a busy small machine at 1 kHz.
 pub const STREAM_RECORDS: usize = 8192;
@@ -23,6 +27,15 @@ pub struct LoopPorts {
     records: stream::Producer<Record>,
     vision: latest::Reader<VisionInputs>,
     command: latest::Reader<Command>,
+    flight: Option<RingGiver>,
+}
+
+impl LoopPorts {
+    /// With a way out for the flight recorder's rings.
+    #[must_use]
+    pub fn with_flight(self, giver: RingGiver) -> Self {
+        Self { flight: Some(giver), ..self }
+    }
 }
 
 impl Ports for LoopPorts {
@@ -37,6 +50,10 @@ impl Ports for LoopPorts {
     fn record(&mut self, record: Record) {
         // Full: the stream counts it, and the sequence shows the gap.
         let _ = self.records.push(record);
+    }
+
+    fn freeze(&mut self, ring: &mut Box<Ring>) -> bool {
+        self.flight.as_mut().is_some_and(|giver| giver.swap(ring))
     }
 }
 
@@ -57,7 +74,7 @@ pub fn channels(axes: usize) -> (LoopPorts, Outside) {
         stream::channel(STREAM_RECORDS.max(axes.saturating_mul(STREAM_RECORDS_PER_AXIS)));
     let (vision_writer, vision) = latest::channel([Received::default(); STREAMS_MAX]);
     let (command_writer, command) = latest::channel(Command::default());
-    let ports = LoopPorts { records: producer, vision, command };
+    let ports = LoopPorts { records: producer, vision, command, flight: None };
     (ports, Outside { records: consumer, vision: vision_writer, command: command_writer })
 }
 
@@ -75,6 +92,8 @@ pub enum Recording {
 pub struct Drain {
     /// What the run amounts to so far.
     pub statistics: Statistics,
+    /// Offsets that homing found, for whoever keeps them: to be taken after each [`take`](Self::take).
+    pub homed: Vec<(AxisId, Nano)>,
     recording: Recording,
     not_recorded: u64,
 }
@@ -83,14 +102,17 @@ impl Drain {
     /// Begins with nothing.
     #[must_use]
     pub fn new(statistics: Statistics, recording: Recording) -> Self {
-        Self { statistics, recording, not_recorded: 0 }
+        Self { statistics, homed: Vec::new(), recording, not_recorded: 0 }
     }
 
     /// Takes what is there now, up to a bound; returns how many.
     pub fn take(&mut self, records: &mut stream::Consumer<Record>) -> usize {
-        let Self { statistics, recording, not_recorded } = self;
+        let Self { statistics, homed, recording, not_recorded } = self;
         let taken = records.drain(DRAIN_MAX, |sequence, record| {
             statistics.take(&record);
+            if let Body::Event(Event::Referenced { axis, offset, kept: false }) = record.body {
+                homed.push((axis, offset));
+            }
             match recording {
                 Recording::Off => *not_recorded += 1,
                 Recording::Direct(recorder) => recorder.record(sequence, &record),

@@ -72,6 +72,7 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
         Event::GateViolation { .. }
         | Event::Axis { .. }
         | Event::Referenced { .. }
+        | Event::ReferenceRefused { .. }
         | Event::DriveFault { .. } => describe_axis(event, labels),
         Event::Emergency(emergency) => {
             describe_emergency(&emergency, &labels.device(emergency.device))
@@ -174,9 +175,19 @@ fn describe_axis(event: &Event, labels: &Labels) -> Described {
             let text = format!("{name}: {} → {}", axis_state(from), axis_state(to));
             described("axis", severity, name, text)
         }
-        Event::Referenced { axis, offset } => {
+        Event::ReferenceRefused { axis, position } => {
             let (name, unit) = (labels.axis(axis), labels.axis_unit(axis));
-            let text = format!("{name} is referenced, offset {:.4} {unit}", offset.units());
+            let text = format!(
+                "{name} is not referenced: its kept offset puts it at {:.3} {unit}, outside its soft limits; it was moved \
+                 beyond them, or its encoder lost its place: home it again (--home-again)",
+                position.units()
+            );
+            described("reference_refused", Severity::Warning, name, text)
+        }
+        Event::Referenced { axis, offset, kept } => {
+            let (name, unit) = (labels.axis(axis), labels.axis_unit(axis));
+            let how = if kept { "kept from an earlier homing" } else { "homed now" };
+            let text = format!("{name} is referenced, offset {:.4} {unit}, {how}", offset.units());
             described("referenced", Severity::Info, name, text)
         }
         Event::DriveFault { axis, code } => {

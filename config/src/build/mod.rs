@@ -10,6 +10,7 @@ mod groups;
 mod homing;
 mod image;
 mod interlocks;
+mod kept;
 mod limits;
 mod model;
 mod names;
@@ -98,6 +99,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         link,
         virtual_cell,
         recording,
+        state_directory: cycle::state_directory(file.state.0.as_ref()),
         hash,
         hash64,
         warnings: Vec::new(),

@@ -222,7 +222,7 @@ fn scan_devices<L: Link>(
     maindevice: &MainDevice<'_>,
     plan: Option<&BusPlan>,
     found: &mut Vec<FoundDevice>,
-) -> Result<Group, BringupError> {
+) -> Result<Box<Group>, BringupError> {
     let mut mismatch = None;
     let init = maindevice.init::<SUBDEVICES_MAX, Group>(
         time::timers,
@@ -249,7 +249,7 @@ fn scan_devices<L: Link>(
             return Err(BringupError::Unplanned { position, found, found_count, expected_count });
         }
         (_, Some(mismatch)) => return Err(mismatch),
-        (Ok(group), None) => group,
+        (Ok(group), None) => Box::new(group),
         (Err(error), None) => {
             let devices = maindevice.num_subdevices();
             let names = plan.map_or(&[][..], |plan| &plan.subdevices);

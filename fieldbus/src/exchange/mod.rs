@@ -425,6 +425,7 @@ impl<L: Link> Bus for EtherCat<L> {
 
     fn exchange(&mut self, now: u64, deadline: u64) -> Exchange {
         let under_way = self.send();
+        let sent_at = self.link.now();
         self.receive(under_way, deadline);
         let seen = self.judge(now);
         self.ladder.advance(&seen);
@@ -435,6 +436,7 @@ impl<L: Link> Bus for EtherCat<L> {
             units_all: self.units_all,
             dc_unlocked: self.ladder.is_dc_unlocked(),
             dc_offset_ns: self.dc_offset_ns,
+            sent_at,
             received_at: self.received_at,
             counts: self.counts,
             fault: self.ladder.fault(),

@@ -62,7 +62,7 @@ impl Sampled {
 
     /// The stamp of inputs from a device with this SYNC0; the same for the same shift. Only before the first cycle.
     pub(crate) fn stamp_for(&mut self, shift_ns: i32) -> u8 {
-        let shift_ns = i64::from(shift_ns).rem_euclid(self.period_ns);
+        let shift_ns = i64::from(shift_ns).rem_euclid(self.period_ns); // integer
         let known = self.pulses.iter().position(|pulses| pulses.shift_ns == shift_ns);
         let place = known.unwrap_or_else(|| {
             self.pulses.push(Pulses { shift_ns, last: i64::MIN, at: 0 });

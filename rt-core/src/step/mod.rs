@@ -13,6 +13,7 @@ pub use log::{Log, Sink};
 pub use snapshot::{AXES_SHOWN, GROUPS_SHOWN, GroupStatus, Snapshot};
 
 use crate::axis::{Axis, AxisEvent};
+use crate::flight::Phase;
 use crate::gate::{Allowed, Gate};
 use crate::interlock::{AxisFacts, Facts, Interlocks, Overruns, stale_after_ns};
 use crate::machine::{Control, Machine, Outcome, SafeCause, Situation};
@@ -65,7 +66,7 @@ pub struct Core<P: Program> {
     recorder: Recorder,
     ending: Ending,
     missed: u64,
-    axis_states: Box<[(AxisState, bool, bool)]>,
+    axis_states: Box<[(AxisState, bool)]>,
     snapshot: Snapshot,
 }
 
@@ -100,7 +101,7 @@ impl<P: Program> Core<P> {
             recorder: Recorder::new(&plan),
             ending: Ending::No,
             missed: 0,
-            axis_states: plan.axes.iter().map(|_| (AxisState::Disabled, false, false)).collect(),
+            axis_states: plan.axes.iter().map(|_| (AxisState::Disabled, false)).collect(),
             snapshot: Snapshot::new(&plan),
             plan,
         })
@@ -111,10 +112,15 @@ impl<P: Program> Core<P> {
         let log = &mut Log::new(sink, inputs.cycle, inputs.now);
         self.see(inputs.vision, log);
         self.update_twin(signals, log);
+        log.over(Phase::Twin);
         self.judge(inputs, signals, log);
+        log.over(Phase::Interlock);
         self.ask(signals, log);
+        log.over(Phase::Program);
         self.pass(signals, log);
+        log.over(Phase::Gate);
         self.leave(inputs, signals, log);
+        log.over(Phase::Records);
     }
 
     /// Phase 3, vision: what the cameras say that counts.
@@ -320,6 +326,13 @@ impl<P: Program> Core<P> {
     #[must_use]
     pub fn plan(&self) -> &MachinePlan {
         &self.plan
+    }
+
+    /// Before the first cycle: `offset` was found by an earlier homing of this axis over the same drive, with the same scaling.
+    pub fn keep(&mut self, axis: AxisId, offset: Nano) {
+        if let Some(axis) = self.axes.get_mut(usize::from(axis.0)) {
+            axis.keep(offset);
+        }
     }
 
     /// The axes, for those who look from outside (replay, tests).

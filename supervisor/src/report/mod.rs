@@ -3,18 +3,21 @@
 //! Durations that a virtual clock cannot have (wake-up latency, execution time) are `null` in virtual time. Reaction times are
 //! there in both: they run from input to output on the clock of the loop.
 
+mod flight;
 mod text;
 
 use rt_core::cycle::CycleReport;
 use serde::Serialize;
 
-use crate::exit::ExitCode;
+use crate::exit::{Error, ExitCode};
 use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::record::Stored;
 use crate::stats::{Statistics, Trip};
 use crate::{events, stats};
 
+pub(crate) use flight::table as phase_table;
+pub use flight::{FlightReport, PhaseReport};
 pub use text::{duration, render};
 
 /// Version of the report's format; goes up when a field changes its meaning or goes away.
@@ -27,29 +30,29 @@ pub struct Report {
     pub format: u32,
     /// `tactus` that ran it.
     pub version: &'static str,
-    /// The machine's name.
-    pub machine: String,
+    /// The machine's name; `null` if its file could not be read.
+    pub machine: Option<String>,
     /// How it ended.
     pub ended: Ended,
     #[serde(skip)]
     code: ExitCode,
     /// How the process ends, 0 to 5.
     pub exit_code: u8,
-    /// `strict`: all that real time needs was granted. `degraded`: it was not, or time was virtual.
-    pub realtime: String,
+    /// `strict`: all that real time needs was granted. `degraded`: it was not, or time was virtual. `null`: the run ended before.
+    pub realtime: Option<String>,
     /// What was not granted and what would grant it; empty unless degraded.
     pub degraded_reasons: Vec<String>,
-    /// `virtual` or `raw:<interface>`.
-    pub link: String,
-    /// BLAKE3 of the machine file, hexadecimal.
-    pub config_hash: String,
+    /// `virtual` or `raw:<interface>`; `null`: neither command line nor a machine file that could be read said so.
+    pub link: Option<String>,
+    /// BLAKE3 of the machine file, hexadecimal; `null` if it could not be read.
+    pub config_hash: Option<String>,
     /// Seed of the virtual cell; `null` on a real link.
     pub seed: Option<u64>,
     /// How long it took until every device was in Op; `null`: it never came so far.
     pub bring_up_ms: Option<BringUp>,
-    /// Nominal length of a cycle, ns.
-    pub period_ns: u64,
-    /// Cycles run.
+    /// Nominal length of a cycle, ns; `null` if the machine file is wrong.
+    pub period_ns: Option<u64>,
+    /// Cycles run; 0: the run failed before its first, and `ended` says why.
     pub cycles: u64,
     /// Cycles that came late by a period or more.
     pub overruns: u64,
@@ -69,6 +72,8 @@ pub struct Report {
     pub wake_up_latency_ns: Option<Quantiles>,
     /// Wake to publish.
     pub execution_time_ns: Option<Quantiles>,
+    /// Each phase of the cycle, as the loop's thread counted it; `null` in virtual time.
+    pub phases_ns: Option<Vec<PhaseReport>>,
     /// Axes in the order of the machine file.
     pub axes: Vec<AxisReport>,
     /// Trips in order, the first 1024.
@@ -85,6 +90,8 @@ pub struct Report {
     pub gate_violations: u64,
     /// Records of the loop: `produced = stored + dropped` when they are recorded.
     pub records: Records,
+    /// The flight recorder and its dumps.
+    pub flight_recorder: FlightReport,
     /// Camera datagrams.
     pub vision: VisionReport,
     /// Memory of the process at the end, bytes; `null` in virtual time, where reports are equal for equal runs.
@@ -134,12 +141,13 @@ impl BringUp {
 /// How a run ended.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ended {
-    /// `completed` (the time asked for is over), `interrupted` (Ctrl-C, SIGTERM), `bus`, `safety_stop`, `environment`.
+    /// `completed` (the time asked for is over), `interrupted` (Ctrl-C, SIGTERM), `safety_stop`, `bus`, `loop`; before the first
+    /// cycle: `file`, `environment`, `bus`.
     pub reason: &'static str,
     /// For people: what happened, what to do.
     pub message: String,
-    /// Machine state when the end was asked for.
-    pub machine: &'static str,
+    /// Machine state when the end was asked for; `null`: it never had one.
+    pub machine: Option<&'static str>,
     /// The axes were stopped and without power before the loop ended.
     pub controlled: bool,
 }
@@ -185,12 +193,16 @@ pub struct AxisReport {
     pub name: String,
     /// `mm` or `deg`.
     pub unit: String,
-    /// PLCopen state at the end.
-    pub state: &'static str,
-    /// It is referenced.
-    pub referenced: bool,
-    /// Where it is at the end.
-    pub position: f64,
+    /// PLCopen state at the end; `null`: it was never seen.
+    pub state: Option<&'static str>,
+    /// It is referenced at the end; `null`: it was never seen.
+    pub referenced: Option<bool>,
+    /// Where its reference comes from: `homed` in this run, `kept` from an earlier one; `null`: it had none.
+    pub reference: Option<&'static str>,
+    /// Why a kept reference did not count, or will not count in the next run, and what to do; mostly `null`.
+    pub reference_note: Option<String>,
+    /// Where it is at the end; `null`: it was never seen.
+    pub position: Option<f64>,
     /// Way it moved, both directions.
     pub travel: f64,
     /// Largest |commanded − actual| while enabled.
@@ -267,7 +279,7 @@ pub struct VisionReport {
 /// What the report needs besides the statistics.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    /// `strict` or `degraded`.
+    /// `strict` or `degraded`; empty: not known, as with every empty text and a period of 0.
     pub realtime: String,
     /// Why it is degraded.
     pub degraded_reasons: Vec<String>,
@@ -297,6 +309,10 @@ pub struct Context {
     pub resident_bytes: Option<u64>,
     /// Of the process.
     pub locked_bytes: Option<u64>,
+    /// The flight recorder.
+    pub flight: FlightReport,
+    /// By axis: what people should know of its reference.
+    pub reference_notes: Vec<Option<String>>,
 }
 
 /// The stream's and the recorder's view of the records.
@@ -332,17 +348,17 @@ impl Report {
         Self {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
-            machine: labels.machine.clone(),
+            machine: known(&labels.machine),
             ended,
             code,
             exit_code: code.number(),
-            realtime: context.realtime.clone(),
+            realtime: known(&context.realtime),
             degraded_reasons: context.degraded_reasons.clone(),
-            link: context.link.clone(),
-            config_hash: context.config_hash.clone(),
+            link: known(&context.link),
+            config_hash: known(&context.config_hash),
             seed: context.seed,
             bring_up_ms: context.bring_up.map(|took| BringUp::of(took, statistics)),
-            period_ns: context.period_ns,
+            period_ns: (context.period_ns > 0).then_some(context.period_ns),
             cycles: context.loop_report.cycles,
             overruns: context.loop_report.overruns,
             periods_skipped: context.loop_report.missed,
@@ -360,7 +376,8 @@ impl Report {
             },
             wake_up_latency_ns: durations(&statistics.latency),
             execution_time_ns: durations(&statistics.execution),
-            axes: axes(statistics, labels),
+            phases_ns: context.measured.then(|| context.flight.phases.clone()),
+            axes: axes(statistics, labels, &context.reference_notes),
             trips: statistics.trips.iter().map(|trip| trip_report(trip, labels)).collect(),
             trips_total: statistics.trips_total,
             prediction: Prediction::of(&statistics.trips),
@@ -368,12 +385,29 @@ impl Report {
             program_faults: statistics.program_faults,
             gate_violations: statistics.gate_violations,
             records: Records::of(ledger),
+            flight_recorder: context.flight.clone(),
             vision,
             resident_bytes: context.resident_bytes,
             locked_bytes: context.locked_bytes,
             speed: context.speed,
             recording: context.recording.clone(),
         }
+    }
+
+    /// Of a run that failed before its first cycle: what is known of it, and how it ended.
+    #[must_use]
+    pub fn failed(error: &Error, labels: &Labels, context: &Context, ledger: &Ledger) -> Self {
+        let reason = match error.code {
+            ExitCode::Done | ExitCode::File => "file",
+            ExitCode::Environment => "environment",
+            ExitCode::Bus => "bus",
+            ExitCode::SafetyStop => "safety_stop",
+        };
+        let message = error.message.trim_end().to_owned();
+        let ended = Ended { reason, message, machine: None, controlled: false };
+        let statistics = Statistics::new(labels.axes.iter().map(|axis| axis.wrap).collect());
+        let vision = VisionReport::default();
+        Self::new(&statistics, labels, context, ledger, vision, (error.code, ended))
     }
 
     /// How the process ends.
@@ -389,6 +423,11 @@ impl Report {
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
     }
+}
+
+/// A text that is not empty.
+fn known(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 impl Quantiles {
@@ -448,15 +487,18 @@ impl Records {
     }
 }
 
-fn axes(statistics: &Statistics, labels: &Labels) -> Vec<AxisReport> {
-    let pairs = statistics.axes.iter().zip(&labels.axes);
+fn axes(statistics: &Statistics, labels: &Labels, notes: &[Option<String>]) -> Vec<AxisReport> {
+    let notes = notes.iter().cloned().chain(std::iter::repeat(None));
+    let pairs = statistics.axes.iter().zip(&labels.axes).zip(notes);
     pairs
-        .map(|(axis, label): (&stats::AxisTotals, _)| AxisReport {
+        .map(|((axis, label), note): ((&stats::AxisTotals, _), _)| AxisReport {
             name: label.name.clone(),
             unit: label.unit.clone(),
-            state: events::axis_state(axis.last.state),
-            referenced: axis.last.referenced,
-            position: axis.last.position,
+            state: axis.seen.then(|| events::axis_state(axis.last.state)),
+            referenced: axis.seen.then_some(axis.last.referenced),
+            reference: axis.reference_kept.map(|kept| if kept { "kept" } else { "homed" }),
+            reference_note: note,
+            position: axis.seen.then_some(axis.last.position),
             travel: axis.travel,
             following_error_max: axis.following_error_max,
         })

@@ -57,8 +57,12 @@ fn report(measured: bool) -> Report {
         stored: Stored { stored: 1000, ..Stored::default() },
         not_recorded: 0,
     };
-    let ended =
-        Ended { reason: "completed", message: "done".into(), machine: "run", controlled: true };
+    let ended = Ended {
+        reason: "completed",
+        message: "done".into(),
+        machine: Some("run"),
+        controlled: true,
+    };
     let end = (ExitCode::Done, ended);
     let vision = VisionReport::default();
     Report::new(&statistics(), &example(), &context, &ledger, vision, end)

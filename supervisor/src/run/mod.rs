@@ -6,11 +6,12 @@
 mod end;
 mod link;
 mod real_time;
+mod references;
 mod supervise;
 mod virtual_time;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::Machine;
 use rt_core::program::{Program, Sequence};
@@ -24,9 +25,10 @@ use crate::cli::Link;
 use crate::console::Console;
 use crate::drain::Recording;
 use crate::exit::Error;
+use crate::flight::{self, Dumps};
 use crate::labels::Labels;
 use crate::record::{FileRecorder, RunInfo};
-use crate::report::Report;
+use crate::report::{Context, Ledger, Report};
 use crate::stats::Statistics;
 
 /// What is run, and how.
@@ -48,6 +50,12 @@ pub struct Options {
     pub capture: Option<PathBuf>,
     /// The cameras' socket, in real time.
     pub vision_socket: PathBuf,
+    /// The flight recorder.
+    pub flight: flight::Options,
+    /// Directory of the state file; `None`: nothing outlives the run.
+    pub state: Option<PathBuf>,
+    /// No kept reference counts: every axis is homed.
+    pub home_again: bool,
 }
 
 /// A machine to run: its file as read, and as bytes.
@@ -64,11 +72,18 @@ pub struct Source {
 /// Runs a machine with the program of its file.
 ///
 /// # Errors
-/// It never came to cycles: environment, bus, or a machine file that promises what cannot be. Whatever happens later is in the
-/// report.
+/// It never came to cycles: environment, bus, or a machine file that promises what cannot be. The error has a report with what is
+/// known if the run had begun to record; [`not_begun`] makes one otherwise. Whatever happens later is in the report.
 pub fn run(source: &Source, options: &Options, shutdown: &Shutdown) -> Result<Report, Error> {
     let program = Sequence::new(&source.machine.plan);
     run_program(source, options, shutdown, program)
+}
+
+/// The report of a run that failed before it began: `error` says why. Without a machine its file was wrong.
+#[must_use]
+pub fn not_begun(error: &Error, machine: Option<&Machine>, context: &Context) -> Report {
+    let labels = machine.map(Labels::of).unwrap_or_default();
+    Report::failed(error, &labels, context, &Ledger::default())
 }
 
 /// Runs a machine with a program of your own.
@@ -102,6 +117,7 @@ struct Parts {
     statistics: Statistics,
     recorder: Option<FileRecorder>,
     config_hash: String,
+    dumps: Dumps,
 }
 
 impl Parts {
@@ -125,8 +141,45 @@ impl Parts {
         let wraps = machine.plan.axes.iter().map(|axis| axis.wrap.map(|turn| turn.units()));
         let statistics = Statistics::new(wraps.collect());
         let console = Console::new(options.headless);
-        Ok(Self { labels, console, statistics, recorder, config_hash })
+        let dumps = dumps(source, options, &labels, &config_hash);
+        Ok(Self { labels, console, statistics, recorder, config_hash, dumps })
     }
+
+    /// What every report says of a run.
+    fn context(&self, source: &Source, options: &Options) -> Context {
+        Context {
+            link: options.link.to_string(),
+            config_hash: self.config_hash.clone(),
+            seed: matches!(options.link, Link::Virtual).then_some(options.seed),
+            period_ns: source.machine.plan.period_ns,
+            recording: options.record.as_ref().map(|path| path.display().to_string()),
+            ..Context::default()
+        }
+    }
+
+    /// A run that ends before its first cycle: the error takes its report along.
+    fn failed(&self, error: Error, context: &Context, ledger: &Ledger) -> Error {
+        let report = Report::failed(&error, &self.labels, context, ledger);
+        Error { report: Some(Box::new(report)), ..error }
+    }
+}
+
+/// The flight recorder's dumps: a name of their own for each start in real time, one for each seed in virtual time.
+fn dumps(source: &Source, options: &Options, labels: &Labels, config_hash: &str) -> Dumps {
+    let period_ns = source.machine.plan.period_ns;
+    let (time, began, run) = if options.virtual_time {
+        ("virtual", 0, format!("seed-{}", options.seed))
+    } else {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        ("real", rt_linux::clock::now(), since.as_secs().to_string())
+    };
+    let head = flight::file::Head {
+        time: time.to_owned(),
+        seed: matches!(options.link, Link::Virtual).then_some(options.seed),
+        began,
+        ..flight::head(labels, config_hash, &options.link.to_string(), period_ns)
+    };
+    Dumps::new(options.flight.directory.clone(), run, options.flight.bounds, head)
 }
 
 /// Lower-case hexadecimal.

@@ -14,6 +14,7 @@ use fieldbus::coe::{CoeClient, drive_error_text};
 use fieldbus::link::{Link as _, SocketLink, serve};
 use fieldbus::{Emergency, EtherCat, bring_up};
 use rt_core::cycle::{Command, Cycle, CycleReport};
+use rt_core::flight::Flight;
 use rt_core::program::Program;
 use rt_core::step::Core;
 use rt_linux::admission::{self, Locked, Outcome};
@@ -24,15 +25,17 @@ use rt_linux::thread::{spawn_helper, spawn_realtime};
 
 use super::link::{Tapped, Wired};
 use super::supervise::Supervise;
-use super::{Options, Parts, Source};
+use super::{Options, Parts, Source, references};
 use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::cli::Link;
 use crate::console::Scene;
 use crate::drain::{self, Drain, LoopPorts, Outside, Recording};
 use crate::exit::Error;
+use crate::flight::{self, FlightThread, Watch};
 use crate::inquiry::Inquiry;
 use crate::receiver::{Socket, VisionThread};
 use crate::record::RecorderThread;
+use crate::references::{Keeper, Kept, Verdict};
 use crate::report::{Context, Report};
 use crate::vision::{Judge, Object};
 
@@ -50,6 +53,8 @@ enum News {
     Progress(Progress),
     /// Admission is over.
     Admitted(Outcome),
+    /// What the drives that were found mean for kept references.
+    References(Vec<Verdict>),
     /// The first cycle is about to begin, ns.
     Begins(u64),
     /// Through it the loop can be asked for mailbox traffic.
@@ -154,7 +159,11 @@ pub(super) fn run<P: Program + Send + 'static>(
         None => Recording::Off,
     };
     let drain = Drain::new(parts.statistics.clone(), recording);
+    let keeper = Keeper::open(machine, options).threaded().map_err(no_thread)?;
     let (ports, outside) = drain::channels(machine.plan.axes.len());
+    let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
+    let (ports, watch) = (ports.with_flight(prepared.giver), prepared.watch);
+    let dumps = FlightThread::spawn(prepared.taker, parts.dumps.clone()).map_err(no_thread)?;
     let judge = Judge::new(&machine.plan.streams, machine.hash64);
     let Outside { records, vision, command } = outside;
     let vision = match machine.plan.streams.is_empty() {
@@ -168,9 +177,14 @@ pub(super) fn run<P: Program + Send + 'static>(
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
     let (news, hear) = bounded(NEWS_MAX);
     let leave = Arc::new(AtomicBool::new(false));
-    let thread = spawn_loop(source, (link, locked, core, ports, news), &leave)?;
+    let thread = spawn_loop(
+        source,
+        (link, locked, core, ports, prepared.flight, news, keeper.kept()),
+        &leave,
+    )?;
     let mut run = Run {
         drain,
+        keeper,
         records,
         command,
         vision,
@@ -179,8 +193,11 @@ pub(super) fn run<P: Program + Send + 'static>(
         inquiry: Inquiry::new(machine),
         supervise: None,
         outcome: Outcome::default(),
+        admitted: false,
         people: Vec::new(),
         notice: Some("starting".into()),
+        watch,
+        dumps: Some(dumps),
         started: clock::now(),
     };
     run.rounds(&thread, &mut parts, options, shutdown);
@@ -214,11 +231,11 @@ fn wall_offset_ns() -> u64 {
     u64::try_from(wall.as_nanos()).unwrap_or(0).saturating_sub(clock::now())
 }
 
-type ForLoop<P> = (Wired, Locked, Core<P>, LoopPorts, Sender<News>);
+type ForLoop<P> = (Wired, Locked, Core<P>, LoopPorts, Flight, Sender<News>, Kept);
 
 fn spawn_loop<P: Program + Send + 'static>(
     source: &Source,
-    (link, locked, core, ports, news): ForLoop<P>,
+    (link, locked, mut core, ports, flight, news, kept): ForLoop<P>,
     leave: &Arc<AtomicBool>,
 ) -> Result<JoinHandle<Result<LoopEnd, Error>>, Error> {
     let plan = source.machine.bus.clone();
@@ -234,18 +251,25 @@ fn spawn_loop<P: Program + Send + 'static>(
         if let Some(client) = bus.take_coe_client() {
             let _ = news.try_send(News::Mailboxes(Box::new(client)));
         }
+        let verdicts = kept.judge(bus.devices());
+        references::keep(&mut core, &verdicts);
+        // Who keeps references must hear it; there is room as soon as the supervisor looks.
+        let _ = news.send(News::References(verdicts));
+        drop(kept);
         let mut clock = Monotonic::new(settings.spin_ns);
         let begins = bus.aligned_start(clock::now().saturating_add(2 * settings.period_ns));
         let _ = news.try_send(News::Begins(begins));
         drop(news);
         rt_core::Clock::sleep_until(&mut clock, begins.saturating_sub(settings.period_ns));
         let mut cycle =
-            Cycle::starting_at(begins, (bus, clock, core, ports), settings.receive_deadline_ns);
+            Cycle::starting_at(begins, (bus, clock, core, ports), settings.receive_deadline_ns)
+                .with_flight(flight);
         let (counts, faults) = (guard::thread_counts(), guard::faults());
         while cycle.run_one() && !leave.load(Ordering::Relaxed) {}
         let counts = guard::thread_counts().since(counts);
         let faults = guard::faults().since(faults);
         let report = cycle.report();
+        cycle.land();
         let (mut bus, _, _, ports) = cycle.into_parts();
         // What became of the devices is in the recording and the exit code already.
         let _ = bus.shutdown();
@@ -258,6 +282,7 @@ fn spawn_loop<P: Program + Send + 'static>(
 
 struct Run {
     drain: Drain,
+    keeper: Keeper,
     records: rt_channel::stream::Consumer<rt_core::Record>,
     command: rt_channel::latest::Writer<Command>,
     vision: Option<VisionThread>,
@@ -267,9 +292,14 @@ struct Run {
     /// From the first cycle on.
     supervise: Option<Supervise>,
     outcome: Outcome,
+    /// `outcome` is that of this run.
+    admitted: bool,
     people: Vec<Object>,
     notice: Option<String>,
     started: u64,
+    watch: Watch,
+    /// Until the end.
+    dumps: Option<FlightThread>,
 }
 
 impl Run {
@@ -287,7 +317,9 @@ impl Run {
             self.listen(duration_ns);
             self.drain.take(&mut self.records);
             self.inquiry.look(&mut self.drain, now);
+            references::settle(&mut self.keeper, &mut self.drain, now, options.headless);
             self.pictures();
+            self.watch.look();
             let mut asked = shutdown.requested();
             if let Some(supervise) = &mut self.supervise {
                 asked = supervise.look(&self.drain.statistics, asked, now);
@@ -319,7 +351,9 @@ impl Run {
                         );
                     }
                     self.outcome = outcome;
+                    self.admitted = true;
                 }
+                Ok(News::References(verdicts)) => self.keeper.hear(verdicts),
                 Ok(News::Begins(at)) => {
                     self.supervise = Some(Supervise::new(at, duration_ns));
                     self.notice = None;
@@ -353,6 +387,7 @@ impl Run {
             elapsed,
             measured: true,
             notice: stopping.or_else(|| self.notice.clone()),
+            durations: self.watch.durations(),
         };
         parts.console.show(&self.drain.statistics, &parts.labels, &scene);
     }
@@ -375,48 +410,49 @@ impl Run {
             self.drain.note(clock::now(), &error.message);
         }
         self.pictures();
+        let dumps = self.dumps.take().and_then(FlightThread::finish);
+        let flight = self.watch.report(dumps.as_ref().unwrap_or(&parts.dumps));
         let mut vision = self.vision.as_mut().map(VisionThread::finish).unwrap_or_default();
+        references::finish(&mut self.keeper, &mut self.drain, &mut self.records, options);
         let ledger = self.drain.finish(&mut self.records);
         vision.stored = ledger.stored.vision;
         parts.console.leave();
-        let mut ended = ended?;
+        let known = self.context(&parts, source, options);
+        let mut ended = match ended {
+            Ok(ended) => ended,
+            Err(error) => return Err(parts.failed(error, &known, &ledger)),
+        };
         if let Some(path) = &options.capture {
             ended.bus.link_mut().save(path)?;
         }
         let statistics = &self.drain.statistics;
         let supervise = self.supervise.clone().unwrap_or_else(|| Supervise::new(0, None));
         let end = supervise.end(statistics).judge(statistics, &parts.labels);
-        let context = self.context(&ended, &parts.config_hash, source, options);
+        let context = Context {
+            loop_report: ended.report,
+            allocator: guard::is_counting()
+                .then_some((ended.counts.allocations, ended.counts.frees)),
+            page_faults: Some(ended.faults.minor.saturating_add(ended.faults.major)),
+            flight,
+            bring_up: Some(ended.bus.bring_up_took()),
+            ..known
+        };
         Ok(Report::new(statistics, &parts.labels, &context, &ledger, vision, end))
     }
 
-    fn context(
-        &self,
-        ended: &LoopEnd,
-        config_hash: &str,
-        source: &Source,
-        options: &Options,
-    ) -> Context {
+    /// What is known whether there were cycles or not.
+    fn context(&self, parts: &Parts, source: &Source, options: &Options) -> Context {
         let reasons = self.outcome.reasons().map(|step| {
             format!("{}: {} (wanted: {}); {}", step.name, step.found, step.wanted, step.fix)
         });
         Context {
-            realtime: self.realtime().into(),
+            realtime: if self.admitted { self.realtime().into() } else { String::new() },
             degraded_reasons: reasons.collect(),
-            link: options.link.to_string(),
-            config_hash: config_hash.to_owned(),
-            seed: matches!(options.link, Link::Virtual).then_some(options.seed),
-            period_ns: source.machine.plan.period_ns,
-            loop_report: ended.report,
             measured: true,
-            allocator: guard::is_counting()
-                .then_some((ended.counts.allocations, ended.counts.frees)),
-            page_faults: Some(ended.faults.minor.saturating_add(ended.faults.major)),
-            speed: None,
-            recording: options.record.as_ref().map(|path| path.display().to_string()),
             resident_bytes: guard::resident_bytes().ok(),
             locked_bytes: guard::locked_bytes().ok(),
-            bring_up: Some(ended.bus.bring_up_took()),
+            reference_notes: references::notes(&self.keeper, source),
+            ..parts.context(source, options)
         }
     }
 }

@@ -12,12 +12,14 @@ use rt_linux::signal::Shutdown;
 
 use super::link::{CellLink, Tapped};
 use super::supervise::Supervise;
-use super::{Options, Parts, Source, direct};
+use super::{Options, Parts, Source, direct, references};
 use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::console::Scene;
 use crate::drain::{self, Drain, LoopPorts, Outside};
 use crate::exit::Error;
+use crate::flight::{self, RingTaker, Watch};
 use crate::inquiry::Inquiry;
+use crate::references::Keeper;
 use crate::report::{Context, Report};
 use crate::vision::Judge;
 
@@ -76,28 +78,43 @@ pub(super) fn run<P: Program>(
     let mut parts = Parts::new(source, options, "virtual")?;
     let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()));
     let began = Instant::now();
-    let mut bus = bring_up(link, &machine.bus, &mut |_| {}).map_err(|wrong| {
-        let error = Error::bus(format!("{}: {wrong}", machine.name));
-        drain.note(time::now(), &error.message);
-        error
-    })?;
+    let (ports, mut outside) = drain::channels(machine.plan.axes.len());
+    let mut bus = match bring_up(link, &machine.bus, &mut |_| {}) {
+        Ok(bus) => bus,
+        Err(wrong) => {
+            let error = Error::bus(format!("{}: {wrong}", machine.name));
+            drain.note(time::now(), &error.message);
+            let ledger = drain.finish(&mut outside.records);
+            return Err(parts.failed(error, &context(&parts, source, options), &ledger));
+        }
+    };
     let mut inquiry = Inquiry::new(machine);
     inquiry.begin(bus.take_coe_client().map(Box::new));
-    let (ports, outside) = drain::channels(machine.plan.axes.len());
-    let core = Core::new(machine.plan.clone(), program)
+    let flight::Prepared { flight, giver, watch, taker } =
+        flight::prepare(machine.plan.period_ns, &options.flight);
+    let ports = ports.with_flight(giver);
+    let mut core = Core::new(machine.plan.clone(), program)
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
+    let mut keeper = Keeper::open(machine, options);
+    let verdicts = keeper.kept().judge(bus.devices());
+    references::keep(&mut core, &verdicts);
+    keeper.hear(verdicts);
     let now = bus.aligned_start(time::now());
     time::advance_virtual(now);
-    let cycle = Cycle::new(bus, VirtualClock, core, ports, machine.cycle.receive_deadline_ns);
+    let cycle = Cycle::new(bus, VirtualClock, core, ports, machine.cycle.receive_deadline_ns)
+        .with_flight(flight);
     let mut run = Run {
         cycle,
         drain,
+        keeper,
         outside,
         inquiry,
         judge: Judge::new(&machine.plan.streams, machine.hash64),
         supervise: Supervise::new(now, Some(duration_ns)),
         allocator: Counts::default(),
         people: Vec::new(),
+        watch,
+        taker,
     };
     run.cycles(&mut parts, options, shutdown, began);
     let elapsed = began.elapsed();
@@ -107,12 +124,15 @@ pub(super) fn run<P: Program>(
 struct Run<P: Program> {
     cycle: Loop<P>,
     drain: Drain,
+    keeper: Keeper,
     outside: Outside,
     inquiry: Inquiry,
     judge: Judge,
     supervise: Supervise,
     allocator: Counts,
     people: Vec<crate::vision::Object>,
+    watch: Watch,
+    taker: RingTaker,
 }
 
 impl<P: Program> Run<P> {
@@ -133,9 +153,12 @@ impl<P: Program> Run<P> {
             self.allocator.allocations += used.allocations;
             self.allocator.frees += used.frees;
             self.pictures();
+            self.watch.look();
+            flight::take(&mut self.taker, &mut parts.dumps);
             self.drain.take(&mut self.outside.records);
             let now = time::now();
             self.inquiry.look(&mut self.drain, now);
+            references::settle(&mut self.keeper, &mut self.drain, now, options.headless);
             asked = self.supervise.look(&self.drain.statistics, shutdown.requested(), now);
             if !more || self.supervise.out_of_patience(now) {
                 break;
@@ -175,6 +198,7 @@ impl<P: Program> Run<P> {
             elapsed,
             measured: false,
             notice: None,
+            durations: Vec::new(),
         };
         parts.console.show(&self.drain.statistics, &parts.labels, &scene);
     }
@@ -188,11 +212,14 @@ impl<P: Program> Run<P> {
     ) -> Result<Report, Error> {
         let simulated = self.drain.statistics.cycles * source.machine.plan.period_ns;
         let loop_report = self.cycle.report();
+        self.cycle.land();
+        flight::take(&mut self.taker, &mut parts.dumps);
         // The devices go down in order; the run is over either way, and its end says how it went.
         let taken_down = self.cycle.bus_mut().shutdown();
         if let Err(wrong) = taken_down {
             self.drain.note(time::now(), &format!("the bus was not taken down in order: {wrong}"));
         }
+        references::finish(&mut self.keeper, &mut self.drain, &mut self.outside.records, options);
         let ledger = self.drain.finish(&mut self.outside.records);
         let statistics = &self.drain.statistics;
         let end = self.supervise.end(statistics).judge(statistics, &parts.labels);
@@ -203,22 +230,26 @@ impl<P: Program> Run<P> {
         let mut vision = self.judge.counts();
         vision.stored = ledger.stored.vision;
         let context = Context {
-            realtime: "degraded".into(),
-            degraded_reasons: vec!["virtual time: no duration was measured".into()],
-            link: options.link.to_string(),
-            config_hash: parts.config_hash.clone(),
-            seed: Some(options.seed),
-            period_ns: source.machine.plan.period_ns,
             loop_report,
-            measured: false,
             allocator: guard::is_counting()
                 .then_some((self.allocator.allocations, self.allocator.frees)),
             speed: Some(ratio(simulated, elapsed)),
-            recording: options.record.as_ref().map(|path| path.display().to_string()),
             bring_up: Some(self.cycle.bus().bring_up_took()),
-            ..Context::default()
+            flight: self.watch.report(&parts.dumps),
+            reference_notes: references::notes(&self.keeper, source),
+            ..context(&parts, source, options)
         };
         Ok(Report::new(statistics, &parts.labels, &context, &ledger, vision, end))
+    }
+}
+
+/// What is known before the first cycle.
+fn context(parts: &Parts, source: &Source, options: &Options) -> Context {
+    Context {
+        realtime: "degraded".into(),
+        degraded_reasons: vec!["virtual time: no duration was measured".into()],
+        measured: false,
+        ..parts.context(source, options)
     }
 }
 
