@@ -47,6 +47,16 @@ const DOCTOR_EXAMPLES: &str = "Examples:
 
 Exit codes here: 0 no check fails and none is unknown; 3 a check fails; 6 none fails, one is unknown.
 With --fix: 0 as soon as the script is printed.";
+const SDO_EXAMPLES: &str = "Examples:
+  tactus sdo read demo-cell.toml drive_x 0x6064 --type i32
+      the actual position of the drive that the machine file calls drive_x
+  tactus sdo read demo-cell.toml 3 0x1018 --complete --link raw:eth1
+      the whole identity of the device at position 3
+  tactus sdo write demo-cell.toml drive_x 0x6065 50000 --type u32
+      its following error window
+
+The segment is brought to PreOp for it, and down to Init afterwards: no device takes outputs.
+It refuses while another MainDevice cycles on the interface.";
 
 const TRACE_EXAMPLES: &str = "Examples:
   tactus trace recordings/demo-cell-flight-*.tfr
@@ -79,6 +89,9 @@ pub enum Command {
     /// Print the JSON Schema of machine files.
     #[command(after_help = help(SCHEMA_EXAMPLES))]
     Schema,
+    /// Read or write one object of a device, while the machine does not run.
+    #[command(after_help = help(SDO_EXAMPLES))]
+    Sdo(SdoArgs),
     /// Be the machine: virtual devices and the world behind them, on a network interface.
     #[command(after_help = help(SIM_EXAMPLES))]
     Sim(SimArgs),
@@ -218,6 +231,56 @@ pub struct DoctorArgs {
     pub root: Option<PathBuf>,
 }
 
+/// `tactus sdo`.
+#[derive(Args, Clone, Debug)]
+pub struct SdoArgs {
+    /// Read or write.
+    #[command(subcommand)]
+    pub command: SdoCommand,
+}
+
+/// Read or write.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SdoCommand {
+    /// Read an object.
+    #[command(after_help = help(SDO_EXAMPLES))]
+    Read(SdoObject),
+    /// Write an object.
+    #[command(after_help = help(SDO_EXAMPLES))]
+    Write {
+        /// What.
+        #[command(flatten)]
+        object: SdoObject,
+        /// The value: a number (decimal, or hexadecimal with 0x), a text, or pairs of hexadecimal digits.
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+    },
+}
+
+/// An object of a device.
+#[derive(Args, Clone, Debug)]
+pub struct SdoObject {
+    /// Machine file (TOML).
+    pub file: PathBuf,
+    /// Name of the device in the machine file, or its position from 0.
+    pub device: String,
+    /// Index and perhaps subindex, such as 0x6064 or 0x1018:4.
+    #[arg(value_name = "INDEX[:SUB]", value_parser = crate::sdo::object)]
+    pub object: (u16, u8),
+    /// How the bytes are meant; needed to write.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub kind: Option<SdoType>,
+    /// Every entry in one transfer (complete access).
+    #[arg(long)]
+    pub complete: bool,
+    /// Where the devices are; without it, where the machine file says.
+    #[arg(long, value_name = "virtual|raw:IFACE", value_parser = link)]
+    pub link: Option<Link>,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `tactus trace`.
 #[derive(Args, Clone, Debug)]
 pub struct TraceArgs {
@@ -236,6 +299,22 @@ pub struct TraceArgs {
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// How the bytes of an object are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[expect(missing_docs, reason = "their names say it")]
+pub enum SdoType {
+    U8,
+    U16,
+    U32,
+    U64,
+    I8,
+    I16,
+    I32,
+    I64,
+    Text,
+    Hex,
 }
 
 /// Where the devices are.

@@ -10,8 +10,9 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 
 use config::{CycleSettings, Realtime};
 use fieldbus::bringup::Progress;
+use fieldbus::coe::{CoeClient, drive_error_text};
 use fieldbus::link::{Link as _, SocketLink, serve};
-use fieldbus::{EtherCat, bring_up};
+use fieldbus::{Emergency, EtherCat, bring_up};
 use rt_core::cycle::{Command, Cycle, CycleReport};
 use rt_core::flight::Flight;
 use rt_core::program::Program;
@@ -35,6 +36,7 @@ use crate::console::Scene;
 use crate::drain::{self, Drain, LoopPorts, Outside, Recording};
 use crate::exit::Error;
 use crate::flight::{self, FlightThread};
+use crate::inquiry::Inquiry;
 use crate::receiver::{Socket, VisionThread};
 use crate::record::RecorderThread;
 use crate::references::{Keeper, Kept, Verdict};
@@ -61,6 +63,8 @@ enum News {
     References(Vec<Verdict>),
     /// The first cycle is about to begin, ns, in this thread.
     Begins(u64, i32),
+    /// Through it the loop can be asked for mailbox traffic.
+    Mailboxes(Box<CoeClient>),
 }
 
 /// What the cyclic thread leaves.
@@ -217,6 +221,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         resting,
         leave,
         beside: Beside::default(),
+        inquiry: Inquiry::new(machine),
         supervise: None,
         outcome: Outcome::default(),
         admitted: false,
@@ -309,8 +314,11 @@ fn spawn_loop<P: Program + Send + 'static>(
         // A supervisor that does not listen hears it from the report.
         let _ = news.try_send(News::Admitted(armed.outcome().clone()));
         let mut tell = |progress: Progress| drop(news.try_send(News::Progress(progress)));
-        let bus = bring_up(link, &plan, &mut tell)
+        let mut bus = bring_up(link, &plan, &mut tell)
             .map_err(|wrong| Error::bus(format!("{name}: {wrong}")))?;
+        if let Some(client) = bus.take_coe_client() {
+            let _ = news.try_send(News::Mailboxes(Box::new(client)));
+        }
         let verdicts = kept.judge(bus.devices());
         references::keep(&mut core, &verdicts);
         // Who keeps references must hear it; there is room as soon as the supervisor looks.
@@ -370,6 +378,7 @@ struct Run {
     resting: Receiver<LoopEnd>,
     leave: Arc<AtomicBool>,
     beside: Beside,
+    inquiry: Inquiry,
     /// From the first cycle on.
     supervise: Option<Supervise>,
     outcome: Outcome,
@@ -409,6 +418,7 @@ impl Run {
             self.beside.look(now);
             self.park_as_asked(now);
             self.drain.take(&mut self.records);
+            self.inquiry.look(&mut self.drain, now);
             references::settle(&mut self.keeper, &mut self.drain, now, options.headless);
             self.pictures();
             self.watch.look();
@@ -454,6 +464,7 @@ impl Run {
                     self.begins = Some(at);
                     self.notice = None;
                 }
+                Ok(News::Mailboxes(client)) => self.inquiry.begin(Some(client)),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }
@@ -555,7 +566,13 @@ impl Run {
         let counts = guard::is_counting().then_some(ended.ran.counts);
         let guards =
             guards::report(&self.beside, &self.outcome, counts, ended.ran.faults, &ended.calls);
-        let context = Context { loop_report: ended.report, guards, flight, ..known };
+        let context = Context {
+            loop_report: ended.report,
+            guards,
+            flight,
+            bring_up: Some(ended.bus.bring_up_took()),
+            ..known
+        };
         Ok(Report::new(statistics, &parts.labels, &context, &ledger, vision, end))
     }
 
@@ -583,7 +600,19 @@ fn progress_text(progress: &Progress) -> String {
         }
         Progress::Mapping => "bus: mapping process data".into(),
         Progress::SafeOp => "bus: going to SafeOp".into(),
-        Progress::Emergency(emergency) => format!("bus: emergency {emergency:?}"),
+        Progress::Emergency(Emergency { position, code, register, data }) => format!(
+            "bus: device {position} sends emergency 0x{code:04X} ({}), error register \
+             0x{register:02X}, data {data:02X?}",
+            drive_error_text(*code)
+        ),
+        Progress::Took(took) => format!(
+            "bus: SafeOp after {} ms: scan {}, start-up objects {}, process data {}, SafeOp {}",
+            took.total_ns() / 1_000_000,
+            took.scan_ns / 1_000_000,
+            took.configure_ns / 1_000_000,
+            took.map_ns / 1_000_000,
+            took.safe_op_ns / 1_000_000
+        ),
         Progress::Ready => "bus: ready".into(),
     }
 }
