@@ -13,10 +13,12 @@ use fieldbus::bringup::Progress;
 use fieldbus::coe::{CoeClient, drive_error_text};
 use fieldbus::link::{Link as _, SocketLink, serve};
 use fieldbus::{Emergency, EtherCat, bring_up};
+use rt_channel::latest;
 use rt_core::cycle::{Command, Cycle, CycleReport};
 use rt_core::flight::Flight;
 use rt_core::program::Program;
 use rt_core::step::Core;
+use rt_core::vision::VisionInputs;
 use rt_linux::admission::{self, Locked, Outcome};
 use rt_linux::broken::{self, Broken};
 use rt_linux::clock::{self, Monotonic};
@@ -160,40 +162,17 @@ pub(super) fn run<P: Program + Send + 'static>(
     let request = request(machine.cycle, &options.link);
     let locked = admission::lock(&request).map_err(refused)?;
     // Devices first: without them nothing else needs to be there.
-    let (segment, link) = match &options.link {
-        Link::Virtual => {
-            let (thread, link) = SegmentThread::spawn(source, options, request.cpu)?;
-            (Some(thread), link)
-        }
-        Link::Raw(interface) => {
-            let link = fieldbus::link::raw(interface)
-                .map_err(|wrong| Error::environment(wrong.to_string()))?;
-            (None, link)
-        }
-    };
+    let (segment, link) = devices(source, options, request.cpu)?;
     let link = Tapped::new(link, options.capture.is_some(), CAPTURE_BYTES, wall_offset_ns());
     let mut parts = Parts::new(source, options, asked_for(machine.cycle.realtime))?;
-    let recording = match parts.recorder.take() {
-        Some(recorder) => {
-            Recording::Threaded(Box::new(RecorderThread::spawn(recorder).map_err(no_thread)?))
-        }
-        None => Recording::Off,
-    };
-    let drain = Drain::new(parts.statistics.clone(), recording);
+    let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?);
     let keeper = Keeper::open(machine, options).threaded().map_err(no_thread)?;
     let (ports, outside) = drain::channels(machine.plan.axes.len());
     let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
     let (ports, watch) = (ports.with_flight(prepared.giver), prepared.watch);
     let dumps = FlightThread::spawn(prepared.taker, parts.dumps.clone()).map_err(no_thread)?;
-    let judge = Judge::new(&machine.plan.streams, machine.hash64);
     let Outside { records, vision, command } = outside;
-    let vision = match machine.plan.streams.is_empty() {
-        true => None,
-        false => {
-            let socket = Socket::bind(&options.vision_socket)?;
-            Some(VisionThread::spawn(socket, judge, vision)?)
-        }
-    };
+    let vision = cameras(source, options, vision)?;
     let core = Core::new(machine.plan.clone(), program)
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
     let (news, hear) = bounded(NEWS_MAX);
@@ -233,24 +212,51 @@ pub(super) fn run<P: Program + Send + 'static>(
         park: options.park,
         begins: None,
     };
-    let ended = match run.rounds(&thread, &mut parts, options, shutdown) {
-        Ended::Over => thread.join().unwrap_or_else(|_| Err(crashed())),
-        Ended::Resting(mut end) => {
-            end.ran.faults = run.beside.faults_since(end.ran.faults_before);
-            // What became of the devices is in the recording and the exit code already.
-            let _ = end.bus.shutdown();
-            Ok(*end)
-        }
-        Ended::Broken(broken) => Err(Error::bus(broken.to_string())),
-    };
+    let ended = run.rounds(&thread, &mut parts, options, shutdown);
+    let ended = run.what_is_left(ended, thread);
     drop(segment);
     let report = run.end(ended, parts, source, options);
     broken::settled();
     report
 }
 
-fn crashed() -> Error {
-    Error::bus("the cyclic thread panicked: this is a fault of tactus")
+/// The link, and on the virtual one the devices behind it.
+fn devices(
+    source: &Source,
+    options: &Options,
+    cpu: Option<usize>,
+) -> Result<(Option<SegmentThread>, SocketLink), Error> {
+    match &options.link {
+        Link::Virtual => {
+            let (thread, link) = SegmentThread::spawn(source, options, cpu)?;
+            Ok((Some(thread), link))
+        }
+        Link::Raw(interface) => {
+            let link = fieldbus::link::raw(interface)
+                .map_err(|wrong| Error::environment(wrong.to_string()))?;
+            Ok((None, link))
+        }
+    }
+}
+
+fn recording(parts: &mut Parts) -> Result<Recording, Error> {
+    let Some(recorder) = parts.recorder.take() else { return Ok(Recording::Off) };
+    Ok(Recording::Threaded(Box::new(RecorderThread::spawn(recorder).map_err(no_thread)?)))
+}
+
+/// Hears the cameras, if the machine has streams.
+fn cameras(
+    source: &Source,
+    options: &Options,
+    vision: latest::Writer<VisionInputs>,
+) -> Result<Option<VisionThread>, Error> {
+    let machine = &source.machine;
+    if machine.plan.streams.is_empty() {
+        return Ok(None);
+    }
+    let judge = Judge::new(&machine.plan.streams, machine.hash64);
+    let socket = Socket::bind(&options.vision_socket)?;
+    Ok(Some(VisionThread::spawn(socket, judge, vision)?))
 }
 
 /// What the machine file allows; what became of it is a remark in the recording.
@@ -371,7 +377,7 @@ struct Run {
     drain: Drain,
     keeper: Keeper,
     records: rt_channel::stream::Consumer<rt_core::Record>,
-    command: rt_channel::latest::Writer<Command>,
+    command: latest::Writer<Command>,
     vision: Option<VisionThread>,
     hear: Receiver<News>,
     /// What a loop hands over that cannot end.
@@ -397,6 +403,26 @@ struct Run {
 }
 
 impl Run {
+    /// The end of the cyclic thread, however it came.
+    fn what_is_left(
+        &mut self,
+        ended: Ended,
+        thread: JoinHandle<Result<LoopEnd, Error>>,
+    ) -> Result<LoopEnd, Error> {
+        match ended {
+            Ended::Over => thread.join().unwrap_or_else(|_| {
+                Err(Error::bus("the cyclic thread panicked: this is a fault of tactus"))
+            }),
+            Ended::Resting(mut end) => {
+                end.ran.faults = self.beside.faults_since(end.ran.faults_before);
+                // What became of the devices is in the recording and the exit code already.
+                let _ = end.bus.shutdown();
+                Ok(*end)
+            }
+            Ended::Broken(broken) => Err(Error::bus(broken.to_string())),
+        }
+    }
+
     fn rounds(
         &mut self,
         thread: &JoinHandle<Result<LoopEnd, Error>>,
