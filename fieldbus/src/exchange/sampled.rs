@@ -88,7 +88,7 @@ impl Sampled {
         let clock = clock.and_then(|clock| i64::try_from(clock).ok()).unwrap_or(time);
         for pulses in &mut self.pulses {
             let phase = self.settle_ns.saturating_add(pulses.shift_ns);
-            let pulse = clock.saturating_sub(phase).div_euclid(self.period_ns);
+            let pulse = clock.saturating_sub(phase).div_euclid(self.period_ns); // integer
             if pulse == pulses.last {
                 continue;
             }
