@@ -18,7 +18,7 @@ const MANY: u64 = 100_000;
 const FAST: &[(&str, &str)] = &[
     ("period = \"1 ms\"", "period = \"100 us\""),
     ("receive_deadline = \"800 us\"", "receive_deadline = \"90 us\""),
-    ("frame_before_sync0 = \"300 us\"", "frame_before_sync0 = \"30 us\""),
+    ("frame_before_sync0 = \"700 us\"", "frame_before_sync0 = \"70 us\""),
 ];
 
 /// tracefs, for this thread and those it spawns alone. Whether it could be had.

@@ -45,8 +45,8 @@ use crate::references::{Keeper, Kept, Verdict};
 use crate::report::{Context, Report};
 use crate::vision::{Judge, Object};
 
-/// Stack of the cyclic thread: bring-up needs most of it.
-const STACK_BYTES: usize = 1 << 20;
+/// Stack of the cyclic thread: bring-up of up to 512 devices needs 1.1 MB of it.
+const STACK_BYTES: usize = 2 << 20;
 /// Memory for a capture, bytes; it is locked.
 const CAPTURE_BYTES: usize = 8 << 20;
 /// Between two rounds of the supervisor.
