@@ -112,6 +112,7 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         let wake = self.clock.sleep_until(self.schedule.next());
         let (latency_ns, skipped) = self.schedule.woke(wake);
         let exchange = self.bus.exchange(wake, wake.saturating_add(self.receive_deadline_ns));
+        self.schedule.trim(exchange.trim_ns);
         self.bus.decode(&mut self.signals);
         let command = self.ports.command();
         take_new(&mut self.vision, self.ports.vision());

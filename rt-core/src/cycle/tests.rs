@@ -42,6 +42,53 @@ proptest::proptest! {
     }
 }
 
+proptest::proptest! {
+    /// Any wishes, of any size: each moves one due time by at most 1 % of the period, and the sum of what was taken is the phase.
+    #[test]
+    fn a_trim_moves_the_phase_by_at_most_one_percent_a_cycle_and_by_nothing_else(
+        cycles in proptest::collection::vec((proptest::num::i32::ANY, 0_u64..5 * PERIOD), 1..300),
+    ) {
+        let first = 1_000_000;
+        let mut schedule = Schedule::new(first, PERIOD);
+        let mut phase = i128::from(first);
+        for (wish, work) in cycles {
+            let due = schedule.next();
+            schedule.woke(due);
+            let taken = schedule.trim(wish);
+            proptest::prop_assert_eq!(taken, i64::from(wish).clamp(-10, 10));
+            schedule.ended(due + work);
+            phase += i128::from(taken);
+            let period = i128::from(PERIOD);
+            proptest::prop_assert_eq!((i128::from(schedule.next()) - phase).rem_euclid(period), 0);
+            proptest::prop_assert!(schedule.next() > due + work, "no burst");
+            let least = due + PERIOD - 10;
+            proptest::prop_assert!(schedule.next() >= least, "{} < {least}", schedule.next());
+        }
+    }
+}
+
+#[test]
+fn a_trim_is_taken_once_and_the_newest_wish_counts() {
+    let mut schedule = Schedule::new(PERIOD, PERIOD);
+    schedule.woke(PERIOD);
+    assert_eq!((schedule.trim(7), schedule.trim(-3)), (7, -3));
+    schedule.ended(PERIOD);
+    assert_eq!(schedule.next(), 2 * PERIOD - 3);
+    schedule.woke(schedule.next());
+    schedule.ended(schedule.next());
+    assert_eq!(schedule.next(), 3 * PERIOD - 3, "once");
+}
+
+#[test]
+fn a_trim_ahead_of_the_end_of_the_cycle_skips_a_period_on_the_new_phase() {
+    let mut schedule = Schedule::new(PERIOD, PERIOD);
+    schedule.woke(PERIOD);
+    schedule.trim(-10);
+    schedule.ended(2 * PERIOD - 5);
+    assert_eq!((schedule.overruns(), schedule.missed()), (1, 1));
+    assert_eq!(schedule.next(), 3 * PERIOD - 10);
+}
+
 #[test]
 fn a_cycle_that_ends_exactly_when_the_next_is_due_is_an_overrun() {
     let mut schedule = Schedule::new(PERIOD, PERIOD);
@@ -61,10 +108,12 @@ fn a_wake_up_that_is_early_by_a_clock_that_stepped_is_not_late() {
 }
 
 /// Virtual time that can freeze: sleeping and working take as long as the script says.
+#[derive(Default)]
 struct Script {
     now: u64,
     late: u64,
     work: u64,
+    trim: i32,
 }
 
 struct VirtualClock(Rc<RefCell<Script>>);
@@ -94,7 +143,8 @@ impl Bus for Loop {
         self.order.push("exchange");
         let mut script = self.script.borrow_mut();
         script.now += script.work;
-        Exchange { state: BusState::Operational, received_at: script.now, ..Exchange::default() }
+        let (received_at, trim_ns) = (script.now, script.trim);
+        Exchange { state: BusState::Operational, received_at, trim_ns, ..Exchange::default() }
     }
 
     fn decode(&mut self, signals: &mut Signals) {
@@ -137,7 +187,7 @@ impl Ports for Kept {
 }
 
 fn virtual_loop() -> (Rc<RefCell<Script>>, Cycle<Loop, VirtualClock, Sequence, Kept>) {
-    let script = Rc::new(RefCell::new(Script { now: 5_000_000, late: 0, work: 0 }));
+    let script = Rc::new(RefCell::new(Script { now: 5_000_000, ..Script::default() }));
     let plan = machine_plan();
     let program = Sequence::new(&plan);
     let core = Core::new(plan, program).unwrap();
@@ -193,6 +243,20 @@ fn work_over_the_period_is_an_overrun_and_the_next_cycle_is_on_the_beat() {
     assert_eq!(report.execution_time_ns.max, 1_400_000);
     let told: Vec<u32> = cycle.ports_mut().cycles.iter().map(|cycle| cycle.execution_ns).collect();
     assert_eq!(told, [0, 1_400_000, 400_000]);
+}
+
+#[test]
+fn a_trim_that_the_bus_asks_for_moves_the_wake_ups_that_follow() {
+    let (script, mut cycle) = virtual_loop();
+    script.borrow_mut().trim = 250;
+    cycle.run_one();
+    script.borrow_mut().trim = -1_000_000;
+    cycle.run_one();
+    script.borrow_mut().trim = 0;
+    cycle.run_one();
+    cycle.run_one();
+    let asked: Vec<u64> = cycle.bus().asked.iter().map(|(now, _)| *now).collect();
+    assert_eq!(asked, [6_000_000, 7_000_250, 7_990_250, 8_990_250], "-1 % of 1 ms is the most");
 }
 
 #[test]
