@@ -398,6 +398,7 @@ impl Run {
             period_ns: source.machine.plan.period_ns,
             loop_report: ended.report,
             measured: true,
+            dc: ended.bus.dc(),
             allocator: guard::is_counting()
                 .then_some((ended.counts.allocations, ended.counts.frees)),
             page_faults: Some(ended.faults.minor.saturating_add(ended.faults.major)),

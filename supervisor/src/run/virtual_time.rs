@@ -205,6 +205,7 @@ impl<P: Program> Run<P> {
             period_ns: source.machine.plan.period_ns,
             loop_report,
             measured: false,
+            dc: self.cycle.bus().dc(),
             allocator: guard::is_counting()
                 .then_some((self.allocator.allocations, self.allocator.frees)),
             speed: Some(ratio(simulated, elapsed)),
