@@ -14,6 +14,7 @@ use rt_linux::guard::is_counting;
 use rt_linux::signal::Shutdown;
 use serde_json::Value;
 use supervisor::cli::Link;
+use supervisor::flight;
 use supervisor::run::{Options, Source, run_program};
 use tactus_tests::hosts::{turn, two_hosts};
 use tactus_tests::{json, machine, run, scratch, tactus};
@@ -151,6 +152,16 @@ impl Run {
         Self { directory: scratch(test), virtual_time, planted, cycles, seen }
     }
 
+    /// Dumps at stops, and one that was asked for: what freezes and writes them must not disturb the loop.
+    fn flight(&self) -> flight::Options {
+        let request = Arc::new(true.into());
+        flight::Options {
+            directory: Some(self.directory.clone()),
+            request,
+            ..flight::Options::default()
+        }
+    }
+
     /// Runs it to its end, everything of a real run with it: recording, cameras, supervisor.
     fn report(&self) -> Value {
         let path = machine("demo-cell.toml");
@@ -168,6 +179,7 @@ impl Run {
             record: Some(self.directory.join("run.mcap")),
             capture: None,
             vision_socket: std::env::temp_dir().join(camera),
+            flight: self.flight(),
         };
         let shutdown = Shutdown::detached();
         let sequence = Sequence::new(&source.machine.plan);
@@ -200,6 +212,7 @@ fn worked(report: &Value) -> usize {
     // On a machine without real time some frames come back late; most do not.
     assert!(report["frames"]["received"].as_u64() >= Some(CYCLES_MIN * 9 / 10), "{report:#}");
     assert!(report["records"]["stored"].as_u64() > Some(CYCLES_MIN), "{report:#}");
+    assert!(report["flight_recorder"]["records"].as_u64() >= Some(CYCLES_MIN), "{report:#}");
     assert!(report["vision"]["received"].as_u64() > Some(100), "no camera: {report:#}");
     let axes = report["axes"].as_array().expect("axes").iter();
     let moved = axes.filter(|axis| axis["travel"].as_f64() > Some(1.0)).count();
@@ -283,7 +296,7 @@ fn the_loop_on_the_virtual_link_is_one_thread_that_never_allocates() {
     worked(&report);
     assert!(run.seen.in_loop.load(Ordering::Relaxed), "the program runs in {LOOP}");
     assert_eq!(run.seen.elsewhere.load(Ordering::Relaxed), 0, "and never in another thread");
-    assert_eq!(ours(&threads), [LOOP, "tactus-record", DEVICES, "tactus-vision"]);
+    assert_eq!(ours(&threads), ["tactus-flight", LOOP, "tactus-record", DEVICES, "tactus-vision"]);
     let beat = one_beats(&threads, |name| name == DEVICES);
     assert!(beat >= Ok(CYCLES_MIN / 2), "the loop waits in each cycle: {beat:?}");
 }
@@ -389,7 +402,7 @@ fn the_loop_on_a_wire_is_one_thread_that_never_allocates() {
     let mut names: Vec<_> = threads.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     // These and no other: the main thread supervises.
-    assert_eq!(names, ["tactus", LOOP, "tactus-record", "tactus-vision"]);
+    assert_eq!(names, ["tactus", "tactus-flight", LOOP, "tactus-record", "tactus-vision"]);
     let beat = one_beats(&threads, |_| false);
     assert!(beat >= Ok(4_000), "8 s at 1 kHz: {beat:?}");
 }

@@ -62,3 +62,23 @@ fn the_python_mcap_reader_decodes_a_recording() {
     let output = run(Command::new(python()).arg(script).arg(&recording));
     assert!(output.status.success(), "{}", said(&output));
 }
+
+#[test]
+fn a_reader_that_knows_nothing_of_us_finds_a_trace_to_keep_the_rules_of_its_format() {
+    let directory = scratch("python-trace");
+    let output = run(Command::new(tactus())
+        .arg("run")
+        .arg(machine("demo-cell.toml"))
+        .args(["--virtual-time", "--seed", "1", "--for", "30s", "--headless", "--no-record"])
+        .arg("--trace")
+        .arg(&directory));
+    assert!(output.status.success(), "{}", said(&output));
+    let dumps = std::fs::read_dir(&directory).expect("dumps");
+    let dumps: Vec<_> = dumps.map(|entry| entry.expect("entry").path()).collect();
+    let trace = directory.join("trace.json");
+    let output = run(Command::new(tactus()).arg("trace").args(&dumps).arg("-o").arg(&trace));
+    assert!(output.status.success(), "{}", said(&output));
+    let script = root().join("tests/third-party/check_trace.py");
+    let output = run(Command::new(python()).arg(script).arg(&trace));
+    assert!(output.status.success(), "{}", said(&output));
+}

@@ -57,11 +57,19 @@ pub fn holding(machine: &Machine) -> Rig<Cell> {
     rig
 }
 
-struct Count(u64);
+/// Counts records, and keeps them when it is asked to.
+#[derive(Default)]
+struct Kept {
+    count: u64,
+    records: Option<Vec<Record>>,
+}
 
-impl Sink for Count {
-    fn record(&mut self, _: Record) {
-        self.0 += 1;
+impl Sink for Kept {
+    fn record(&mut self, record: Record) {
+        self.count += 1;
+        if let Some(records) = &mut self.records {
+            records.push(record);
+        }
     }
 }
 
@@ -71,7 +79,7 @@ pub struct Demo {
     core: Core<Sequence>,
     judge: Judge,
     exchange: Exchange,
-    sink: Count,
+    sink: Kept,
     now: u64,
     cycle: u64,
 }
@@ -88,7 +96,7 @@ impl Demo {
         let core = Core::new(machine.plan.clone(), program).expect("the plan holds");
         let judge = Judge::new(&machine.plan.streams, machine.hash64);
         let (rig, exchange) = (bus(&machine), Exchange::default());
-        let mut demo = Self { rig, core, judge, exchange, sink: Count(0), now: 0, cycle: 0 };
+        let mut demo = Self { rig, core, judge, exchange, sink: Kept::default(), now: 0, cycle: 0 };
         let is_at_work = (0..CYCLES_MAX).any(|_| {
             demo.before_step();
             demo.step();
@@ -124,6 +132,16 @@ impl Demo {
         };
         self.core.step(&inputs, &mut self.rig.signals, &mut self.sink);
         self.cycle += 1;
+    }
+
+    /// From now on records are kept.
+    pub fn keep_records(&mut self) {
+        self.sink.records = Some(Vec::new());
+    }
+
+    /// What was kept.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        self.sink.records.take().unwrap_or_default()
     }
 
     /// Outputs go into the next frames.

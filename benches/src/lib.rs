@@ -1,142 +1,33 @@
-//! What the benches share: a machine of any number of axes with ideal drives, so that only `step` is measured
-//! ([`Bench`]); a bus in virtual time ([`rig`]); and the demo cell ([`demo`]).
+//! What the benches share: machines of any number of axes ([`machine`]) with ideal drives, so that only `step` is measured
+//! ([`Bench`]); a bus in virtual time ([`rig`]); the demo cell ([`demo`]); and what is counted in instructions ([`counted`]).
 
+pub mod counted;
 pub mod demo;
+pub mod flight;
+pub mod machine;
 pub mod rig;
 
 use rt_core::bus::{BusState, Exchange};
 use rt_core::cycle::Command;
-use rt_core::plan::{
-    AxisId, AxisLimits, AxisModel, AxisPlan, AxisSignals, Cause, ControlPlan, Effect, GroupId,
-    GroupPlan, HomingPlan, InterlockPlan, MachinePlan, OverrunPlan, ProgramPlan, Ratio, Reaction,
-    StopPlan,
-};
-use rt_core::program::{AxisState, Program, Request, Requests, View};
-use rt_core::signal::Signals;
+use rt_core::plan::AxisSignals;
+use rt_core::program::{AxisState, Sequence};
+use rt_core::record::MachineState;
+use rt_core::signal::{SignalId, Signals};
 use rt_core::step::{Core, Sink, StepInputs};
-use rt_core::vision::VisionInputs;
-use rt_core::{Record, SignalId};
-use twin_lite::Nano;
+use rt_core::vision::{DATAGRAM_LENGTH, Received, STREAMS_MAX, VisionInputs, crc32};
+use rt_core::{MachinePlan, Record};
 
-const MM: i64 = 1_000_000_000;
-const RESET: SignalId = SignalId(0);
-const START: SignalId = SignalId(1);
-const SIGNALS_PER_AXIS: u16 = 8;
-const AXES_PER_GROUP: u8 = 8;
-const PERIOD_NS: u64 = 1_000_000;
-
-fn signal(axis: u8, n: u16) -> SignalId {
-    SignalId(2 + SIGNALS_PER_AXIS * u16::from(axis) + n)
-}
-
-fn axis_plan(number: u8) -> AxisPlan {
-    let at = |n| signal(number, n);
-    AxisPlan {
-        group: GroupId(number / AXES_PER_GROUP),
-        signals: AxisSignals {
-            controlword: at(0),
-            target_position: at(1),
-            mode: Some(at(2)),
-            statusword: at(3),
-            actual_position: at(4),
-            mode_display: Some(at(5)),
-            actual_torque: Some(at(6)),
-            following_error: None,
-            error_code: Some(at(7)),
-            digital_inputs: None,
-            touch_probe_position: None,
-        },
-        counts_per_unit: Ratio { numerator: 10_000, denominator: 1 },
-        wrap: Some(Nano(1000 * MM)),
-        limits: AxisLimits {
-            position: None,
-            velocity: Nano(1000 * MM),
-            acceleration: Nano(5000 * MM),
-            jerk: Nano(100_000 * MM),
-            velocity_unreferenced: Nano(100 * MM),
-            following_error: Nano(5 * MM),
-        },
-        stop: StopPlan {
-            ramp_deceleration: Nano(10_000 * MM),
-            quick_stop_deceleration: Nano(20_000 * MM),
-            watchdog_ns: 100_000_000,
-        },
-        brake: None,
-        vertical: false,
-        homing: HomingPlan::Kept { offset: Nano::ZERO },
-        model: AxisModel {
-            units_per_radian: 3.0,
-            inertia_kgm2: 1e-3,
-            rated_torque_nm: 2.0,
-            peak_torque_nm: 60.0,
-            viscous_nms: 1e-3,
-            coulomb_nm: 0.05,
-            gravity_nm: 0.0,
-            response_ns: 4_000_000,
-            margin: 1.0,
-        },
-    }
-}
-
-fn plan(axes: u8) -> MachinePlan {
-    let groups = axes.div_ceil(AXES_PER_GROUP);
-    let members =
-        |group: u8| (0..axes).filter(|axis| axis / AXES_PER_GROUP == group).map(AxisId).collect();
-    let watch = |axis: u8, cause: Cause| InterlockPlan {
-        cause,
-        effects: Box::new([Effect {
-            group: GroupId(axis / AXES_PER_GROUP),
-            reaction: Reaction::Stop1,
-        }]),
-        latch: true,
-    };
-    let interlocks = (0..axes).flat_map(|n| {
-        let axis = AxisId(n);
-        [
-            watch(n, Cause::DriveFault { axis }),
-            watch(n, Cause::FollowingError { axis }),
-            watch(n, Cause::TargetIgnored { axis }),
-        ]
-    });
-    MachinePlan {
-        period_ns: PERIOD_NS,
-        config_hash: 1,
-        signal_count: 2 + SIGNALS_PER_AXIS * u16::from(axes),
-        axes: (0..axes).map(axis_plan).collect(),
-        groups: (0..groups).map(|group| GroupPlan { axes: members(group) }).collect(),
-        interlocks: interlocks.collect(),
-        streams: Box::new([]),
-        outputs: Box::new([]),
-        control: ControlPlan {
-            reset: RESET,
-            start: START,
-            stop: None,
-            press_min_ns: 50_000_000,
-            press_max_ns: 3_000_000_000,
-        },
-        overrun: OverrunPlan { demand: None },
-        program: ProgramPlan::default(),
-    }
-}
-
-/// Every axis turns at its own speed.
-struct Turn {
-    axes: u8,
-}
-
-impl Program for Turn {
-    fn cycle(&mut self, view: View<'_>, requests: &mut dyn Requests) {
-        let standing = view.axes.iter().take(usize::from(self.axes));
-        for (axis, _) in (0..).zip(standing).filter(|(_, a)| a.state == AxisState::Standstill) {
-            let velocity = Nano((200 + i64::from(axis)) * MM);
-            let _ = requests.put(Request::MoveVelocity { axis: AxisId(axis), velocity });
-        }
-    }
-
-    fn position(&self) -> u16 {
-        0
-    }
-}
+/// Cycles within which the machine is at work.
+const CYCLES_MAX: u64 = 5_000;
+/// A camera's period, cycles.
+const PICTURE_CYCLES: u64 = 40;
+/// Reset and start are pressed from these cycles on, for [`PRESS_CYCLES`].
+const RESET_AT: u64 = 100;
+const START_AT: u64 = 300;
+const PRESS_CYCLES: u64 = 100;
+/// Ids of the generated file's only stream, and of its only zone.
+const STREAM: u16 = 1;
+const ZONE: u32 = 1;
 
 struct Count(u64);
 
@@ -146,59 +37,106 @@ impl Sink for Count {
     }
 }
 
-/// A machine in `Run` with every axis turning.
+/// A machine of [`machine::file`] in `Run`: its own program, interlocks, motion, twin and gate; drives that obey at once.
 pub struct Bench {
-    core: Core<Turn>,
+    core: Core<Sequence>,
     signals: Signals,
     vision: VisionInputs,
+    estop: [SignalId; 2],
     sink: Count,
     now: u64,
     cycle: u64,
-    axes: u8,
 }
 
 impl Bench {
-    /// `axes` axes, brought to `Run` and up to speed.
+    /// `axes` axes, brought to `Run`, homed and on their way.
     ///
     /// # Panics
     /// When the machine does not get there: then nothing would be measured.
     #[must_use]
-    pub fn running(axes: u8) -> Self {
-        let core = Core::new(plan(axes), Turn { axes }).expect("the plan holds");
-        let signals = Signals::new(usize::from(core.plan().signal_count));
-        let vision = VisionInputs::default();
-        let mut bench =
-            Self { core, signals, vision, sink: Count(0), now: 1_000_000_000, cycle: 0, axes };
-        for (button, from) in [(RESET, 100), (START, 400)] {
-            for ms in 0..from + 300 {
-                bench.signals.set(button, i64::from((from..from + 100).contains(&ms)), bench.now);
-                let other = if button == RESET { START } else { RESET };
-                bench.signals.set(other, 0, bench.now);
-                bench.step();
-            }
-        }
-        for _ in 0..2000 {
+    pub fn running(axes: usize) -> Self {
+        let machine = config::load(&machine::file(axes), "generated").expect("a right file");
+        let program = Sequence::new(&machine.plan);
+        let estop = ["estop_a", "estop_b"].map(|name| machine.names.signal(name).expect("there"));
+        let mut bench = Self {
+            core: Core::new(machine.plan, program).expect("the plan holds"),
+            signals: Signals::new(machine.bus.signals.len()),
+            vision: [Received::default(); STREAMS_MAX],
+            estop,
+            sink: Count(0),
+            now: 1_000_000_000,
+            cycle: 0,
+        };
+        let moves = |bench: &Self| bench.moving() == axes;
+        let is_at_work = (0..CYCLES_MAX).any(|_| {
             bench.step();
-        }
-        let turning = bench.core.axes().iter().filter(|a| a.view().velocity > 100.0).count();
-        assert_eq!(turning, usize::from(axes), "every axis turns");
+            moves(&bench)
+        });
+        let states: Vec<_> = bench.core.axes().iter().map(|axis| axis.state()).collect();
+        assert!(is_at_work, "{} of {axes} axes move: {states:?}", bench.moving());
         bench
+    }
+
+    /// Axes that are homed and follow a set-point that moves.
+    #[must_use]
+    pub fn moving(&self) -> usize {
+        let moving = [AxisState::ContinuousMotion, AxisState::SynchronizedMotion];
+        let views = self.core.axes().iter().map(rt_core::Axis::view);
+        views.filter(|axis| axis.referenced && moving.contains(&axis.state)).count()
+    }
+
+    /// The machine runs; nothing has stopped it.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.core.status().machine == MachineState::Run
+    }
+
+    /// Records that it has left so far.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.sink.0
     }
 
     /// One cycle: ideal drives, then `step`.
     pub fn step(&mut self) {
-        self.drives();
-        self.now += PERIOD_NS;
-        let now = self.now;
-        self.signals.set(RESET, self.signals.get(RESET).value, now);
-        self.signals.set(START, self.signals.get(START).value, now);
+        self.surroundings();
+        self.decide();
+    }
+
+    /// What the machine sees: drives that obey at once, an operator, a camera.
+    pub fn surroundings(&mut self) {
+        let plan = self.core.plan();
+        let (now, cycle) = (self.now + plan.period_ns, self.cycle);
+        let pressed = |from: u64| i64::from((from..from + PRESS_CYCLES).contains(&cycle));
+        self.signals.set(plan.control.reset, pressed(RESET_AT), now);
+        self.signals.set(plan.control.start, pressed(START_AT), now);
+        for signal in self.estop {
+            self.signals.set(signal, 1, now);
+        }
+        for axis in &plan.axes {
+            obey(&axis.signals, &mut self.signals, now);
+        }
+        if cycle.is_multiple_of(PICTURE_CYCLES) {
+            self.vision[0] = Received {
+                bytes: picture(plan.config_hash, 1 + cycle / PICTURE_CYCLES, now),
+                received_at: now,
+                sequence_good: true,
+                refused: 0,
+            };
+        }
+        self.now = now;
+    }
+
+    /// `step` alone.
+    pub fn decide(&mut self) {
+        let (now, cycle) = (self.now, self.cycle);
         let inputs = StepInputs {
             now,
-            cycle: self.cycle,
+            cycle,
             exchange: Exchange {
                 state: BusState::Operational,
-                units_good: 1,
-                units_all: 1,
+                units_good: u64::MAX,
+                units_all: u64::MAX,
                 received_at: now,
                 ..Exchange::default()
             },
@@ -212,20 +150,102 @@ impl Bench {
         self.cycle += 1;
     }
 
-    /// Drives that obey at once: statusword by controlword, actual = target.
-    fn drives(&mut self) {
-        for axis in 0..self.axes {
-            let controlword = self.signals.get(signal(axis, 0)).value;
-            let statusword = match controlword & 0x0F {
-                0x0F => 0x1227,
-                0x07 => 0x0223,
-                0x06 => 0x0221,
-                _ => 0x0240,
-            };
-            let target = self.signals.get(signal(axis, 1)).value;
-            for (n, value) in [(3, statusword), (4, target), (5, 8), (6, 100), (7, 0)] {
-                self.signals.set(signal(axis, n), value, self.now);
-            }
+    /// What people may know of it.
+    #[must_use]
+    pub fn status(&self) -> &rt_core::step::Snapshot {
+        self.core.status()
+    }
+
+    /// The machine as it was told.
+    #[must_use]
+    pub fn plan(&self) -> &MachinePlan {
+        self.core.plan()
+    }
+}
+
+/// A drive that obeys at once: statusword by controlword, actual = target.
+fn obey(drive: &AxisSignals, signals: &mut Signals, now: u64) {
+    let statusword = match signals.get(drive.controlword).value & 0x0F {
+        0x0F => 0x1227,
+        0x07 => 0x0223,
+        0x06 => 0x0221,
+        _ => 0x0240,
+    };
+    signals.set(drive.statusword, statusword, now);
+    signals.set(drive.actual_position, signals.get(drive.target_position).value, now);
+    let others = [
+        (drive.mode_display, 8),
+        (drive.actual_torque, 0),
+        (drive.following_error, 0),
+        (drive.error_code, 0),
+        (drive.digital_inputs, 0),
+        (drive.touch_probe_position, 0),
+    ];
+    for (signal, value) in others {
+        if let Some(signal) = signal {
+            signals.set(signal, value, now);
         }
+    }
+}
+
+/// A datagram in which the zone is clear (docs/vision-channel.md).
+fn picture(config_hash: u64, sequence: u64, captured_at: u64) -> [u8; DATAGRAM_LENGTH] {
+    let mut bytes = [0; DATAGRAM_LENGTH];
+    let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+    put(0, b"TVIS");
+    put(4, &[1, 1]);
+    put(6, &STREAM.to_le_bytes());
+    put(8, &config_hash.to_le_bytes());
+    put(16, &sequence.to_le_bytes());
+    put(24, &captured_at.to_le_bytes());
+    put(36, &[100, 1, 0, 0]);
+    put(40, &ZONE.to_le_bytes());
+    let crc = crc32(&bytes[..DATAGRAM_LENGTH - 4]);
+    bytes[DATAGRAM_LENGTH - 4..].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rt_core::plan::{AxisId, GroupId, GroupPlan};
+    use rt_core::program::AXES_MAX;
+
+    #[test]
+    fn every_axis_moves_and_goes_on_moving() {
+        for axes in [1, 4, AXES_MAX] {
+            let mut bench = Bench::running(axes);
+            let before: Vec<_> = bench.core.axes().iter().map(|a| a.view().position).collect();
+            for _ in 0..1000 {
+                bench.step();
+            }
+            assert!(bench.is_running(), "{axes} axes: {:?}", bench.core.status());
+            assert_eq!(bench.moving(), axes);
+            let still = bench.core.axes().iter().zip(&before);
+            let still = still.filter(|(axis, before)| axis.view().position == **before).count();
+            assert_eq!(still, 0, "axes of {axes} that stand");
+            assert_eq!(bench.core.status().gate_violations, 0);
+        }
+    }
+
+    #[test]
+    fn each_of_the_most_axes_may_be_a_group_of_its_own() {
+        let machine = config::load(&machine::file(AXES_MAX), "generated").expect("a right file");
+        let mut plan = machine.plan;
+        plan.interlocks = Box::new([]);
+        plan.program = rt_core::plan::ProgramPlan::default();
+        plan.groups =
+            AxisId::all().map(|axis| GroupPlan { axes: Box::new([axis]) }).take(AXES_MAX).collect();
+        for (axis, group) in plan.axes.iter_mut().zip(GroupId::all()) {
+            axis.group = group;
+        }
+        let program = Sequence::new(&plan);
+        let core = Core::new(plan, program).expect("the plan holds");
+        assert_eq!(core.status().group_count, 256);
+        let mut bench = Bench { core, ..Bench::running(1) };
+        bench.signals = Signals::new(machine.bus.signals.len());
+        bench.step();
+        assert_eq!(bench.core.axes().len(), AXES_MAX);
+        assert!(bench.core.axes().iter().all(|axis| axis.view().inputs_good), "all are heard");
     }
 }

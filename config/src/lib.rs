@@ -19,7 +19,8 @@ mod units;
 
 pub use cell::VirtualCell;
 pub use machine::{
-    AxisUnit, Compression, CycleSettings, LinkChoice, Machine, Names, Realtime, RecordingSettings,
+    AxisUnit, Compression, CycleSettings, FlightSettings, LinkChoice, Machine, Names, Realtime,
+    RecordingSettings,
 };
 pub use problem::{Diagnostics, Problem, Severity, Style};
 pub use schema::schema;

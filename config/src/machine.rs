@@ -193,6 +193,19 @@ pub struct RecordingSettings {
     pub file: Option<String>,
     /// How it is packed.
     pub compression: Compression,
+    /// The flight recorder.
+    pub flight: FlightSettings,
+}
+
+/// What the flight recorder keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlightSettings {
+    /// Before a trigger, ns. Range `0..=60_000_000_000`.
+    pub before_ns: u64,
+    /// After it, ns. Range `0..=10_000_000_000`.
+    pub after_ns: u64,
+    /// Dumps in the folder, 1 to 1000.
+    pub dumps: usize,
 }
 
 /// How a recording is packed.

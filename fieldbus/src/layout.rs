@@ -12,8 +12,11 @@ use crate::wire::{
     register,
 };
 
-/// Most devices on a segment.
-pub const SUBDEVICES_MAX: usize = 256;
+/// Most devices on a segment: a drive for each axis, couplers and terminals besides. A power of two, for ethercrab.
+pub const SUBDEVICES_MAX: usize = 512;
+
+const _: () =
+    assert!(SUBDEVICES_MAX > rt_core::program::AXES_MAX && SUBDEVICES_MAX.is_power_of_two());
 /// Most frames in a cycle.
 pub const FRAMES_MAX: usize = 16;
 /// Most process data of one device in one direction, bytes.
@@ -445,8 +448,8 @@ mod tests {
         ));
         let large = plan(vec![device(Some(0), 1401 * 8, 0)], 1);
         assert!(matches!(Layout::new(&large, None), Err(LayoutError::DeviceTooLarge { .. })));
-        let many = plan(vec![device(None, 0, 0); 257], 1);
-        assert!(matches!(Layout::new(&many, None), Err(LayoutError::SubDevices { found: 257 })));
+        let many = plan(vec![device(None, 0, 0); 513], 1);
+        assert!(matches!(Layout::new(&many, None), Err(LayoutError::SubDevices { found: 513 })));
         let frames = plan(vec![device(Some(0), 11_000, 0); 20], 1);
         assert!(matches!(Layout::new(&frames, None), Err(LayoutError::Frames)));
         let mut signal = plan(vec![device(Some(0), 8, 0)], 1);

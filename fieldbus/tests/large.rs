@@ -1,11 +1,10 @@
-//! The largest segment that is supported: 256 devices, 8 KiB of process data; nothing is allocated in the cycle. This binary has one
+//! A large segment: 256 devices, 8 KiB of process data; nothing is allocated in the cycle. This binary has one
 //! test: the counter is the process'.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fieldbus::bring_up;
-use fieldbus::layout::SUBDEVICES_MAX;
 use fieldbus::link::{InlineLink, Link, Wire};
 use fieldbus::plan::{BusPlan, Direction, PdoEntry, PdoPlan, SignalPlan, SubDevicePlan};
 use rt_core::bus::BusState;
@@ -35,6 +34,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
+const DEVICES: usize = 256;
 const CHANNELS: usize = 16;
 const UNITS: usize = 8;
 /// The frames of 8 KiB take most of a millisecond on the wire.
@@ -93,7 +93,7 @@ impl Wire for Large {
 fn large() -> (Large, BusPlan) {
     let channels = u8::try_from(CHANNELS).unwrap();
     let (mut devices, mut subdevices, mut signals) = (Vec::new(), Vec::new(), Vec::new());
-    for position in 0..SUBDEVICES_MAX {
+    for position in 0..DEVICES {
         let is_input = position % 2 == 0;
         let product = if is_input { 1 } else { 2 };
         let identity = segment::Identity { vendor: 1, product, revision: 1, serial: 0 };
@@ -107,7 +107,7 @@ fn large() -> (Large, BusPlan) {
         let (inputs, outputs) = if is_input { (pdos, Vec::new()) } else { (Vec::new(), pdos) };
         let planned = fieldbus::plan::Identity { vendor: 1, product, revision: None, serial: None };
         subdevices.push(SubDevicePlan {
-            sync_unit: Some(position * UNITS / SUBDEVICES_MAX),
+            sync_unit: Some(position * UNITS / DEVICES),
             inputs,
             outputs,
             ..SubDevicePlan::passive(format!("terminal {position}"), planned)
@@ -128,7 +128,7 @@ fn large() -> (Large, BusPlan) {
         copies: Vec::new(),
         silent_cycles_max: 3,
     };
-    let outputs = vec![[0; CHANNELS]; SUBDEVICES_MAX];
+    let outputs = vec![[0; CHANNELS]; DEVICES];
     (Large(Segment::new(devices, Channels { outputs })), plan)
 }
 
@@ -144,7 +144,7 @@ fn a_thousand_cycles() {
     let link = InlineLink::new(segment, 1_000_000_000);
     let mut bus = bring_up(link, &plan, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
     let mut signals = Signals::new(plan.signals.len());
-    for device in (1..SUBDEVICES_MAX).step_by(2) {
+    for device in (1..DEVICES).step_by(2) {
         for channel in 0..CHANNELS {
             signals.set(place(device, channel), i64::from(-value(device, channel)), 1);
         }
@@ -173,7 +173,7 @@ fn a_thousand_cycles() {
     assert_eq!(last.units_good, 0xFF);
     let counts = last.counts;
     assert_eq!((counts.sent, counts.working_counter_errors), (counts.received, 0), "{counts:?}");
-    for device in 0..SUBDEVICES_MAX {
+    for device in 0..DEVICES {
         for channel in 0..CHANNELS {
             let expected = value(device, channel);
             if device % 2 == 0 {
@@ -187,7 +187,7 @@ fn a_thousand_cycles() {
 }
 
 #[test]
-fn the_largest_segment_comes_up_and_cycles_without_an_error_or_an_allocation() {
+fn a_large_segment_comes_up_and_cycles_without_an_error_or_an_allocation() {
     // On a stack as large as the loop's.
     let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(a_thousand_cycles);
     thread.unwrap().join().unwrap();

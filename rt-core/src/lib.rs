@@ -19,6 +19,7 @@ pub mod axis;
 pub mod bus;
 pub mod clock;
 pub mod cycle;
+pub mod flight;
 pub mod gate;
 pub mod interlock;
 pub mod machine;

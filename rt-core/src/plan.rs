@@ -16,9 +16,23 @@ pub use twin_lite::AxisModel;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AxisId(pub u8);
 
-/// An axis group's place in [`MachinePlan::groups`]; at most 16.
+impl AxisId {
+    /// All that there can be, in order: to number axes with.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..=u8::MAX).map(Self)
+    }
+}
+
+/// An axis group's place in [`MachinePlan::groups`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupId(pub u8);
+
+impl GroupId {
+    /// All that there can be, in order: to number groups with.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..=u8::MAX).map(Self)
+    }
+}
 
 /// An interlock's place in [`MachinePlan::interlocks`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,9 +47,9 @@ pub struct MachinePlan {
     pub config_hash: u64,
     /// How many signals there are.
     pub signal_count: u16,
-    /// Axes, by `AxisId`; at most 64.
+    /// Axes, by `AxisId`; at most [`AXES_MAX`](crate::program::AXES_MAX).
     pub axes: Box<[AxisPlan]>,
-    /// Groups, by `GroupId`; every axis is in exactly one.
+    /// Groups, by `GroupId`, at most [`GROUPS_MAX`](crate::program::GROUPS_MAX); every axis is in exactly one.
     pub groups: Box<[GroupPlan]>,
     /// Interlocks, by `InterlockId`.
     pub interlocks: Box<[InterlockPlan]>,
@@ -383,7 +397,7 @@ pub struct OverrunLimit {
 /// The built-in program: parallel strands of steps.
 #[derive(Clone, Debug, Default)]
 pub struct ProgramPlan {
-    /// Run side by side; at most 8.
+    /// Run side by side; at most [`STRANDS_MAX`](crate::program::STRANDS_MAX).
     pub strands: Vec<StrandPlan>,
 }
 

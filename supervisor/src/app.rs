@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{CheckArgs, Cli, Command, Link, RunArgs, SimArgs};
 use crate::exit::{Error, ExitCode};
 use crate::run::{self, Options, Source};
-use crate::{report, sim};
+use crate::{flight, report, sim};
 
 /// Width of messages when nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -39,6 +39,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             Ok(ExitCode::Done)
         }
         Command::Sim(arguments) => simulate(arguments),
+        Command::Trace(arguments) => {
+            let mut out = std::io::stdout();
+            flight::trace_command(arguments, &mut out)
+        }
     };
     match done {
         Ok(code) => code.number(),
@@ -164,6 +168,9 @@ fn run_machine(arguments: &RunArgs) -> Result<ExitCode, Error> {
     let source = load(&arguments.file)?;
     let options = options(arguments, &source.machine)?;
     let shutdown = install_signals()?;
+    rt_linux::signal::on_dump_request(&options.flight.request).map_err(|source| {
+        Error::environment(format!("no handler for SIGUSR1 can be installed: {source}"))
+    })?;
     tracing::info!(machine = source.machine.name, seed = options.seed, "run begins");
     let report = run::run(&source, &options, &shutdown)?;
     tracing::info!(exit_code = report.exit_code, "run ended: {}", report.ended.message);
@@ -215,7 +222,10 @@ fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
         }
         Link::Raw(_) => run::default_vision_socket(&machine.name),
     });
+    let beside = |path: &PathBuf| path.parent().map(Path::to_path_buf);
+    let directory = arguments.trace.clone().or_else(|| record.as_ref().and_then(beside));
     Ok(Options {
+        flight: flight::Options { directory, ..flight_options(machine) },
         link,
         virtual_time: arguments.virtual_time,
         seed: arguments.seed,
@@ -225,6 +235,15 @@ fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
         capture: arguments.capture.clone(),
         vision_socket,
     })
+}
+
+/// What the machine file says of the flight recorder.
+fn flight_options(machine: &Machine) -> flight::Options {
+    let settings = &machine.recording.flight;
+    let plan =
+        rt_core::flight::FlightPlan { before_ns: settings.before_ns, after_ns: settings.after_ns };
+    let bounds = flight::Bounds { files: settings.dumps, bytes: flight::DUMPS_BYTES_MAX };
+    flight::Options { plan, bounds, ..flight::Options::default() }
 }
 
 /// Where the machine file says; a name of its own for each start in real time, one for each seed in virtual time.

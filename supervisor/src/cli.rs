@@ -30,6 +30,16 @@ const SIM_EXAMPLES: &str = "Example, with a pair of interfaces:
   tactus sim demo-cell.toml --iface ec1 &
   tactus run demo-cell.toml --link raw:ec0";
 
+const TRACE_EXAMPLES: &str = "Examples:
+  tactus trace recordings/demo-cell-flight-*.tfr
+      what froze each dump, what happened around it, and where the time of the cycles went
+  tactus trace recordings/demo-cell-flight-seed-1-001-trip-18211.tfr -o trip.json
+      a trace: open ui.perfetto.dev and drop trip.json on it; nothing leaves your computer
+  tactus trace overrun.tfr --from=-50ms --to=10ms -o overrun.json
+      only what lies around the trigger
+  kill -USR1 $(pidof tactus)
+      a running tactus writes a dump now";
+
 /// Control and safety service for machines with EtherCAT axes and cameras.
 #[derive(Debug, Parser)]
 #[command(name = "tactus", version, after_help = EXIT_CODES_HELP, max_term_width = 100)]
@@ -54,6 +64,9 @@ pub enum Command {
     /// Be the machine: virtual devices and the world behind them, on a network interface.
     #[command(after_help = help(SIM_EXAMPLES))]
     Sim(SimArgs),
+    /// Look into dumps of the flight recorder, and export them as a trace for Perfetto.
+    #[command(after_help = help(TRACE_EXAMPLES))]
+    Trace(TraceArgs),
 }
 
 const LOG_HELP: &str = "TACTUS_LOG=info logs what happens to the standard error.";
@@ -97,6 +110,9 @@ pub struct RunArgs {
     /// Keep the frames of the run (the first 64 MB; 8 MB in real time) for Wireshark.
     #[arg(long, value_name = "FILE.pcapng")]
     pub capture: Option<PathBuf>,
+    /// Write the flight recorder's dumps into this folder; without it, beside the recording, and nowhere with --no-record.
+    #[arg(long, value_name = "DIR")]
+    pub trace: Option<PathBuf>,
     /// Socket on which camera processes are heard (in real time); without it, one in the user's runtime folder, and on the virtual link one of this process alone.
     #[arg(long, value_name = "PATH")]
     pub vision_socket: Option<PathBuf>,
@@ -137,6 +153,26 @@ pub struct SimArgs {
     pub vision_socket: Option<PathBuf>,
 }
 
+/// `tactus trace`.
+#[derive(Args, Clone, Debug)]
+pub struct TraceArgs {
+    /// Dumps of the flight recorder.
+    #[arg(required = true, value_name = "FILE.tfr")]
+    pub files: Vec<PathBuf>,
+    /// Write a trace (Trace Event Format, JSON) to this file; - is the standard output.
+    #[arg(short, long, value_name = "OUT.json")]
+    pub output: Option<PathBuf>,
+    /// Leave out what is before this time, counted from the trigger of the first dump (-2s, 10ms).
+    #[arg(long, value_name = "TIME", value_parser = offset, allow_hyphen_values = true)]
+    pub from: Option<i64>,
+    /// Leave out what is after this time, counted from the trigger of the first dump.
+    #[arg(long, value_name = "TIME", value_parser = offset, allow_hyphen_values = true)]
+    pub to: Option<i64>,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Where the devices are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
@@ -161,6 +197,25 @@ fn link(text: &str) -> Result<Link, String> {
         (_, Some(interface)) if !interface.is_empty() => Ok(Link::Raw(interface.to_owned())),
         (_, _) => Err("expected virtual, or raw: and a network interface, such as raw:eth1".into()),
     }
+}
+
+/// A signed time, ns.
+fn offset(text: &str) -> Result<i64, String> {
+    let wrong = "expected a time with its unit, such as -2s, 0s, 500us or 10ms";
+    let (sign, size) = match text.strip_prefix('-') {
+        Some(size) => (-1, size),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let digits = size.find(|c: char| !c.is_ascii_digit()).unwrap_or(size.len());
+    let (number, unit) = size.split_at(digits);
+    let number: i64 = number.parse().map_err(|_| wrong)?;
+    let unit_ns = match unit {
+        "us" | "µs" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        _ => return Err(wrong.into()),
+    };
+    number.checked_mul(unit_ns).map(|ns| sign * ns).ok_or_else(|| wrong.into())
 }
 
 /// Longest time that `--for` takes.
@@ -212,6 +267,18 @@ mod tests {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
         assert!(duration("10000h").is_err());
+    }
+
+    #[test]
+    fn times_around_a_trigger_are_signed() {
+        assert_eq!(offset("-2s"), Ok(-2_000_000_000));
+        assert_eq!(offset("500us"), Ok(500_000));
+        assert_eq!(offset("+10ms"), Ok(10_000_000));
+        for wrong in ["", "2", "-", "--2s", "1h", "1.5s", "99999999999999999999s"] {
+            assert!(offset(wrong).is_err(), "{wrong}");
+        }
+        let line = ["tactus", "trace", "a.tfr", "--from", "-2s"];
+        assert!(Cli::try_parse_from(line).is_ok(), "as people write it");
     }
 
     #[test]

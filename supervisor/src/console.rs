@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 
 use rt_core::bus::BusState;
+use rt_core::cycle::Quantiles;
 use rt_core::record::MachineState;
 
 use crate::events;
 use crate::labels::{AxisLabel, Labels};
-use crate::report::duration;
 use crate::stats::{AxisTotals, Statistics};
 use crate::vision::Object;
 
@@ -45,6 +45,8 @@ pub struct Scene {
     pub measured: bool,
     /// Something to do or to know, in red.
     pub notice: Option<String>,
+    /// Wake-up latency, execution time and each phase.
+    pub durations: Vec<(&'static str, Quantiles)>,
 }
 
 enum Mode {
@@ -328,16 +330,29 @@ fn counters(statistics: &Statistics, scene: &Scene, out: &mut String) -> std::fm
     if !scene.measured {
         return writeln!(out, "  latency   not measured in virtual time");
     }
-    let text = |value: Option<u64>| value.map_or("–".to_owned(), duration);
-    writeln!(
-        out,
-        "  latency   p50 {}  p99 {}  max {}      execution p50 {}  max {}",
-        text(statistics.latency.quantile(500)),
-        text(statistics.latency.quantile(990)),
-        text(statistics.latency.max()),
-        text(statistics.execution.quantile(500)),
-        text(statistics.execution.max())
-    )
+    phases(&scene.durations, out)
+}
+
+/// Where the time of a cycle goes, µs: a column each.
+fn phases(durations: &[(&str, Quantiles)], out: &mut String) -> std::fmt::Result {
+    write!(out, "  µs    ")?;
+    durations.iter().try_for_each(|(name, _)| write!(out, "{name:>8.7}"))?;
+    let rows: [(&str, fn(&Quantiles) -> u64); 4] =
+        [("p50", |of| of.p50), ("p99", |of| of.p99), ("p99.9", |of| of.p999), ("max", |of| of.max)];
+    for (name, of) in rows {
+        write!(out, "\n  {name:<6}")?;
+        durations.iter().try_for_each(|(_, it)| write!(out, "{:>8}", micros(of(it))))?;
+    }
+    writeln!(out)
+}
+
+/// Few digits: a column is narrow.
+#[expect(clippy::cast_precision_loss, reason = "for people, to three digits")]
+fn micros(ns: u64) -> String {
+    match ns {
+        0..100_000 => format!("{:.2}", ns as f64 / 1e3),
+        _ => format!("{}", ns / 1000),
+    }
 }
 
 fn metres(millimetres: i32) -> f64 {

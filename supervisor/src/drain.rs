@@ -3,24 +3,37 @@
 
 use rt_channel::{latest, stream};
 use rt_core::cycle::{Command, Ports};
+use rt_core::flight::Ring;
 use rt_core::record::Record;
 use rt_core::vision::{Received, STREAMS_MAX, VisionInputs};
 
+use crate::flight::RingGiver;
 use crate::record::{FileRecorder, RecorderThread, Stored};
 use crate::report::Ledger;
 use crate::stats::Statistics;
 use crate::vision::Datagram;
 
-/// Records that fit between the loop and the drain: half a second of a busy machine at 1 kHz.
+/// Records that fit between the loop and the drain, at least: half a second of a busy small machine at 1 kHz.
 pub const STREAM_RECORDS: usize = 8192;
-/// Records taken at once, so that the heartbeat is never late.
-const DRAIN_MAX: usize = 4096;
+/// For every axis of a large machine: 50 cycles of all that an axis and its drive leave in one.
+const STREAM_RECORDS_PER_AXIS: usize = 50 * 12;
+/// Records taken at once, so that the heartbeat is never late: three rounds of the drain of a machine with 256 axes at 1 kHz.
+const DRAIN_MAX: usize = 32_768;
 
 /// The loop's ends of its channels.
 pub struct LoopPorts {
     records: stream::Producer<Record>,
     vision: latest::Reader<VisionInputs>,
     command: latest::Reader<Command>,
+    flight: Option<RingGiver>,
+}
+
+impl LoopPorts {
+    /// With a way out for the flight recorder's rings.
+    #[must_use]
+    pub fn with_flight(self, giver: RingGiver) -> Self {
+        Self { flight: Some(giver), ..self }
+    }
 }
 
 impl Ports for LoopPorts {
@@ -36,6 +49,10 @@ impl Ports for LoopPorts {
         // Full: the stream counts it, and the sequence shows the gap.
         let _ = self.records.push(record);
     }
+
+    fn freeze(&mut self, ring: &mut Box<Ring>) -> bool {
+        self.flight.as_mut().is_some_and(|giver| giver.swap(ring))
+    }
 }
 
 /// The other ends.
@@ -48,13 +65,14 @@ pub struct Outside {
     pub command: latest::Writer<Command>,
 }
 
-/// All channels of a loop. All memory is allocated here.
+/// All channels of a loop with this many axes. All memory is allocated here.
 #[must_use]
-pub fn channels() -> (LoopPorts, Outside) {
-    let (producer, consumer) = stream::channel(STREAM_RECORDS);
+pub fn channels(axes: usize) -> (LoopPorts, Outside) {
+    let (producer, consumer) =
+        stream::channel(STREAM_RECORDS.max(axes.saturating_mul(STREAM_RECORDS_PER_AXIS)));
     let (vision_writer, vision) = latest::channel([Received::default(); STREAMS_MAX]);
     let (command_writer, command) = latest::channel(Command::default());
-    let ports = LoopPorts { records: producer, vision, command };
+    let ports = LoopPorts { records: producer, vision, command, flight: None };
     (ports, Outside { records: consumer, vision: vision_writer, command: command_writer })
 }
 
@@ -183,7 +201,7 @@ mod tests {
             )),
         ] {
             let off = matches!(recording, Recording::Off);
-            let (mut ports, mut outside) = channels();
+            let (mut ports, mut outside) = channels(0);
             let mut drain = Drain::new(Statistics::new(vec![]), recording);
             let produced = u64::try_from(STREAM_RECORDS).unwrap() + 100;
             (0..produced).for_each(|cycle| ports.record(record(cycle)));
@@ -212,7 +230,7 @@ mod tests {
             &RunInfo { packed: true, ..RunInfo::default() },
         )
         .unwrap();
-        let (mut ports, mut outside) = channels();
+        let (mut ports, mut outside) = channels(0);
         let recording = Recording::Direct(Box::new(recorder));
         let mut drain = Drain::new(Statistics::new(vec![]), recording);
         for cycle in 0..300_000 {

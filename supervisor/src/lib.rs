@@ -10,6 +10,7 @@ pub mod console;
 pub mod drain;
 pub mod events;
 pub mod exit;
+pub mod flight;
 pub mod histogram;
 pub mod labels;
 pub mod receiver;

@@ -2,7 +2,7 @@
 
 use rt_core::bus::{BusFault, BusState, Exchange};
 use rt_core::plan::{GroupId, InterlockId, Reaction};
-use rt_core::program::{AXES_MAX, AxisState, AxisView};
+use rt_core::program::{AXES_MAX, AxisState, AxisView, STRANDS_MAX};
 use rt_core::record::{AxisRecord, Body, CycleRecord, Event, MachineState, Record};
 use rt_core::vision::{STREAMS_MAX, StreamId};
 
@@ -101,7 +101,7 @@ pub struct Statistics {
     /// The last event, for the console.
     pub last_trip: Option<Trip>,
     /// Step of each strand.
-    pub steps: [u16; 8],
+    pub steps: [u16; STRANDS_MAX],
     /// Steps begun over all strands.
     pub steps_begun: u64,
     /// Times the gate held back what motion asked.
@@ -139,7 +139,7 @@ impl Statistics {
             trips: Vec::with_capacity(16),
             trips_total: 0,
             last_trip: None,
-            steps: [0; 8],
+            steps: [0; STRANDS_MAX],
             steps_begun: 0,
             gate_violations: 0,
             program_faults: 0,

@@ -19,6 +19,7 @@ impl Nano {
 
     /// Rounds to the nearest nano-unit, ties away from zero; saturates at the ends; NaN becomes `None`.
     #[must_use]
+    #[inline]
     #[expect(
         clippy::as_conversions,
         clippy::cast_possible_truncation,
@@ -35,6 +36,7 @@ impl Nano {
 
     /// As axis units; exact to 2⁻⁵³ of the value.
     #[must_use]
+    #[inline]
     #[expect(
         clippy::as_conversions,
         clippy::cast_precision_loss,
@@ -46,6 +48,7 @@ impl Nano {
 
     /// Absolute value, saturating.
     #[must_use]
+    #[inline]
     pub fn magnitude(self) -> Self {
         Self(self.0.saturating_abs())
     }

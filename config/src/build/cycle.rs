@@ -8,9 +8,12 @@ use rt_core::plan::{OverrunLimit, OverrunPlan};
 use super::axes::time_in;
 use super::image::{IMAGE_MAX, unit_bytes};
 use crate::file;
-use crate::machine::{Compression, CycleSettings, LinkChoice, Realtime, RecordingSettings};
+use crate::machine::{
+    Compression, CycleSettings, FlightSettings, LinkChoice, Realtime, RecordingSettings,
+};
 use crate::problem::{Problem, Problems};
 use crate::quantity::{self, Dimension};
+use crate::read::Time;
 
 /// What is used for checks where the period could not be read, ns.
 pub(crate) const PERIOD_FALLBACK_NS: u64 = 1_000_000;
@@ -209,5 +212,22 @@ pub(crate) fn recording(
             Some(file::Compression::None) => Compression::None,
             None | Some(file::Compression::Lz4) => Compression::Lz4,
         },
+        flight: flight(section, problems),
+    }
+}
+
+fn flight(section: Option<&file::Recording>, problems: &mut Problems) -> FlightSettings {
+    const SECOND: i64 = 1_000_000_000;
+    let mut time = |time: Option<&Time>, default: u64, max: i64, what: &str| {
+        // What is out of range is a problem already; the default serves the checks that follow.
+        time.map_or(Some(default), |time| time_in(time, 0..=max, what, problems)).unwrap_or(default)
+    };
+    let before = section.and_then(|section| section.flight_before.as_ref());
+    let after = section.and_then(|section| section.flight_after.as_ref());
+    let dumps = section.and_then(|section| section.flight_dumps.as_ref());
+    FlightSettings {
+        before_ns: time(before, 10_000_000_000, 60 * SECOND, "the time before a trigger"),
+        after_ns: time(after, 1_000_000_000, 10 * SECOND, "the time after a trigger"),
+        dumps: dumps.map_or(16, |dumps| dumps.to()),
     }
 }

@@ -1,7 +1,7 @@
 //! `[[group]]`, and which drive belongs to which axis.
 
 use rt_core::plan::{GroupId, GroupPlan};
-use rt_core::program::GROUP_AXES_MAX;
+use rt_core::program::{GROUP_AXES_MAX, GROUPS_MAX};
 
 use super::axes::Axes;
 use super::bus::Devices;
@@ -17,8 +17,8 @@ pub(crate) fn groups(
     problems: &mut Problems,
 ) -> Vec<Option<GroupId>> {
     let mut of: Vec<Option<(GroupId, Span)>> = vec![None; axes.names.len()];
-    if let Some(section) = sections.get(16) {
-        check_count(sections.len(), 16, "groups", &section.name.span, problems);
+    if let Some(section) = sections.get(GROUPS_MAX) {
+        check_count(sections.len(), GROUPS_MAX, "groups", &section.name.span, problems);
     }
     for (id, section) in (0_u8..=u8::MAX).map(GroupId).zip(sections) {
         check_identifier(&section.name, problems);

@@ -4,7 +4,7 @@ use rt_core::plan::{
     Action, AxisId, Compare, Condition, GroupId, OutputPlan, OutputSource, ProgramPlan, StepPlan,
     StrandPlan,
 };
-use rt_core::program::{GROUP_AXES_MAX, Request};
+use rt_core::program::{GROUP_AXES_MAX, Request, STRANDS_MAX};
 use twin_lite::units::Nano;
 
 use super::axes::{Axes, above_zero, in_unit, positive, time_in};
@@ -19,8 +19,6 @@ use crate::read::{Int, Map, Name, Position, Speed, need};
 /// Raw values of signals as the file may write them.
 type Raw = Int<-2_147_483_648, 4_294_967_295>;
 
-/// Most strands.
-const STRANDS_MAX: usize = 8;
 /// Most steps of a strand.
 const STEPS_MAX: usize = 256;
 const DAY_NS: i64 = 86_400_000_000_000;

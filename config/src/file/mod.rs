@@ -139,6 +139,12 @@ section! {
         file: Option<String>,
         /// Default `lz4`.
         compression: Option<Compression>,
+        /// What the flight recorder keeps before an overrun, a stop or a request, up to 60 s (and 65536 cycles); default 10 s.
+        flight_before: Option<Time>,
+        /// What it keeps after it, up to 10 s; default 1 s.
+        flight_after: Option<Time>,
+        /// Dumps of the flight recorder that are kept, the newest; default 16.
+        flight_dumps: Option<Int<1, 1000>>,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::read::{Int, Map, Name, Position, Speed, Time, section};
 section! {
     /// The built-in program: strands of steps that run side by side.
     "[program]" Program {
-        /// At most 8.
+        /// At most 32.
         #[schemars(default)]
         strand: Vec<Strand>,
     }

@@ -10,12 +10,13 @@ use crate::link::Link;
 use crate::plan::BusPlan;
 use crate::wire::register;
 
+/// Starts SYNC0 of all devices that shall have it; returns when its pulses begin, DC system time in ns.
 pub(super) fn start_sync<L: Link>(
     link: &mut L,
     requests: &mut Requests,
     plan: &BusPlan,
     reference: ReferenceClock,
-) -> Result<(), BringupError> {
+) -> Result<u64, BringupError> {
     let position = usize::from(reference.position);
     let Some(planned) = plan.subdevices.get(position) else { return Err(BringupError::NoClock) };
     let now = Device { link, requests, position, plan: planned }.system_time()?;
@@ -25,7 +26,7 @@ pub(super) fn start_sync<L: Link>(
             Device { link, requests, position, plan: planned }.sync0(sync0, start)?;
         }
     }
-    Ok(())
+    Ok(start)
 }
 
 /// Positions of the devices with a system time. Some say that they have distributed clocks and only measure delays.
@@ -54,7 +55,7 @@ pub(super) fn anchor<L: Link>(
     requests: &mut Requests,
     plan: &BusPlan,
     reference: ReferenceClock,
-    members: Vec<u16>,
+    (members, sync_start): (Vec<u16>, u64),
 ) -> Result<Clocks, BringupError> {
     let position = usize::from(reference.position);
     let Some(planned) = plan.subdevices.get(position) else { return Err(BringupError::NoClock) };
@@ -66,7 +67,8 @@ pub(super) fn anchor<L: Link>(
         let took = link.now() - sent_at;
         if best.as_ref().is_none_or(|(shortest, _)| took < *shortest) {
             let link_time = sent_at + took / 2;
-            best = Some((took, Clocks { members: members.clone(), dc_time, link_time }));
+            best =
+                Some((took, Clocks { members: members.clone(), dc_time, link_time, sync_start }));
         }
     }
     best.map(|(_, clocks)| clocks).ok_or(BringupError::NoClock)

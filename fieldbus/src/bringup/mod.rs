@@ -70,7 +70,7 @@ pub enum Progress {
     Ready,
 }
 
-/// Brings the segment to SafeOp as planned. Takes its time and memory, and up to half a MiB of stack: not for a thread that is real-time
+/// Brings the segment to SafeOp as planned. Takes its time and memory, and most of a MiB of stack: not for a thread that is real-time
 /// already. From then on [`Bus::exchange`](rt_core::Bus::exchange), called every period, takes it to Op.
 ///
 /// # Errors
@@ -100,15 +100,16 @@ pub fn bring_up<L: Link>(
         device.map(region)?;
         device.watchdog()?;
     }
-    if let Some(reference) = reference.filter(|_| plan.dc.is_some()) {
-        start_sync(&mut link, &mut requests, plan, reference)?;
-    }
+    let sync_start = match reference.filter(|_| plan.dc.is_some()) {
+        Some(reference) => start_sync(&mut link, &mut requests, plan, reference)?,
+        None => 0,
+    };
     progress(Progress::SafeOp);
     to_safe_op(&mut link, &mut requests, plan)?;
     let clocks = match reference.filter(|_| plan.dc.is_some()) {
         Some(reference) => {
             let members = clocks.into_iter().filter(|p| *p != reference.position).collect();
-            Some(anchor(&mut link, &mut requests, plan, reference, members)?)
+            Some(anchor(&mut link, &mut requests, plan, reference, (members, sync_start))?)
         }
         None => None,
     };

@@ -86,6 +86,8 @@ pub(crate) struct Ladder {
     phase: Phase,
     devices: u16,
     lock: Option<Lock>,
+    /// Devices have their SYNC0 from then on, ns of the link's clock: without it a drive refuses Op.
+    sync_from: u64,
     lock_timeout_ns: u64,
     fault: BusFault,
     silent: u8,
@@ -108,12 +110,13 @@ impl Ladder {
         devices: u16,
         silent_max: u8,
         lock: Option<Lock>,
-        lock_timeout_ns: u64,
+        (sync_from, lock_timeout_ns): (u64, u64),
     ) -> Self {
         Self {
             phase: Phase::Locking { until: 0 },
             devices,
             lock,
+            sync_from,
             lock_timeout_ns,
             fault: NO_DEVICE,
             silent: 0,
@@ -249,12 +252,13 @@ impl Ladder {
     fn locking(&mut self, until: u64, seen: &Seen) -> Phase {
         self.take_clock(seen);
         let Some(lock) = &self.lock else { return Phase::RequestOp { tries: 0 } };
-        if lock.is_locked() {
+        if lock.is_locked() && seen.now >= self.sync_from {
             self.is_lock_overdue = false;
             return Phase::RequestOp { tries: 0 };
         }
-        // The first cycle starts the time-out.
-        let until = if until == 0 { seen.now.saturating_add(self.lock_timeout_ns) } else { until };
+        // The first cycle starts the time-out, or SYNC0 if that comes later.
+        let first = seen.now.max(self.sync_from);
+        let until = if until == 0 { first.saturating_add(self.lock_timeout_ns) } else { until };
         if seen.now >= until {
             self.is_lock_overdue = true;
             self.fault = BusFault { position: lock.worst().unwrap_or(u16::MAX), ..NO_DEVICE };

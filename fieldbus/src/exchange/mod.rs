@@ -41,6 +41,8 @@ pub(crate) struct Clocks {
     pub(crate) dc_time: u64,
     /// ... when the link's time was this, ns.
     pub(crate) link_time: u64,
+    /// SYNC0 of the devices begins at this DC system time, ns.
+    pub(crate) sync_start: u64,
 }
 
 /// One frame of every cycle.
@@ -186,7 +188,10 @@ impl<L: Link> EtherCat<L> {
         });
         let count = u16::try_from(plan.subdevices.len()).ok()?;
         let lock_timeout_ns = dc.map_or(0, |dc| dc.lock_timeout_ns);
-        let ladder = Ladder::new(count, plan.silent_cycles_max, lock, lock_timeout_ns);
+        let sync_from = clocks.as_ref().map_or(0, |clocks| {
+            clocks.link_time.saturating_add(clocks.sync_start.saturating_sub(clocks.dc_time))
+        });
+        let ladder = Ladder::new(count, plan.silent_cycles_max, lock, (sync_from, lock_timeout_ns));
         let carries = carries(plan, layout, &frames)?;
         Some(Self {
             link,
@@ -404,6 +409,7 @@ fn carries(plan: &BusPlan, layout: &Layout, frames: &[CyclicFrame]) -> Option<Bo
 impl<L: Link> Bus for EtherCat<L> {
     fn exchange(&mut self, now: u64, deadline: u64) -> Exchange {
         let under_way = self.send();
+        let sent_at = self.link.now();
         self.receive(under_way, deadline);
         let seen = self.judge(now);
         self.ladder.advance(&seen);
@@ -414,6 +420,7 @@ impl<L: Link> Bus for EtherCat<L> {
             dc_unlocked: self.ladder.is_dc_unlocked(),
             dc_offset_ns: self.dc_offset_ns,
             trim_ns: self.phase.as_ref().map_or(0, |phase| phase.trim_ns),
+            sent_at,
             received_at: self.received_at,
             counts: self.counts,
             fault: self.ladder.fault(),

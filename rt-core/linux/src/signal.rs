@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{SigSet, Signal};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 
 /// Exit status when a second signal ended the process before the axes had stopped in a controlled
@@ -55,6 +55,15 @@ impl Shutdown {
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.0)
     }
+}
+
+/// Takes over SIGUSR1: each sets `asked`, for whoever looks at it and clears it. Without it the signal
+/// would end the process.
+///
+/// # Errors
+/// The kernel refused the handler.
+pub fn on_dump_request(asked: &Arc<AtomicBool>) -> io::Result<()> {
+    flag::register(SIGUSR1, Arc::clone(asked)).map(drop)
 }
 
 /// Keeps the signals that people and service managers send away from the calling thread: another

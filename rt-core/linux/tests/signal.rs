@@ -4,10 +4,12 @@ mod common;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::Pid;
-use rt_linux::signal::{FORCED_EXIT, Shutdown};
+use rt_linux::signal::{FORCED_EXIT, Shutdown, on_dump_request};
 
 fn start(arguments: &[&str]) -> (Child, BufReader<ChildStdout>) {
     let mut child = Command::new(common::example("shutdown"))
@@ -58,4 +60,14 @@ fn a_run_without_signals_can_be_asked_too() {
     assert!(!shutdown.requested());
     shutdown.clone().request();
     assert!(shutdown.requested());
+}
+
+#[test]
+fn a_request_for_a_dump_is_heard_and_ends_nothing() {
+    let asked = Arc::new(AtomicBool::new(false));
+    on_dump_request(&asked).expect("a handler");
+    raise(Signal::SIGUSR1).expect("to this process");
+    assert!(asked.swap(false, Ordering::AcqRel));
+    raise(Signal::SIGUSR1).expect("and again");
+    assert!(asked.load(Ordering::Acquire));
 }

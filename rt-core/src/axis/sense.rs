@@ -93,8 +93,9 @@ impl Axis {
             && wrap > Nano::ZERO
         {
             let wrap = i128::from(wrap.0);
-            let turns = position.div_euclid(wrap); // integer
-            if turns != 0 {
+            // Dividing is slow in 128 bits, and nearly always needless.
+            if !(0..wrap).contains(&position) {
+                let turns = position.div_euclid(wrap); // integer
                 self.turns = self.turns.saturating_add(saturated(turns));
                 self.rebase(-turns * wrap);
                 position -= turns * wrap;

@@ -11,6 +11,7 @@ pub use schedule::Schedule;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::flight::{Flight, FlightPlan, Phase, Ring};
 use crate::program::Program;
 use crate::record::Record;
 use crate::signal::Signals;
@@ -41,6 +42,12 @@ pub trait Ports {
     /// Shows the newest state. Once a cycle, last.
     fn publish(&mut self, snapshot: &Snapshot) {
         let _ = snapshot;
+    }
+
+    /// Takes a frozen ring of the flight recorder and puts an empty one in its place; `false`: there is none, and `ring` is as it was.
+    fn freeze(&mut self, ring: &mut Box<Ring>) -> bool {
+        let _ = ring;
+        false
     }
 }
 
@@ -73,6 +80,7 @@ pub struct Cycle<B: Bus, C: Clock, P: Program, O: Ports> {
     execution_ns: u64,
     latency: Histogram,
     execution: Histogram,
+    flight: Flight,
 }
 
 impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
@@ -94,7 +102,14 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
             execution_ns: 0,
             latency: Histogram::new(),
             execution: Histogram::new(),
+            flight: Flight::new(period_ns, FlightPlan { before_ns: 0, after_ns: 0 }),
         }
+    }
+
+    /// With this flight recorder; without it there is one of a single cycle.
+    #[must_use]
+    pub fn with_flight(self, flight: Flight) -> Self {
+        Self { flight, ..self }
     }
 
     /// As [`new`](Self::new), with the first cycle due at `begins`, ns: a bus with distributed clocks has a phase to keep.
@@ -111,9 +126,12 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
     pub fn run_one(&mut self) -> bool {
         let wake = self.clock.sleep_until(self.schedule.next());
         let (latency_ns, skipped) = self.schedule.woke(wake);
+        self.flight.begin(self.cycle, (self.schedule.next(), wake), skipped);
         let exchange = self.bus.exchange(wake, wake.saturating_add(self.receive_deadline_ns));
         self.schedule.trim(exchange.trim_ns);
+        self.flight.exchanged(&exchange);
         self.bus.decode(&mut self.signals);
+        self.flight.over(Phase::Decode, self.clock.now());
         let command = self.ports.command();
         take_new(&mut self.vision, self.ports.vision());
         let inputs = StepInputs {
@@ -127,16 +145,28 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
             vision: &self.vision,
             command,
         };
-        self.core.step(&inputs, &mut self.signals, &mut Port(&mut self.ports));
+        let port =
+            &mut Port { ports: &mut self.ports, flight: &mut self.flight, clock: &self.clock };
+        self.core.step(&inputs, &mut self.signals, port);
         self.bus.encode(&self.signals);
+        self.flight.over(Phase::Encode, self.clock.now());
         self.ports.publish(self.core.status());
         let end = self.clock.now();
         self.execution_ns = end.saturating_sub(wake);
         self.latency.record(latency_ns);
         self.execution.record(self.execution_ns);
+        let overruns = self.schedule.overruns();
         self.schedule.ended(end);
+        if self.flight.end(end, self.schedule.overruns() > overruns) {
+            self.flight.freeze(|ring| self.ports.freeze(ring));
+        }
         self.cycle = self.cycle.saturating_add(1);
         !self.core.finished()
+    }
+
+    /// After the last cycle: a trigger that still waits for what comes after it is frozen with what there is.
+    pub fn land(&mut self) {
+        self.flight.freeze(|ring| self.ports.freeze(ring));
     }
 
     /// How it went so far.
@@ -212,12 +242,21 @@ fn take_new(mine: &mut VisionInputs, newest: &VisionInputs) {
     }
 }
 
-/// The ports as a sink.
-struct Port<'a, O: Ports>(&'a mut O);
+/// The ports as a sink; the flight recorder looks on.
+struct Port<'a, C: Clock, O: Ports> {
+    ports: &'a mut O,
+    flight: &'a mut Flight,
+    clock: &'a C,
+}
 
-impl<O: Ports> Sink for Port<'_, O> {
+impl<C: Clock, O: Ports> Sink for Port<'_, C, O> {
     fn record(&mut self, record: Record) {
-        self.0.record(record);
+        self.flight.note(&record);
+        self.ports.record(record);
+    }
+
+    fn over(&mut self, phase: Phase) {
+        self.flight.over(phase, self.clock.now());
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::bus::{BusState, Exchange};
+use crate::flight::{OVERRUN, TriggerKind, WOKE_LATE};
 use crate::program::Sequence;
 use crate::record::{Body, CycleRecord};
 use crate::signal::SignalId;
@@ -164,6 +165,7 @@ struct Kept {
     cycles: Vec<CycleRecord>,
     shown: u64,
     shutdown: bool,
+    frozen: Vec<Box<Ring>>,
 }
 
 impl Ports for Kept {
@@ -183,6 +185,12 @@ impl Ports for Kept {
 
     fn publish(&mut self, snapshot: &Snapshot) {
         self.shown = snapshot.cycle + 1;
+    }
+
+    fn freeze(&mut self, ring: &mut Box<Ring>) -> bool {
+        let empty = Box::new(Ring::new(ring.capacity()));
+        self.frozen.push(core::mem::replace(ring, empty));
+        true
     }
 }
 
@@ -209,6 +217,55 @@ fn one_pass_exchanges_decodes_steps_encodes_and_publishes_on_the_beat() {
     let report = cycle.report();
     assert_eq!((report.cycles, report.overruns, report.missed), (3, 0, 0));
     assert_eq!(report.execution_time_ns, Quantiles::default(), "nothing takes time here");
+}
+
+/// 5 cycles before a trigger, 2 after.
+fn recorded_loop() -> (Rc<RefCell<Script>>, Cycle<Loop, VirtualClock, Sequence, Kept>) {
+    let (script, cycle) = virtual_loop();
+    let period = cycle.core().plan().period_ns;
+    let plan = FlightPlan { before_ns: 5 * period, after_ns: 2 * period };
+    (script, cycle.with_flight(Flight::new(period, plan)))
+}
+
+#[test]
+fn a_bus_that_stalls_is_frozen_with_its_cycle_and_the_phase_that_took_the_time() {
+    let (script, mut cycle) = recorded_loop();
+    (0..20).for_each(|_| {
+        let _ = cycle.run_one();
+    });
+    script.borrow_mut().work = 1_300_000;
+    cycle.run_one();
+    script.borrow_mut().work = 0;
+    (0..10).for_each(|_| {
+        let _ = cycle.run_one();
+    });
+    let frozen = &cycle.ports_mut().frozen;
+    assert_eq!(frozen.len(), 1);
+    let trigger = frozen[0].trigger();
+    assert_eq!((trigger.kind, trigger.cycle), (TriggerKind::Overrun, 20));
+    let cycles: Vec<u64> = frozen[0].cycles().map(|stamps| stamps.cycle).collect();
+    assert_eq!(cycles, (15..23).collect::<Vec<_>>());
+    let stalled = frozen[0].cycles().find(|stamps| stamps.cycle == 20).unwrap();
+    assert!(stalled.is(OVERRUN));
+    let longest = stalled.phases().max_by_key(|(_, _, took)| *took).unwrap();
+    assert_eq!((longest.0, longest.2), (Phase::Receive, 1_300_000));
+}
+
+#[test]
+fn a_loop_that_wakes_periods_late_is_frozen_with_the_cycle_that_did() {
+    let (script, mut cycle) = recorded_loop();
+    (0..20).for_each(|_| {
+        let _ = cycle.run_one();
+    });
+    script.borrow_mut().late = 3_400_000;
+    cycle.run_one();
+    script.borrow_mut().late = 0;
+    cycle.land();
+    let frozen = &cycle.ports_mut().frozen;
+    assert_eq!(frozen.len(), 1, "the end does not wait for what comes after");
+    let late = frozen[0].cycles().last().unwrap();
+    assert_eq!((late.cycle, late.skipped, late.latency_ns), (20, 3, 400_000));
+    assert!(late.is(WOKE_LATE) && !late.is(OVERRUN));
 }
 
 #[test]

@@ -113,8 +113,7 @@ impl Gate {
         if plan.axes.len() > AXES_MAX {
             return Err(PlanError::TooManyAxes);
         }
-        let axes = plan.axes.iter().zip(0_u8..).map(|(axis, number)| {
-            let id = AxisId(number);
+        let axes = plan.axes.iter().zip(AxisId::all()).map(|(axis, id)| {
             Ok(AxisGate {
                 id,
                 signals: axis.signals,
@@ -127,8 +126,7 @@ impl Gate {
                 start: Track::default(),
             })
         });
-        let groups = plan.groups.iter().zip(0_u8..).map(|(group, number)| {
-            let id = GroupId(number);
+        let groups = plan.groups.iter().zip(GroupId::all()).map(|(group, id)| {
             let exists = |axis: &AxisId| {
                 plan.axes.get(usize::from(axis.0)).is_some_and(|axis| axis.group == id)
             };
@@ -146,7 +144,7 @@ impl Gate {
                 axes: group.axes.clone(),
                 power: Power::Off,
                 ramp: None,
-                speed: SpeedLimit::new(plan, usize::from(number)),
+                speed: SpeedLimit::new(plan, usize::from(id.0)),
                 release_ns: brakes.clone().map(|brake| brake.release_ns).max().unwrap_or(0),
                 engage_ns: brakes.map(|brake| brake.engage_ns).max().unwrap_or(0),
                 rested_at: None,

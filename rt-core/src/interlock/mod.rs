@@ -149,6 +149,8 @@ impl GroupDemand {
 #[derive(Clone, Debug)]
 struct Row {
     plan: InterlockPlan,
+    /// Any of its effects stops a group.
+    stops: bool,
     memory: Memory,
     /// Since when it demands, as evidence; `None`: it permits.
     demand: Option<u64>,
@@ -159,14 +161,50 @@ struct Row {
 }
 
 impl Row {
-    /// Any of its effects stops a group.
-    fn stops(&self) -> bool {
-        self.plan.effects.iter().any(|effect| effect.reaction >= Reaction::Stop2)
-    }
-
     /// Its effects apply, with this evidence.
     fn active(&self) -> Option<u64> {
         self.latched.or(self.demand)
+    }
+}
+
+/// What all rows together say, taken in one pass.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    /// The first row that stops a group, demanding or latched; and the first of those that latch.
+    first_stop: Option<InterlockId>,
+    first_latching_stop: Option<InterlockId>,
+    stop_demanded: bool,
+    stop_demanded_but_drive_faults: bool,
+    demanding: u16,
+    latched: u16,
+}
+
+impl Tally {
+    fn of(rows: &[Row]) -> Self {
+        let mut tally = Self::default();
+        for (number, row) in (0_u16..=u16::MAX).zip(rows) {
+            tally.add(InterlockId(number), row);
+        }
+        tally
+    }
+
+    fn add(&mut self, interlock: InterlockId, row: &Row) {
+        let demands = row.demand.is_some();
+        self.demanding = self.demanding.saturating_add(u16::from(demands));
+        self.latched = self.latched.saturating_add(u16::from(!demands && row.latched.is_some()));
+        if !row.stops || (row.active().is_none() && row.ran) {
+            return;
+        }
+        self.first_stop = self.first_stop.or(Some(interlock));
+        if row.plan.latch {
+            self.first_latching_stop = self.first_latching_stop.or(Some(interlock));
+        }
+        // What never ran demands.
+        if demands || !row.ran {
+            self.stop_demanded = true;
+            self.stop_demanded_but_drive_faults |=
+                !matches!(row.plan.cause, Cause::DriveFault { .. });
+        }
     }
 }
 
@@ -174,6 +212,8 @@ impl Row {
 #[derive(Clone, Debug)]
 pub struct Interlocks {
     rows: Box<[Row]>,
+    /// Of `rows` as they are.
+    tally: Tally,
     groups: Box<[GroupDemand]>,
     /// By `AxisId`: the group it slows with.
     axis_groups: Box<[GroupId]>,
@@ -183,11 +223,13 @@ impl Interlocks {
     /// All of `plan`, none of them run yet.
     #[must_use]
     pub fn new(plan: &MachinePlan) -> Self {
-        let rows = plan
+        let stops = |effect: &Effect| effect.reaction >= Reaction::Stop2;
+        let rows: Box<[Row]> = plan
             .interlocks
             .iter()
             .map(|interlock| Row {
                 plan: interlock.clone(),
+                stops: interlock.effects.iter().any(stops),
                 memory: Memory::new(&interlock.cause, plan),
                 demand: None,
                 latched: None,
@@ -195,6 +237,7 @@ impl Interlocks {
             })
             .collect();
         Self {
+            tally: Tally::of(&rows),
             rows,
             groups: plan.groups.iter().map(|_| GroupDemand::NONE).collect(),
             axis_groups: plan.axes.iter().map(|axis| axis.group).collect(),
@@ -204,6 +247,7 @@ impl Interlocks {
     /// Runs every check, writes demands and clearances, and collects what is asked of each group.
     pub fn evaluate(&mut self, facts: &Facts<'_>, log: &mut Log<'_>) {
         self.groups.fill(GroupDemand::NONE);
+        let mut tally = Tally::default();
         for (number, row) in self.rows.iter_mut().enumerate() {
             let interlock = InterlockId(u16::try_from(number).unwrap_or(u16::MAX));
             let verdict = row.memory.check(&row.plan.cause, facts);
@@ -218,6 +262,7 @@ impl Interlocks {
             if row.plan.latch {
                 row.latched = row.latched.or(row.demand);
             }
+            tally.add(interlock, row);
             if let Some(input_at) = row.active() {
                 for Effect { group, reaction } in &row.plan.effects {
                     if let Some(demand) = self.groups.get_mut(usize::from(group.0)) {
@@ -233,6 +278,7 @@ impl Interlocks {
                 demand.speed_advised = demand.speed_advised.min(cap.speed);
             }
         }
+        self.tally = tally;
     }
 
     /// What is asked of each group, by `GroupId`.
@@ -244,18 +290,14 @@ impl Interlocks {
     /// An interlock that stops a group demands right now, or has never run.
     #[must_use]
     pub fn any_stop_demanded(&self) -> bool {
-        self.rows.iter().any(|row| row.stops() && (row.demand.is_some() || !row.ran))
+        self.tally.stop_demanded
     }
 
     /// The first interlock that stops a group, demanding or latched, and whether it is one that latches.
     #[must_use]
     pub fn first_stop(&self) -> Option<(InterlockId, bool)> {
-        let active = |row: &Row| row.stops() && (row.active().is_some() || !row.ran);
-        let latching =
-            self.rows.iter().position(|row| row.plan.latch && active(row)).map(|at| (at, true));
-        let any = || self.rows.iter().position(active).map(|at| (at, false));
-        let (at, latch) = latching.or_else(any)?;
-        Some((InterlockId(u16::try_from(at).unwrap_or(u16::MAX)), latch))
+        let latching = self.tally.first_latching_stop.map(|interlock| (interlock, true));
+        latching.or(self.tally.first_stop.map(|interlock| (interlock, false)))
     }
 
     /// A person has reset: every latch whose demand is gone is let go.
@@ -265,26 +307,19 @@ impl Interlocks {
                 row.latched = None;
             }
         }
+        self.tally = Tally::of(&self.rows);
     }
 
     /// Something else than a drive fault stops a group right now. (A drive fault goes only through a reset, so it must not prevent one.)
     #[must_use]
     pub fn any_stop_demanded_but_drive_faults(&self) -> bool {
-        let other = |row: &Row| !matches!(row.plan.cause, Cause::DriveFault { .. });
-        let demands = |row: &Row| row.demand.is_some() || !row.ran;
-        self.rows.iter().any(|row| row.stops() && other(row) && demands(row))
+        self.tally.stop_demanded_but_drive_faults
     }
 
     /// How many demand, and how many are held by their latch alone.
     #[must_use]
     pub fn counts(&self) -> (u16, u16) {
-        let count = |of: &dyn Fn(&Row) -> bool| {
-            u16::try_from(self.rows.iter().filter(|row| of(row)).count()).unwrap_or(u16::MAX)
-        };
-        (
-            count(&|row| row.demand.is_some()),
-            count(&|row| row.demand.is_none() && row.latched.is_some()),
-        )
+        (self.tally.demanding, self.tally.latched)
     }
 }
 

@@ -9,11 +9,17 @@ use crate::signal::{SignalId, Signals};
 use twin_lite::Nano;
 
 /// Most axes of a machine.
-pub const AXES_MAX: usize = 64;
-/// Most strands of the built-in program.
-pub const STRANDS_MAX: usize = 8;
+pub const AXES_MAX: usize = 256;
+/// Most groups of a machine: every axis may be one of its own.
+pub const GROUPS_MAX: usize = AXES_MAX;
 /// Most axes in one group.
 pub const GROUP_AXES_MAX: usize = 8;
+/// Most strands of the built-in program: full groups can all be moved at the same time.
+pub const STRANDS_MAX: usize = AXES_MAX / GROUP_AXES_MAX;
+
+// `AxisId` and `GroupId` are one byte, and so is the number of a strand.
+const _: () = assert!(AXES_MAX <= 1 << u8::BITS && GROUPS_MAX <= 1 << u8::BITS);
+const _: () = assert!(STRANDS_MAX < 1 << u8::BITS);
 
 /// PLCopen axis states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -133,11 +133,10 @@ impl Sequence {
     fn resume(&mut self, passed: u64, requests: &mut dyn Requests) -> bool {
         self.since_restart_ns = self.since_restart_ns.saturating_add(passed);
         let mut all = true;
-        let velocities = self.interrupted.iter_mut().zip(&self.velocities).zip(0_u8..);
-        for ((interrupted, velocity), number) in velocities {
+        let velocities = self.interrupted.iter_mut().zip(&self.velocities).zip(AxisId::all());
+        for ((interrupted, velocity), axis) in velocities {
             // Something else was asked of the axis meanwhile: that counts.
             *interrupted = interrupted.filter(|interrupted| Some(*interrupted) == *velocity);
-            let axis = AxisId(number);
             if let Some(velocity) = *interrupted {
                 let taken = requests.put(Request::MoveVelocity { axis, velocity });
                 *interrupted = interrupted.filter(|_| !taken);

@@ -6,15 +6,12 @@ use crate::cycle::Command;
 use crate::gate::MODE_CSP;
 use crate::interlock::AxisFacts;
 use crate::plan::{AxisId, AxisPlan, GroupId, InterlockId, MachinePlan};
-use crate::program::{AxisState, AxisView, STRANDS_MAX};
+use crate::program::{AxisState, AxisView, GROUPS_MAX, STRANDS_MAX};
 use crate::record::Event;
 use crate::signal::Signals;
 use crate::step::Log;
 use crate::vision::{STREAMS_MAX, StreamId, StreamView, VisionInputs};
 use twin_lite::Nano;
-
-/// Most groups of a machine.
-pub(super) const GROUPS_MAX: usize = 16;
 
 /// Everything that comes into one cycle besides the signals.
 #[derive(Clone, Copy, Debug)]
@@ -42,13 +39,13 @@ pub struct StepInputs<'a> {
 pub enum PlanError {
     /// The period is not in 62 500 ..= 100 000 000 ns.
     Period,
-    /// More than 64 axes.
+    /// More than [`AXES_MAX`](crate::program::AXES_MAX) axes.
     TooManyAxes,
-    /// More than 16 groups.
+    /// More than [`GROUPS_MAX`] groups.
     TooManyGroups,
     /// More than 8 vision streams.
     TooManyStreams,
-    /// More than 8 strands.
+    /// More than [`STRANDS_MAX`] strands.
     TooManyStrands,
     /// The group is empty, too large, or names an axis that is not its own.
     Group {
@@ -91,8 +88,7 @@ pub(super) fn check(plan: &MachinePlan) -> Result<(), PlanError> {
     if plan.program.strands.len() > STRANDS_MAX {
         return Err(PlanError::TooManyStrands);
     }
-    for (axis, number) in plan.axes.iter().zip(0_u8..) {
-        let id = AxisId(number);
+    for (axis, id) in plan.axes.iter().zip(AxisId::all()) {
         let group = plan.groups.get(usize::from(axis.group.0));
         let named = |axes: &[AxisId]| axes.iter().filter(|axis| **axis == id).count() == 1;
         if !group.is_some_and(|group| named(&group.axes)) {
@@ -146,8 +142,7 @@ pub(super) fn tell_axes(
     facts: &[AxisFacts],
     log: &mut Log<'_>,
 ) {
-    for ((number, axis), (facts, known)) in (0_u8..).zip(axes).zip(facts.iter().zip(known)) {
-        let id = AxisId(number);
+    for ((id, axis), (facts, known)) in AxisId::all().zip(axes).zip(facts.iter().zip(known)) {
         let now = (axis.state(), facts.view.fault, facts.view.referenced);
         let (state, fault, referenced) = *known;
         if now.0 != state {

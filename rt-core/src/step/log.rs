@@ -1,11 +1,17 @@
 //! Where records go, and the one line that writes an event.
 
+use crate::flight::Phase;
 use crate::record::{Body, Event, Record};
 
 /// Takes the records of a cycle. Bounded, never blocks, never fails: what does not fit is dropped and counted by the sink.
 pub trait Sink {
     /// Leaves one record.
     fn record(&mut self, record: Record);
+
+    /// A phase of the cycle is over: for whoever measures. What decides never sees it.
+    fn over(&mut self, phase: Phase) {
+        let _ = phase;
+    }
 }
 
 /// A sink, and the cycle that its records belong to.
@@ -33,6 +39,11 @@ impl<'a> Log<'a> {
     pub fn write(&mut self, body: Body) {
         self.written = self.written.saturating_add(1);
         self.sink.record(Record { cycle: self.cycle, now: self.now, body });
+    }
+
+    /// A phase is over.
+    pub fn over(&mut self, phase: Phase) {
+        self.sink.over(phase);
     }
 
     /// How many records this cycle has left so far.

@@ -10,9 +10,10 @@ mod trips;
 
 pub use inputs::{PlanError, StepInputs};
 pub use log::{Log, Sink};
-pub use snapshot::{AXES_SHOWN, GroupStatus, Snapshot};
+pub use snapshot::{AXES_SHOWN, GROUPS_SHOWN, GroupStatus, Snapshot};
 
 use crate::axis::{Axis, AxisEvent};
+use crate::flight::Phase;
 use crate::gate::{Allowed, Gate};
 use crate::interlock::{AxisFacts, Facts, Interlocks, Overruns, stale_after_ns};
 use crate::machine::{Control, Machine, Outcome, SafeCause, Situation};
@@ -27,8 +28,8 @@ use recorder::Recorder;
 use trips::Trips;
 use twin_lite::Nano;
 
-/// Most requests of the program in one cycle; more is a program fault.
-pub const REQUESTS_MAX: u32 = 64;
+/// Most requests of the program in one cycle, two for each axis; more is a program fault.
+pub const REQUESTS_MAX: u32 = 512;
 /// The controlled end takes no longer than this, ns; then the loop may end as the drives are.
 pub const SHUTDOWN_MAX_NS: u64 = 10_000_000_000;
 
@@ -111,10 +112,15 @@ impl<P: Program> Core<P> {
         let log = &mut Log::new(sink, inputs.cycle, inputs.now);
         self.see(inputs.vision, log);
         self.update_twin(signals, log);
+        log.over(Phase::Twin);
         self.judge(inputs, signals, log);
+        log.over(Phase::Interlock);
         self.ask(signals, log);
+        log.over(Phase::Program);
         self.pass(signals, log);
+        log.over(Phase::Gate);
         self.leave(inputs, signals, log);
+        log.over(Phase::Records);
     }
 
     /// Phase 3, vision: what the cameras say that counts.
@@ -294,10 +300,9 @@ impl<P: Program> Core<P> {
         for (shown, facts) in shot.axes.iter_mut().zip(&self.facts) {
             *shown = facts.view;
         }
-        for (number, status) in (0_u8..).zip(&mut shot.groups).take(self.plan.groups.len()) {
-            let group = GroupId(number);
-            let demand = self.interlocks.groups().get(usize::from(number));
-            let permit = self.gate.permits().get(usize::from(number));
+        for (group, status) in GroupId::all().zip(&mut shot.groups).take(self.plan.groups.len()) {
+            let demand = self.interlocks.groups().get(usize::from(group.0));
+            let permit = self.gate.permits().get(usize::from(group.0));
             status.stop = demand.and_then(|demand| demand.stop);
             status.speed_limit = permit.map_or(Nano::MAX, |permit| permit.speed_limit);
             status.permit = permit.is_some_and(|permit| permit.motion);

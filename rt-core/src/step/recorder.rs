@@ -48,9 +48,9 @@ impl Recorder {
                 log.write(Body::Signal { signal: SignalId(number), sample: *sample });
             }
         }
-        for ((number, axis), facts) in (0_u8..).zip(axes).zip(facts) {
+        for ((id, axis), facts) in AxisId::all().zip(axes).zip(facts) {
             log.write(Body::Axis(AxisRecord {
-                axis: AxisId(number),
+                axis: id,
                 view: axis.view(),
                 stopping_distance: facts.stopping.units(),
                 disturbance_nm: axis.twin().estimate().disturbance_nm,

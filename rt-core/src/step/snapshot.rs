@@ -1,6 +1,5 @@
 //! What people may know of the machine now: plain data, copied out once a cycle.
 
-use super::inputs::GROUPS_MAX;
 use crate::bus::Exchange;
 use crate::gate::Power;
 use crate::interlock::Stop;
@@ -12,6 +11,8 @@ use twin_lite::Nano;
 
 /// Axes that a snapshot shows.
 pub const AXES_SHOWN: usize = 8;
+/// Groups that a snapshot shows.
+pub const GROUPS_SHOWN: usize = 16;
 
 /// A group, now.
 #[derive(Clone, Copy, Debug)]
@@ -45,12 +46,12 @@ pub struct Snapshot {
     pub demanding: u16,
     /// Interlocks that only their latch holds.
     pub latched: u16,
-    /// The first groups of `groups` exist.
-    pub group_count: u8,
+    /// How many groups there are; the first [`GROUPS_SHOWN`] are shown.
+    pub group_count: u16,
     /// Groups, by `GroupId`.
-    pub groups: [GroupStatus; GROUPS_MAX],
+    pub groups: [GroupStatus; GROUPS_SHOWN],
     /// How many axes there are; the first [`AXES_SHOWN`] are shown.
-    pub axis_count: u8,
+    pub axis_count: u16,
     /// Axes, by `AxisId`.
     pub axes: [AxisView; AXES_SHOWN],
     /// What the bus did in this cycle.
@@ -82,9 +83,9 @@ impl Snapshot {
             reset_needed: true,
             demanding: 0,
             latched: 0,
-            group_count: u8::try_from(plan.groups.len()).unwrap_or(u8::MAX),
-            groups: [group; GROUPS_MAX],
-            axis_count: u8::try_from(plan.axes.len()).unwrap_or(u8::MAX),
+            group_count: u16::try_from(plan.groups.len()).unwrap_or(u16::MAX),
+            groups: [group; GROUPS_SHOWN],
+            axis_count: u16::try_from(plan.axes.len()).unwrap_or(u16::MAX),
             axes: [AxisView::default(); AXES_SHOWN],
             exchange: Exchange::default(),
             missed: 0,

@@ -66,7 +66,7 @@ impl Trips {
         facts: &[AxisFacts],
         log: &mut Log<'_>,
     ) {
-        for ((number, group), demand) in (0_u8..).zip(&mut self.groups).zip(demands) {
+        for ((id, group), demand) in GroupId::all().zip(&mut self.groups).zip(demands) {
             group.track(axes, facts);
             if ran {
                 group.reaction = Reaction::None;
@@ -88,7 +88,7 @@ impl Trips {
             self.total = self.total.saturating_add(1);
             log.event(Event::Trip {
                 interlock: stop.interlock,
-                group: GroupId(number),
+                group: id,
                 reaction: stop.reaction,
                 input_at: stop.input_at,
                 predicted,
@@ -104,13 +104,13 @@ impl Trips {
         ramping: impl Fn(GroupId) -> bool,
         log: &mut Log<'_>,
     ) {
-        for (number, group) in (0_u8..).zip(&mut self.groups) {
-            let stands = !ramping(GroupId(number)) && group.stands(axes, facts);
+        for (id, group) in GroupId::all().zip(&mut self.groups) {
+            let stands = !ramping(id) && group.stands(axes, facts);
             let Some(trip) = &mut group.trip else { continue };
             trip.standing = if stands { trip.standing.saturating_add(1) } else { 0 };
             if trip.standing >= STANDING_CYCLES {
                 log.event(Event::Stopped {
-                    group: GroupId(number),
+                    group: id,
                     interlock: trip.interlock,
                     tripped_at_cycle: trip.at_cycle,
                     distance: length(trip.way.iter().map(|way| Nano(*way))),

@@ -3,6 +3,7 @@
 //! Durations that a virtual clock cannot have (wake-up latency, execution time) are `null` in virtual time. Reaction times are
 //! there in both: they run from input to output on the clock of the loop.
 
+mod flight;
 mod text;
 
 use rt_core::cycle::CycleReport;
@@ -15,6 +16,8 @@ use crate::record::Stored;
 use crate::stats::{Statistics, Trip};
 use crate::{events, stats};
 
+pub(crate) use flight::table as phase_table;
+pub use flight::{FlightReport, PhaseReport};
 pub use text::{duration, render};
 
 /// Version of the report's format; goes up when a field changes its meaning or goes away.
@@ -69,6 +72,8 @@ pub struct Report {
     pub wake_up_latency_ns: Option<Quantiles>,
     /// Wake to publish.
     pub execution_time_ns: Option<Quantiles>,
+    /// Each phase of the cycle, as the loop's thread counted it; `null` in virtual time.
+    pub phases_ns: Option<Vec<PhaseReport>>,
     /// Axes in the order of the machine file.
     pub axes: Vec<AxisReport>,
     /// Trips in order, the first 1024.
@@ -85,6 +90,8 @@ pub struct Report {
     pub gate_violations: u64,
     /// Records of the loop: `produced = stored + dropped` when they are recorded.
     pub records: Records,
+    /// The flight recorder and its dumps.
+    pub flight_recorder: FlightReport,
     /// Camera datagrams.
     pub vision: VisionReport,
     /// Memory of the process at the end, bytes; `null` in virtual time, where reports are equal for equal runs.
@@ -300,6 +307,8 @@ pub struct Context {
     pub resident_bytes: Option<u64>,
     /// Of the process.
     pub locked_bytes: Option<u64>,
+    /// The flight recorder.
+    pub flight: FlightReport,
 }
 
 /// The stream's and the recorder's view of the records.
@@ -363,6 +372,7 @@ impl Report {
             dc: context.dc.as_ref().map(|dc| Dc::of(dc, labels)),
             wake_up_latency_ns: durations(&statistics.latency),
             execution_time_ns: durations(&statistics.execution),
+            phases_ns: context.measured.then(|| context.flight.phases.clone()),
             axes: axes(statistics, labels),
             trips: statistics.trips.iter().map(|trip| trip_report(trip, labels)).collect(),
             trips_total: statistics.trips_total,
@@ -371,6 +381,7 @@ impl Report {
             program_faults: statistics.program_faults,
             gate_violations: statistics.gate_violations,
             records: Records::of(ledger),
+            flight_recorder: context.flight.clone(),
             vision,
             resident_bytes: context.resident_bytes,
             locked_bytes: context.locked_bytes,

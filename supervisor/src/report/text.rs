@@ -79,6 +79,9 @@ fn timing(report: &Report, out: &mut String) -> std::fmt::Result {
             None => writeln!(out, "  {name:<16} not measured")?,
         }
     }
+    if let Some(phases) = &report.phases_ns {
+        super::phase_table(phases, out)?;
+    }
     let count = |value: Option<u64>| value.map_or("not counted".to_owned(), |v| v.to_string());
     writeln!(
         out,
@@ -238,6 +241,7 @@ fn tail(report: &Report, out: &mut String) -> std::fmt::Result {
     if let Some(path) = &report.recording {
         writeln!(out, "  {path} ({:.1} MB)", megabytes(records.bytes))?;
     }
+    super::flight::lines(&report.flight_recorder, out)?;
     if let Some(bytes) = report.resident_bytes {
         let locked = report.locked_bytes.unwrap_or(0);
         writeln!(

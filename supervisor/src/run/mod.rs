@@ -10,7 +10,7 @@ mod supervise;
 mod virtual_time;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::Machine;
 use rt_core::program::{Program, Sequence};
@@ -24,6 +24,7 @@ use crate::cli::Link;
 use crate::console::Console;
 use crate::drain::Recording;
 use crate::exit::Error;
+use crate::flight::{self, Dumps};
 use crate::labels::Labels;
 use crate::record::{FileRecorder, RunInfo};
 use crate::report::Report;
@@ -48,6 +49,8 @@ pub struct Options {
     pub capture: Option<PathBuf>,
     /// The cameras' socket, in real time.
     pub vision_socket: PathBuf,
+    /// The flight recorder.
+    pub flight: flight::Options,
 }
 
 /// A machine to run: its file as read, and as bytes.
@@ -102,6 +105,7 @@ struct Parts {
     statistics: Statistics,
     recorder: Option<FileRecorder>,
     config_hash: String,
+    dumps: Dumps,
 }
 
 impl Parts {
@@ -125,8 +129,27 @@ impl Parts {
         let wraps = machine.plan.axes.iter().map(|axis| axis.wrap.map(|turn| turn.units()));
         let statistics = Statistics::new(wraps.collect());
         let console = Console::new(options.headless);
-        Ok(Self { labels, console, statistics, recorder, config_hash })
+        let dumps = dumps(source, options, &labels, &config_hash);
+        Ok(Self { labels, console, statistics, recorder, config_hash, dumps })
     }
+}
+
+/// The flight recorder's dumps: a name of their own for each start in real time, one for each seed in virtual time.
+fn dumps(source: &Source, options: &Options, labels: &Labels, config_hash: &str) -> Dumps {
+    let period_ns = source.machine.plan.period_ns;
+    let (time, began, run) = if options.virtual_time {
+        ("virtual", 0, format!("seed-{}", options.seed))
+    } else {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        ("real", rt_linux::clock::now(), since.as_secs().to_string())
+    };
+    let head = flight::file::Head {
+        time: time.to_owned(),
+        seed: matches!(options.link, Link::Virtual).then_some(options.seed),
+        began,
+        ..flight::head(labels, config_hash, &options.link.to_string(), period_ns)
+    };
+    Dumps::new(options.flight.directory.clone(), run, options.flight.bounds, head)
 }
 
 /// Lower-case hexadecimal.

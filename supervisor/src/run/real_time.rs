@@ -13,6 +13,7 @@ use fieldbus::bringup::Progress;
 use fieldbus::link::{Link as _, SocketLink, serve};
 use fieldbus::{EtherCat, bring_up};
 use rt_core::cycle::{Command, Cycle, CycleReport};
+use rt_core::flight::Flight;
 use rt_core::program::Program;
 use rt_core::step::Core;
 use rt_linux::admission::{self, Locked, Outcome};
@@ -29,9 +30,10 @@ use crate::cli::Link;
 use crate::console::Scene;
 use crate::drain::{self, Drain, LoopPorts, Outside, Recording};
 use crate::exit::Error;
+use crate::flight::{self, FlightThread, Watch};
 use crate::receiver::{Socket, VisionThread};
 use crate::record::RecorderThread;
-use crate::report::{Context, Report};
+use crate::report::{Context, FlightReport, Report};
 use crate::vision::{Judge, Object};
 
 /// Stack of the cyclic thread: bring-up needs most of it.
@@ -150,7 +152,10 @@ pub(super) fn run<P: Program + Send + 'static>(
         None => Recording::Off,
     };
     let drain = Drain::new(parts.statistics.clone(), recording);
-    let (ports, outside) = drain::channels();
+    let (ports, outside) = drain::channels(machine.plan.axes.len());
+    let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
+    let (ports, watch) = (ports.with_flight(prepared.giver), prepared.watch);
+    let dumps = FlightThread::spawn(prepared.taker, parts.dumps.clone()).map_err(no_thread)?;
     let judge = Judge::new(&machine.plan.streams, machine.hash64);
     let Outside { records, vision, command } = outside;
     let vision = match machine.plan.streams.is_empty() {
@@ -164,7 +169,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
     let (news, hear) = bounded(NEWS_MAX);
     let leave = Arc::new(AtomicBool::new(false));
-    let thread = spawn_loop(source, (link, locked, core, ports, news), &leave)?;
+    let thread = spawn_loop(source, (link, locked, core, ports, prepared.flight, news), &leave)?;
     let mut run = Run {
         drain,
         records,
@@ -176,6 +181,8 @@ pub(super) fn run<P: Program + Send + 'static>(
         outcome: Outcome::default(),
         people: Vec::new(),
         notice: Some("starting".into()),
+        watch,
+        dumps: Some(dumps),
         started: clock::now(),
     };
     run.rounds(&thread, &mut parts, options, shutdown);
@@ -209,11 +216,11 @@ fn wall_offset_ns() -> u64 {
     u64::try_from(wall.as_nanos()).unwrap_or(0).saturating_sub(clock::now())
 }
 
-type ForLoop<P> = (Wired, Locked, Core<P>, LoopPorts, Sender<News>);
+type ForLoop<P> = (Wired, Locked, Core<P>, LoopPorts, Flight, Sender<News>);
 
 fn spawn_loop<P: Program + Send + 'static>(
     source: &Source,
-    (link, locked, core, ports, news): ForLoop<P>,
+    (link, locked, core, ports, flight, news): ForLoop<P>,
     leave: &Arc<AtomicBool>,
 ) -> Result<JoinHandle<Result<LoopEnd, Error>>, Error> {
     let plan = source.machine.bus.clone();
@@ -232,12 +239,14 @@ fn spawn_loop<P: Program + Send + 'static>(
         drop(news);
         rt_core::Clock::sleep_until(&mut clock, begins.saturating_sub(settings.period_ns));
         let mut cycle =
-            Cycle::starting_at(begins, (bus, clock, core, ports), settings.receive_deadline_ns);
+            Cycle::starting_at(begins, (bus, clock, core, ports), settings.receive_deadline_ns)
+                .with_flight(flight);
         let (counts, faults) = (guard::thread_counts(), guard::faults());
         while cycle.run_one() && !leave.load(Ordering::Relaxed) {}
         let counts = guard::thread_counts().since(counts);
         let faults = guard::faults().since(faults);
         let report = cycle.report();
+        cycle.land();
         let (mut bus, _, _, ports) = cycle.into_parts();
         // What became of the devices is in the recording and the exit code already.
         let _ = bus.shutdown();
@@ -261,6 +270,9 @@ struct Run {
     people: Vec<Object>,
     notice: Option<String>,
     started: u64,
+    watch: Watch,
+    /// Until the end.
+    dumps: Option<FlightThread>,
 }
 
 impl Run {
@@ -278,6 +290,7 @@ impl Run {
             self.listen(duration_ns);
             self.drain.take(&mut self.records);
             self.pictures();
+            self.watch.look();
             let mut asked = shutdown.requested();
             if let Some(supervise) = &mut self.supervise {
                 asked = supervise.look(&self.drain.statistics, asked, now);
@@ -342,6 +355,7 @@ impl Run {
             elapsed,
             measured: true,
             notice: stopping.or_else(|| self.notice.clone()),
+            durations: self.watch.durations(),
         };
         parts.console.show(&self.drain.statistics, &parts.labels, &scene);
     }
@@ -364,6 +378,8 @@ impl Run {
             self.drain.note(clock::now(), &error.message);
         }
         self.pictures();
+        let dumps = self.dumps.take().and_then(FlightThread::finish);
+        let flight = self.watch.report(dumps.as_ref().unwrap_or(&parts.dumps));
         let mut vision = self.vision.as_mut().map(VisionThread::finish).unwrap_or_default();
         let ledger = self.drain.finish(&mut self.records);
         vision.stored = ledger.stored.vision;
@@ -376,6 +392,7 @@ impl Run {
         let supervise = self.supervise.clone().unwrap_or_else(|| Supervise::new(0, None));
         let end = supervise.end(statistics).judge(statistics, &parts.labels);
         let context = self.context(&ended, &parts.config_hash, source, options);
+        let context = Context { flight, ..context };
         Ok(Report::new(statistics, &parts.labels, &context, &ledger, vision, end))
     }
 
@@ -406,6 +423,7 @@ impl Run {
             recording: options.record.as_ref().map(|path| path.display().to_string()),
             resident_bytes: guard::resident_bytes().ok(),
             locked_bytes: guard::locked_bytes().ok(),
+            flight: FlightReport::default(),
         }
     }
 }

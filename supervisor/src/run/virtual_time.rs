@@ -17,6 +17,7 @@ use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::console::Scene;
 use crate::drain::{self, Drain, LoopPorts, Outside};
 use crate::exit::Error;
+use crate::flight::{self, RingTaker, Watch};
 use crate::report::{Context, Report};
 use crate::vision::Judge;
 
@@ -80,12 +81,16 @@ pub(super) fn run<P: Program>(
         drain.note(time::now(), &error.message);
         error
     })?;
-    let (ports, outside) = drain::channels();
+    let (ports, outside) = drain::channels(machine.plan.axes.len());
+    let flight::Prepared { flight, giver, watch, taker } =
+        flight::prepare(machine.plan.period_ns, &options.flight);
+    let ports = ports.with_flight(giver);
     let core = Core::new(machine.plan.clone(), program)
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
     let now = bus.aligned_start(time::now());
     time::advance_virtual(now);
-    let cycle = Cycle::new(bus, VirtualClock, core, ports, machine.cycle.receive_deadline_ns);
+    let cycle = Cycle::new(bus, VirtualClock, core, ports, machine.cycle.receive_deadline_ns)
+        .with_flight(flight);
     let mut run = Run {
         cycle,
         drain,
@@ -94,6 +99,8 @@ pub(super) fn run<P: Program>(
         supervise: Supervise::new(now, Some(duration_ns)),
         allocator: Counts::default(),
         people: Vec::new(),
+        watch,
+        taker,
     };
     run.cycles(&mut parts, options, shutdown, began);
     let elapsed = began.elapsed();
@@ -108,6 +115,8 @@ struct Run<P: Program> {
     supervise: Supervise,
     allocator: Counts,
     people: Vec<crate::vision::Object>,
+    watch: Watch,
+    taker: RingTaker,
 }
 
 impl<P: Program> Run<P> {
@@ -128,6 +137,8 @@ impl<P: Program> Run<P> {
             self.allocator.allocations += used.allocations;
             self.allocator.frees += used.frees;
             self.pictures();
+            self.watch.look();
+            flight::take(&mut self.taker, &mut parts.dumps);
             self.drain.take(&mut self.outside.records);
             let now = time::now();
             asked = self.supervise.look(&self.drain.statistics, shutdown.requested(), now);
@@ -169,6 +180,7 @@ impl<P: Program> Run<P> {
             elapsed,
             measured: false,
             notice: None,
+            durations: Vec::new(),
         };
         parts.console.show(&self.drain.statistics, &parts.labels, &scene);
     }
@@ -182,6 +194,8 @@ impl<P: Program> Run<P> {
     ) -> Result<Report, Error> {
         let simulated = self.drain.statistics.cycles * source.machine.plan.period_ns;
         let loop_report = self.cycle.report();
+        self.cycle.land();
+        flight::take(&mut self.taker, &mut parts.dumps);
         // The devices go down in order; the run is over either way, and its end says how it went.
         let taken_down = self.cycle.bus_mut().shutdown();
         if let Err(wrong) = taken_down {
@@ -210,6 +224,7 @@ impl<P: Program> Run<P> {
                 .then_some((self.allocator.allocations, self.allocator.frees)),
             speed: Some(ratio(simulated, elapsed)),
             recording: options.record.as_ref().map(|path| path.display().to_string()),
+            flight: self.watch.report(&parts.dumps),
             ..Context::default()
         };
         Ok(Report::new(statistics, &parts.labels, &context, &ledger, vision, end))

@@ -333,7 +333,7 @@ fn dc_plan() -> BusPlan {
 }
 
 fn clocks() -> Option<Clocks> {
-    Some(Clocks { members: vec![1], dc_time: 5_000_000_700, link_time: 300 })
+    Some(Clocks { members: vec![1], dc_time: 5_000_000_700, link_time: 300, sync_start: 0 })
 }
 
 #[test]

@@ -1,0 +1,180 @@
+//! What happened, beside the cycles: 32 bytes, in the same dump.
+
+use super::record::next;
+use crate::plan::Reaction;
+use crate::program::AxisState;
+use crate::record::Event;
+
+/// What a mark says. Its numbers stand in files and are never given a new meaning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum MarkKind {
+    /// Written by a newer version.
+    #[default]
+    Unknown = 0,
+    /// A group tripped: `subject` is the interlock, `value` the predicted stopping distance, 10⁻⁹ axis units.
+    Trip = 1,
+    /// The group stands: `value` is the distance travelled, 10⁻⁹ axis units.
+    Stopped = 2,
+    /// Interlock `subject` began to demand.
+    Demand = 3,
+    /// Interlock `subject` stopped demanding.
+    Clear = 4,
+    /// The machine's state changed from `value` to `subject`.
+    Machine = 5,
+    /// The drive of axis `subject` reports fault `value`.
+    DriveFault = 6,
+    /// Axis `subject` went to ErrorStop.
+    ErrorStop = 7,
+    /// The gate held axis `subject` back.
+    GateViolation = 8,
+    /// The program failed in step `subject`.
+    ProgramFault = 9,
+    /// A reset was accepted.
+    Reset = 10,
+    /// A start was accepted.
+    Start = 11,
+    /// The controlled end was asked for.
+    Shutdown = 12,
+}
+
+impl MarkKind {
+    fn of(number: u8) -> Self {
+        match number {
+            1 => Self::Trip,
+            2 => Self::Stopped,
+            3 => Self::Demand,
+            4 => Self::Clear,
+            5 => Self::Machine,
+            6 => Self::DriveFault,
+            7 => Self::ErrorStop,
+            8 => Self::GateViolation,
+            9 => Self::ProgramFault,
+            10 => Self::Reset,
+            11 => Self::Start,
+            12 => Self::Shutdown,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Its number in files.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "the numbers of a repr(u8) enum without data")]
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+/// `reaction` of a mark: nothing, warn, limit the speed, stop 2, 1, 0.
+fn severity(reaction: Reaction) -> u8 {
+    match reaction {
+        Reaction::None => 0,
+        Reaction::Warn => 1,
+        Reaction::LimitSpeed(_) => 2,
+        Reaction::Stop2 => 3,
+        Reaction::Stop1 => 4,
+        Reaction::Stop0 => 5,
+    }
+}
+
+/// From here on `reaction` is a stop.
+pub(super) const STOP: u8 = 3;
+
+/// Something that happened.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Cycle it belongs to.
+    pub cycle: u64,
+    /// Time of that cycle's inputs, ns.
+    pub at: u64,
+    /// See [`MarkKind`].
+    pub value: i64,
+    /// Interlock, axis, step or state: see [`MarkKind`].
+    pub subject: u16,
+    /// What it says.
+    pub kind: MarkKind,
+    /// Group of a trip.
+    pub group: u8,
+    /// How a trip reacts: 0 not at all, 1 warns, 2 limits the speed, 3 to 5 stop category 2, 1, 0.
+    pub reaction: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+}
+
+/// Bytes of a mark.
+pub const MARK_BYTES: usize = 32;
+const _: () = assert!(size_of::<Mark>() == MARK_BYTES);
+
+impl Mark {
+    /// The mark of an event; `None`: it is nothing that explains a cycle.
+    pub(super) fn of(cycle: u64, at: u64, event: &Event) -> Option<Self> {
+        let mark =
+            |kind, subject: u16, value| Self { cycle, at, value, subject, kind, ..Self::default() };
+        let state = |state: crate::record::MachineState| super::machine_number(state);
+        Some(match *event {
+            Event::Trip { interlock, group, reaction, predicted, .. } => Self {
+                group: group.0,
+                reaction: severity(reaction),
+                ..mark(MarkKind::Trip, interlock.0, predicted.0)
+            },
+            Event::Stopped { group, interlock, distance, .. } => {
+                Self { group: group.0, ..mark(MarkKind::Stopped, interlock.0, distance.0) }
+            }
+            Event::Demand { interlock } => mark(MarkKind::Demand, interlock.0, 0),
+            Event::Clear { interlock } => mark(MarkKind::Clear, interlock.0, 0),
+            Event::Machine { from, to } => {
+                mark(MarkKind::Machine, state(to), i64::from(state(from)))
+            }
+            Event::DriveFault { axis, code } => {
+                mark(MarkKind::DriveFault, axis.0.into(), code.into())
+            }
+            Event::Axis { axis, to: AxisState::ErrorStop, .. } => {
+                mark(MarkKind::ErrorStop, axis.0.into(), 0)
+            }
+            Event::GateViolation { axis, .. } => mark(MarkKind::GateViolation, axis.0.into(), 0),
+            Event::ProgramFault { step } => mark(MarkKind::ProgramFault, step, 0),
+            Event::Reset => mark(MarkKind::Reset, 0, 0),
+            Event::Start => mark(MarkKind::Start, 0, 0),
+            Event::ShutdownRequested => mark(MarkKind::Shutdown, 0, 0),
+            Event::Axis { .. }
+            | Event::SpeedLimit { .. }
+            | Event::Referenced { .. }
+            | Event::ResetRefused { .. }
+            | Event::Step { .. }
+            | Event::Vision { .. }
+            | Event::ShutdownDone => return None,
+        })
+    }
+
+    /// As it stands in files.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; MARK_BYTES] {
+        let mut bytes = [0; MARK_BYTES];
+        let all = self
+            .cycle
+            .to_le_bytes()
+            .into_iter()
+            .chain(self.at.to_le_bytes())
+            .chain(self.value.to_le_bytes())
+            .chain(self.subject.to_le_bytes())
+            .chain([self.kind.number(), self.group, self.reaction]);
+        for (place, byte) in bytes.iter_mut().zip(all) {
+            *place = byte;
+        }
+        bytes
+    }
+
+    /// From a file.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; MARK_BYTES]) -> Self {
+        let mut rest = bytes.iter().copied();
+        let cycle = u64::from_le_bytes(next(&mut rest));
+        let at = u64::from_le_bytes(next(&mut rest));
+        let value = i64::from_le_bytes(next(&mut rest));
+        let subject = u16::from_le_bytes(next(&mut rest));
+        let [kind, group, reaction] = next(&mut rest);
+        let kind = MarkKind::of(kind);
+        Self { cycle, at, value, subject, kind, group, reaction, reserved: [0; 3] }
+    }
+}

@@ -1,0 +1,157 @@
+//! The flight recorder in virtual time, through the command line: what froze it is in the dump, with the seconds before it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tactus_tests::{json, machine, run, said, scratch, tactus};
+
+/// Runs a machine file and returns its report.
+fn virtual_run(directory: &Path, file: &Path, options: &[&str]) -> Value {
+    let report = directory.join("report.json");
+    let output = run(Command::new(tactus())
+        .arg("run")
+        .arg(file)
+        .args(["--virtual-time", "--seed", "1", "--for", "20s", "--headless", "--report"])
+        .arg(&report)
+        .args(options));
+    assert!(matches!(output.status.code(), Some(0 | 5)), "{}", said(&output));
+    json(&report)
+}
+
+fn dumps(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).expect("dumps were written");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "tfr"));
+    paths.sort();
+    paths
+}
+
+fn trace(arguments: &[&str], files: &[PathBuf]) -> Output {
+    run(Command::new(tactus()).arg("trace").args(files).args(arguments))
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+#[test]
+fn a_stop_leaves_a_dump_with_its_cycle_and_the_seconds_before_it() {
+    let directory = scratch("flight-stop");
+    let report = virtual_run(
+        &directory,
+        &machine("demo-cell.toml"),
+        &["--trace", text(&directory), "--no-record"],
+    );
+    let trips = report["trips"].as_array().expect("trips");
+    let stop = trips.iter().find(|trip| trip["reaction"] == "stop1").expect("a person comes");
+    let recorder = &report["flight_recorder"];
+    assert!(recorder["dumps"].as_u64() >= Some(1), "{recorder:#}");
+    assert_eq!(recorder["records"], report["cycles"], "always on");
+    assert_eq!(recorder["lost"], 0);
+    assert!(report["phases_ns"].is_null(), "virtual time measures nothing");
+    let files = dumps(&directory);
+    assert_eq!(Some(files.len() as u64), recorder["dumps"].as_u64());
+    let output = trace(&["--json"], &files[..1]);
+    assert!(output.status.success(), "{}", said(&output));
+    let summary: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let dump = &summary["dumps"][0];
+    let cycle = stop["at_cycle"].as_u64().expect("a cycle");
+    assert_eq!(dump["head"]["cycle"].as_u64(), Some(cycle));
+    assert_eq!(dump["head"]["cause"], stop["cause"]);
+    assert_eq!(dump["first_cycle"].as_u64(), Some(cycle - 10_000), "10 s at 1 kHz");
+    assert_eq!(dump["last_cycle"].as_u64(), Some(cycle + 1_000));
+    assert_eq!(dump["gaps"], 0);
+}
+
+#[test]
+fn what_is_kept_and_how_much_is_in_the_machine_file() {
+    let directory = scratch("flight-settings");
+    let shipped = std::fs::read_to_string(machine("demo-cell.toml")).expect("the demo cell");
+    assert!(!shipped.contains("[recording]"), "the test adds the section");
+    let settings =
+        "\n[recording]\nflight_before = \"2 s\"\nflight_after = \"100 ms\"\nflight_dumps = 1\n";
+    let file = directory.join("cell.toml");
+    std::fs::write(&file, shipped + settings).expect("writable");
+    let dumps_in = directory.join("dumps");
+    let recording = dumps_in.join("run.mcap");
+    for _ in 0..2 {
+        virtual_run(&directory, &file, &["--record", text(&recording)]);
+    }
+    let files = dumps(&dumps_in);
+    assert_eq!(files.len(), 1, "beside the recording, and only the newest: {files:?}");
+    let output = trace(&["--json"], &files);
+    let summary: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(summary["dumps"][0]["cycles"], 2_000 + 1 + 100);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_dumps() {
+    let (a, b) = (scratch("flight-bytes-a"), scratch("flight-bytes-b"));
+    for directory in [&a, &b] {
+        virtual_run(
+            directory,
+            &machine("demo-cell.toml"),
+            &["--trace", text(directory), "--no-record"],
+        );
+    }
+    let bytes = |directory: &Path| -> Vec<Vec<u8>> {
+        dumps(directory).iter().map(|path| std::fs::read(path).expect("readable")).collect()
+    };
+    assert!(!bytes(&a).is_empty());
+    assert!(bytes(&a) == bytes(&b), "dumps differ");
+}
+
+#[test]
+fn without_a_recording_and_without_a_place_no_file_is_written() {
+    let directory = scratch("flight-nowhere");
+    let report = virtual_run(&directory, &machine("demo-cell.toml"), &["--no-record"]);
+    assert_eq!(report["flight_recorder"]["dumps"], 0);
+    assert!(report["flight_recorder"]["not_written"].as_u64() >= Some(1));
+    assert!(dumps(&directory).is_empty());
+}
+
+#[test]
+fn a_trace_is_cut_to_the_time_asked_for_and_a_time_without_cycles_is_refused() {
+    let directory = scratch("flight-cut");
+    virtual_run(
+        &directory,
+        &machine("demo-cell.toml"),
+        &["--trace", text(&directory), "--no-record"],
+    );
+    let files = &dumps(&directory)[..1];
+    let out = directory.join("trace.json");
+    let output = trace(&["-o", text(&out), "--from", "-5ms", "--to", "5ms"], files);
+    assert!(output.status.success(), "{}", said(&output));
+    let events = json(&out);
+    let events = events["traceEvents"].as_array().expect("events");
+    assert_eq!(events.iter().filter(|event| event["name"] == "cycle").count(), 11);
+    assert!(events.iter().any(|event| event["name"] == "frozen: trip"));
+    let output = trace(&["-o", text(&out), "--from", "50s"], files);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+}
+
+#[test]
+fn a_damaged_dump_is_said_and_what_can_be_read_is_used() {
+    let directory = scratch("flight-damaged");
+    virtual_run(
+        &directory,
+        &machine("demo-cell.toml"),
+        &["--trace", text(&directory), "--no-record"],
+    );
+    let mut bytes = std::fs::read(&dumps(&directory)[0]).expect("readable");
+    bytes.truncate(bytes.len() / 2);
+    let cut = directory.join("cut.tfr");
+    std::fs::write(&cut, bytes).expect("writable");
+    let out = directory.join("cut.json");
+    let output = trace(&["-o", text(&out)], std::slice::from_ref(&cut));
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("cut off") && message.contains("cycles could be read"), "{message}");
+    assert!(json(&out)["traceEvents"].as_array().is_some_and(|events| events.len() > 5_000));
+    let toml = machine("demo-cell.toml");
+    let output = trace(&[], std::slice::from_ref(&toml));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(message.contains("expected a flight-recorder dump"), "{message}");
+}
