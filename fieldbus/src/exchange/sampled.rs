@@ -62,7 +62,7 @@ impl Sampled {
 
     /// The stamp of inputs from a device with this SYNC0; the same for the same shift. Only before the first cycle.
     pub(crate) fn stamp_for(&mut self, shift_ns: i32) -> u8 {
-        let shift_ns = i64::from(shift_ns).rem_euclid(self.period_ns);
+        let shift_ns = i64::from(shift_ns).rem_euclid(self.period_ns); // integer
         let known = self.pulses.iter().position(|pulses| pulses.shift_ns == shift_ns);
         let place = known.unwrap_or_else(|| {
             self.pulses.push(Pulses { shift_ns, last: i64::MIN, at: 0 });
@@ -88,7 +88,7 @@ impl Sampled {
         let clock = clock.and_then(|clock| i64::try_from(clock).ok()).unwrap_or(time);
         for pulses in &mut self.pulses {
             let phase = self.settle_ns.saturating_add(pulses.shift_ns);
-            let pulse = clock.saturating_sub(phase).div_euclid(self.period_ns);
+            let pulse = clock.saturating_sub(phase).div_euclid(self.period_ns); // integer
             if pulse == pulses.last {
                 continue;
             }
@@ -195,7 +195,7 @@ mod tests {
             origin in 1_000_000_000u64..1_000_000_000_000_000_000,
         ) {
             let period = i64::try_from(PERIOD).unwrap();
-            let truth = Truth { origin, ppm, shift: i64::from(shift).rem_euclid(period) };
+            let truth = Truth { origin, ppm, shift: i64::from(shift).rem_euclid(period) }; // integer
             let mut sampled = Sampled::new(PERIOD, SETTLE);
             let stamp = sampled.stamp_for(shift);
             let mut due = 5_000_000_000;
@@ -248,7 +248,7 @@ mod tests {
                 // Without a reading the pulse is reckoned: off by one at most.
                 prop_assert!(received_at - at <= 3 * PERIOD, "{} old", received_at - at);
                 let dc = i64::try_from(truth.dc(now)).unwrap();
-                let behind = (dc - truth.shift).rem_euclid(period);
+                let behind = (dc - truth.shift).rem_euclid(period); // integer
                 let settle = i64::try_from(SETTLE).unwrap();
                 if clock && (settle + 1_000..period - 1_000).contains(&behind) && cycles > 1 {
                     prop_assert!(age.abs() <= period / 2 + 1_000, "age {} behind {}", age, behind);
