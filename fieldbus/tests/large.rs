@@ -189,6 +189,6 @@ fn a_thousand_cycles() {
 #[test]
 fn a_large_segment_comes_up_and_cycles_without_an_error_or_an_allocation() {
     // On a stack as large as the loop's.
-    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(a_thousand_cycles);
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(a_thousand_cycles);
     thread.unwrap().join().unwrap();
 }

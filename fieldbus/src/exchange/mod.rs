@@ -82,10 +82,11 @@ impl Phase {
     /// A cycle is over; `clock`: the reference's time as the frame passed it. Returns how far the frame was behind its place, ns.
     fn cycle(&mut self, clock: Option<u64>) -> Option<i32> {
         let offset = clock.map(|time| phase_offset(time, self.before_sync0_ns, self.period_ns));
-        if let Some(offset) = offset {
-            self.margins.record(offset);
+        let late = offset.map(|offset| phase::lateness(offset, self.period_ns));
+        if let Some(late) = late {
+            self.margins.record(late);
         }
-        self.trim_ns = self.follower.cycle(offset);
+        self.trim_ns = self.follower.cycle(late);
         offset
     }
 }

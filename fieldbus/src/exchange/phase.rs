@@ -12,8 +12,17 @@ const WINDOW: i64 = 64;
 const FRACTION: i64 = 1024;
 /// The largest rate that is kept: this part of the period a cycle (500 ppm; quartzes differ by 100).
 const RATE_PART: i64 = 2000;
+/// What is earlier than this part of the period is late by the rest of it.
+const EARLY_PART: i32 = 8;
 /// The largest trim: this part of the period (1 %).
 const TRIM_PART: i64 = 100;
+
+/// A phase within half a period either way, as lateness: frames are late by chance, up to most of a period, and early by hardly
+/// anything.
+pub(crate) fn lateness(offset_ns: i32, period_ns: u64) -> i32 {
+    let period = i32::try_from(period_ns).unwrap_or(i32::MAX);
+    if offset_ns < -(period / EARLY_PART) { offset_ns.saturating_add(period) } else { offset_ns }
+}
 
 /// Follows the reference clock with the loop's schedule.
 #[derive(Clone, Debug)]
@@ -184,6 +193,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn more_than_half_a_period_late_is_late_not_early() {
+        assert_eq!(lateness(-400_000, 1_000_000), 600_000);
+        assert_eq!(lateness(-100_000, 1_000_000), -100_000);
+        assert_eq!(lateness(400_000, 1_000_000), 400_000);
     }
 
     #[test]

@@ -392,8 +392,8 @@ fn a_value_that_the_device_does_not_take_is_refused() {
 }
 
 #[test]
-fn bring_up_needs_less_than_a_mib_of_stack() {
-    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(|| {
+fn bring_up_needs_no_more_stack_than_the_loop_has() {
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(|| {
         operational(&with_dc(plan()));
     });
     thread.unwrap().join().unwrap();

@@ -37,7 +37,7 @@ use crate::report::{Context, FlightReport, Report};
 use crate::vision::{Judge, Object};
 
 /// Stack of the cyclic thread: bring-up needs most of it.
-const STACK_BYTES: usize = 1 << 20;
+const STACK_BYTES: usize = 2 << 20;
 /// Memory for a capture, bytes; it is locked.
 const CAPTURE_BYTES: usize = 8 << 20;
 /// Between two rounds of the supervisor.
