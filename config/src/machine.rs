@@ -30,6 +30,8 @@ pub struct Machine {
     pub virtual_cell: VirtualCell,
     /// What is kept of a run.
     pub recording: RecordingSettings,
+    /// Where the state file is; relative to the directory in which the run was started.
+    pub state_directory: PathBuf,
     /// BLAKE3 of the bytes of the file.
     pub hash: [u8; 32],
     /// First 8 bytes of `hash`, little endian; camera processes carry it.

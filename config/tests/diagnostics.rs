@@ -116,6 +116,7 @@ fn the_bus() {
         ("watchdog = \"100 ms\"", "watchdog = \"2 ms\"", "watchdog-short"),
         ("receive_deadline = \"800 us\"", "receive_deadline = \"1 ms\"", "receive-deadline"),
         ("receive_deadline = \"800 us\"", "receive_deadline = \"15 us\"", "wire-time"),
+        ("receive_deadline = \"800 us\"", "receive_deadline = \"1 ms\"", "receive-deadline"),
         ("period = \"1 ms\"", "period = \"62.5 us\"", "period-not-expressible"),
         ("lock_window = \"1 us\"", "lock_window = \"1 s\"", "out-of-range"),
         ("frame_before_sync0 = \"700 us\"", "frame_before_sync0 = \"2 ms\"", "out-of-range"),
@@ -247,14 +248,55 @@ fn axes() {
     ]);
 }
 
+/// The demo cell whose belt has an absolute encoder: 2²⁰ counts a turn, 4096 turns, and a wrap that divides them.
+fn absolute(homing: &str) -> String {
+    let text = DEMO
+        .replace("motor_turns = 5 ", "motor_turns = 4\nabsolute_turns = 4096 ")
+        .replace("wrap = \"1000 mm\"", "wrap = \"1600 mm\"")
+        .replace("method = \"here\"", homing);
+    assert_eq!(text.matches("absolute_turns").count(), 1);
+    assert_eq!(text.matches("wrap = \"1600 mm\"").count(), 1);
+    text
+}
+
 #[test]
 fn a_kept_offset_needs_the_serial_number_of_its_drive() {
-    let kept = DEMO.replace("method = \"here\"", "method = \"kept\"\noffset = \"5 mm\"");
-    config::load(&kept, "demo-cell.toml").expect("the demo's drives have serial numbers");
-    let any = kept.replace(", serial = 103", "");
-    let wrong = config::load(&any, "demo-cell.toml").expect_err("any drive would do");
-    let codes: Vec<_> = wrong.problems().iter().map(|problem| problem.code).collect();
-    assert!(codes.contains(&"kept-any-drive"), "{codes:?}");
+    let kept = absolute("method = \"kept\"\noffset = \"5 mm\"");
+    let machine = config::load(&kept, "demo-cell.toml").expect("the drives have serial numbers");
+    assert_eq!(machine.plan.axes[2].keeps, Some(1 << 32));
+    let any = refused(&kept.replace(", serial = 103", ""));
+    assert!(codes(&any).contains(&"kept-any-drive"), "{any}");
+    let twice = refused(&absolute("method = \"kept\"\noffset = \"5 mm\"\nkeep = true"));
+    assert!(codes(&twice).contains(&"kept-twice"), "{twice}");
+}
+
+#[test]
+fn an_incremental_encoder_keeps_nothing() {
+    for homing in ["method = \"kept\"\noffset = \"5 mm\"", "method = \"here\"\nkeep = true"] {
+        let wrong = refused(&absolute(homing).replace("absolute_turns = 4096", ""));
+        assert!(codes(&wrong).contains(&"kept-incremental"), "{wrong}");
+    }
+    let absolute_but_not_asked = config::load(&absolute("method = \"here\"\nkeep = false"), "");
+    assert_eq!(absolute_but_not_asked.expect("right").plan.axes[2].keeps, None);
+}
+
+#[test]
+fn an_encoder_that_shows_two_places_alike_keeps_nothing() {
+    let keep = absolute("method = \"here\"\nkeep = true");
+    assert_eq!(config::load(&keep, "").expect("right").plan.axes[2].keeps, Some(1 << 32));
+    // 4 motor turns for 200 mm: 4096 of them are no whole number of 1000 mm.
+    let wrap = refused(&keep.replace("wrap = \"1600 mm\"", "wrap = \"1000 mm\""));
+    assert!(codes(&wrap).contains(&"kept-ambiguous"), "{wrap}");
+    // x travels 1200 mm; a single-turn encoder shows every turn alike.
+    let linear = |turns: u32| {
+        let text =
+            DEMO.replacen("[axis.gear]", &format!("[axis.gear]\nabsolute_turns = {turns}"), 1);
+        text.replacen("[axis.homing]", "[axis.homing]\nkeep = true", 1)
+    };
+    let kept = config::load(&linear(4096), "").expect("right");
+    assert_eq!(kept.plan.axes[0].keeps, Some(1 << 32));
+    let single = refused(&linear(1));
+    assert!(codes(&single).contains(&"kept-ambiguous"), "{single}");
 }
 
 #[test]
@@ -326,6 +368,27 @@ fn interlocks() {
         ("press_min = \"50 ms\"", "press_min = \"1 ms\"", "out-of-range"),
         ("press_max = \"3 s\"", "press_max = \"20 ms\"", "out-of-range"),
     ]);
+}
+
+#[test]
+fn a_spin_tail_as_long_as_the_period_is_refused() {
+    let fast = "period = \"150 us\"\nspin = \"149999 ns\"";
+    let deadline = "receive_deadline = \"800 us\"";
+    let text = changed("period = \"1 ms\"", fast).replace(deadline, "");
+    let codes_of = |text: &str| match config::load(text, "cell.toml") {
+        Ok(_) => Vec::new(),
+        Err(wrong) => wrong.problems().iter().map(|problem| problem.code).collect::<Vec<_>>(),
+    };
+    assert!(!codes_of(&text).contains(&"spin-too-long"));
+    assert!(codes_of(&text.replace("149999 ns", "150 us")).contains(&"spin-too-long"));
+}
+
+#[test]
+fn a_limit_on_overruns_that_no_interlock_answers_is_warned_about() {
+    let text = changed("cause = { kind = \"overrun\" }", "cause = { kind = \"bus\" }");
+    let machine = config::load(&text, "cell.toml").unwrap();
+    let codes: Vec<_> = machine.warnings.iter().map(|warning| warning.code).collect();
+    assert_eq!(codes, ["overrun-unanswered"]);
 }
 
 #[test]

@@ -86,6 +86,9 @@ pub struct AxisPlan {
     pub vertical: bool,
     /// How it finds its reference.
     pub homing: HomingPlan,
+    /// Its encoder is absolute and its reference outlives a power-down: counts after which the drive shows the same again, at most
+    /// 2³². `None`: it is homed after each start.
+    pub keeps: Option<u64>,
     /// What the twin believes of it.
     pub model: AxisModel,
 }
@@ -186,7 +189,8 @@ pub enum HomingPlan {
         /// Give up after, ns.
         timeout_ns: u64,
     },
-    /// The offset kept from an earlier homing, valid for the drive with this serial number (checked at bring-up by `fieldbus`).
+    /// The machine file says the offset of an earlier homing, and the serial number of the drive for which it is valid (checked at
+    /// bring-up by `fieldbus`).
     Kept {
         /// position = counts ÷ counts_per_unit + offset.
         offset: Nano,

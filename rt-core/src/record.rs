@@ -152,12 +152,21 @@ pub enum Event {
         /// Now.
         to: AxisState,
     },
-    /// An axis found its reference; keep the offset with the drive's serial number.
+    /// An axis has a reference; if its encoder is absolute, keep the offset with the identity of its drive.
     Referenced {
         /// Which.
         axis: AxisId,
         /// position = counts ÷ counts_per_unit + offset.
         offset: Nano,
+        /// It comes from an earlier homing; otherwise the axis was homed now.
+        kept: bool,
+    },
+    /// The kept offset of an axis puts it where it cannot be: it is not referenced.
+    ReferenceRefused {
+        /// Which.
+        axis: AxisId,
+        /// Where the axis would be.
+        position: Nano,
     },
     /// A drive reported a fault (0x603F).
     DriveFault {
@@ -195,6 +204,11 @@ pub enum Event {
         not_clear: u32,
         /// The newest result counts.
         valid: bool,
+    },
+    /// The loop was late by whole periods: they were skipped, before this cycle.
+    Overrun {
+        /// How many.
+        missed: u32,
     },
     /// The controlled end was asked for (Ctrl-C, end of `--for`).
     ShutdownRequested,

@@ -58,6 +58,7 @@ fn plan(nominal: &Nominal) -> AxisPlan {
         brake: None,
         vertical: false,
         homing: HomingPlan::Kept { offset: Nano::ZERO },
+        keeps: None,
         model: AxisModel {
             units_per_radian: nominal.units_per_radian,
             inertia_kgm2: nominal.inertia_kgm2,
@@ -81,7 +82,12 @@ struct Rig {
     now: u64,
     demand: f64,
     target: i32,
+    /// How late cycles are, and which bring nothing: `None` on an ideal bus.
+    disturbed: Option<u32>,
 }
+
+/// Latest that a cycle comes, ns.
+const LATE_MAX: u64 = 400_000;
 
 impl Rig {
     fn new(physics: AxisPhysics, plan: &AxisPlan) -> Self {
@@ -94,16 +100,37 @@ impl Rig {
             now: PERIOD,
             demand: 0.0,
             target: 0,
+            disturbed: None,
         }
     }
 
-    /// Inputs as the frame of this cycle brings them.
+    /// A number that looks drawn, the same in each run.
+    fn draw(&mut self) -> u32 {
+        let Some(state) = &mut self.disturbed else { return 0 };
+        *state ^= *state << 13;
+        *state ^= *state >> 17;
+        *state ^= *state << 5;
+        *state
+    }
+
+    /// Inputs as the frame of this cycle brings them. On a disturbed bus every other cycle is late, and one in sixteen brings
+    /// nothing: what the axis believes comes from samples that are not a period apart.
     fn sense(&mut self) {
+        let (lateness, lost) = (self.draw(), self.draw());
+        let late = if lateness & 1 == 1 { u64::from(lateness >> 1) % LATE_MAX } else { 0 };
+        self.world.advance(self.now + late);
         let sensed = self.world.servo_feedback(0);
         self.now += PERIOD;
-        self.signals.set(STATUSWORD, 0x1237, self.now);
-        self.signals.set(POSITION, sensed.position_counts, self.now);
-        self.signals.set(TORQUE, i64::from(sensed.torque_permille), self.now);
+        if lost & 0xF == 1 && self.now > 10 * PERIOD {
+            for id in [STATUSWORD, POSITION, TORQUE] {
+                self.signals.age(id);
+            }
+        } else {
+            let at = self.now + late;
+            self.signals.set(STATUSWORD, 0x1237, at);
+            self.signals.set(POSITION, sensed.position_counts, at);
+            self.signals.set(TORQUE, i64::from(sensed.torque_permille), at);
+        }
         self.axis.sense(&self.signals, self.now);
         assert_eq!(self.axis.drive_state(), DriveState::OperationEnabled);
     }
@@ -137,12 +164,23 @@ struct Outcome {
     travelled: f64,
 }
 
+/// What is stopped, how, and how closely it must be predicted.
+struct Case {
+    gravity_nm: f64,
+    deceleration: f64,
+    disturbed: bool,
+    ratio_median_max: f64,
+    excess_median_max: f64,
+}
+
 /// Accelerates towards `speed`, is told to stop after `cycles`, and ramps down as the gate does.
-fn stop(seed: u64, gravity_nm: f64, speed: f64, cycles: u32, deceleration: f64) -> Outcome {
+fn stop(case: &Case, seed: u32, speed: f64, cycles: u32) -> Outcome {
+    let Case { gravity_nm, deceleration, disturbed, .. } = *case;
     let travel = Some((-2000.0, 2000.0));
     let nominal = Nominal { gravity_nm, travel, ..Nominal::default() };
-    let physics = AxisPhysics::from_nominal(&nominal).randomised(seed, 0.2);
+    let physics = AxisPhysics::from_nominal(&nominal).randomised(u64::from(seed), 0.2);
     let mut rig = Rig::new(physics, &plan(&nominal));
+    rig.disturbed = disturbed.then_some(0x9E37_79B9 ^ seed);
     let (mut position, mut velocity) = (Nano::ZERO, 0.0_f64);
     let (gain, loss) = (5.0 * speed.signum(), deceleration * 1e-3 * speed.signum());
     for cycle in 0..500 + cycles {
@@ -167,38 +205,87 @@ fn stop(seed: u64, gravity_nm: f64, speed: f64, cycles: u32, deceleration: f64) 
     Outcome { predicted, travelled }
 }
 
-fn check(gravity_nm: f64, deceleration: f64, ratio_median_max: f64) {
-    let mut ratios = Vec::new();
-    for seed in 0..48_u32 {
+/// Stops of each test; `TACTUS_STOPS` asks for more.
+fn stops() -> u32 {
+    let asked = std::env::var("TACTUS_STOPS").ok();
+    asked.map_or(400, |stops| stops.parse().expect("TACTUS_STOPS is a number of stops"))
+}
+
+/// Every stop stays under its prediction; the median of what was predicted too far is small.
+fn check(case: &Case) {
+    let (mut ratios, mut excess, mut under) = (Vec::new(), Vec::new(), Vec::new());
+    for seed in 0..stops() {
         // Speeds from 60 to 900 mm/s in both directions; stops while accelerating and while cruising.
         let speed = (60.0 + 840.0 * f64::from(seed % 13) / 12.0) * [1.0, -1.0][seed as usize % 2];
         let cycles = 40 + 29 * (seed % 11);
-        let outcome = stop(u64::from(seed), gravity_nm, speed, cycles, deceleration);
+        let outcome = stop(case, seed, speed, cycles);
         let Outcome { predicted, travelled } = outcome;
-        assert!(
-            predicted >= travelled,
-            "seed {seed}: {predicted} predicted, {travelled} travelled"
-        );
+        if predicted < travelled {
+            under.push((seed, speed, cycles, predicted, travelled));
+        }
         assert!(travelled > 0.1, "it moved");
         ratios.push(predicted / travelled);
+        excess.push(predicted - travelled);
     }
     ratios.sort_by(f64::total_cmp);
-    let median = ratios[ratios.len() / 2];
-    println!("predicted ÷ travelled: {:.3} to {:.3}, median {median:.3}", ratios[0], ratios[47]);
-    assert!(median <= ratio_median_max, "wasteful: {median}");
+    excess.sort_by(f64::total_cmp);
+    let (median, excess_median) = (ratios[ratios.len() / 2], excess[excess.len() / 2]);
+    println!(
+        "{} stops: predicted ÷ travelled {:.3} to {:.3}, median {median:.3}; \
+         predicted − travelled {:.3} to {:.3} mm, median {excess_median:.3} mm",
+        ratios.len(),
+        ratios[0],
+        ratios[ratios.len() - 1],
+        excess[0],
+        excess[excess.len() - 1]
+    );
+    assert!(under.is_empty(), "further than predicted (seed, speed, cycles, mm, mm): {under:?}");
+    assert!(median <= case.ratio_median_max, "wasteful: {median}");
+    assert!(excess_median <= case.excess_median_max, "wasteful: {excess_median} mm");
 }
 
 #[test]
 fn a_horizontal_axis_never_stops_later_than_predicted() {
-    check(0.0, 8000.0, 1.4);
+    check(&Case {
+        gravity_nm: 0.0,
+        deceleration: 8000.0,
+        disturbed: false,
+        ratio_median_max: 1.25,
+        excess_median_max: 2.7,
+    });
 }
 
 #[test]
 fn a_soft_stop_is_predicted_closely() {
-    check(0.0, 3000.0, 1.2);
+    check(&Case {
+        gravity_nm: 0.0,
+        deceleration: 3000.0,
+        disturbed: false,
+        ratio_median_max: 1.15,
+        excess_median_max: 3.2,
+    });
 }
 
 #[test]
 fn a_vertical_axis_never_stops_later_than_predicted() {
-    check(0.4, 10_000.0, 1.4);
+    check(&Case {
+        gravity_nm: 0.4,
+        deceleration: 10_000.0,
+        disturbed: false,
+        ratio_median_max: 1.28,
+        excess_median_max: 2.5,
+    });
+}
+
+#[test]
+fn samples_that_are_late_or_lost_make_no_stop_longer_than_predicted() {
+    for (gravity_nm, deceleration) in [(0.0, 8000.0), (0.0, 3000.0), (0.4, 10_000.0)] {
+        check(&Case {
+            gravity_nm,
+            deceleration,
+            disturbed: true,
+            ratio_median_max: 1.3,
+            excess_median_max: 3.3,
+        });
+    }
 }

@@ -7,11 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use config::{Machine, Style};
+use rt_linux::run::WatchCalls;
 use rt_linux::signal::Shutdown;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{CheckArgs, Cli, Command, Link, RunArgs, SimArgs};
+use crate::cli::{CheckArgs, Cli, Command, GuardCalls, Link, RunArgs, SimArgs};
 use crate::exit::{Error, ExitCode};
+use crate::report::{Context, Report};
 use crate::run::{self, Options, Source};
 use crate::{flight, report, sim};
 
@@ -164,28 +166,23 @@ fn install_signals() -> Result<Shutdown, Error> {
     })
 }
 
+/// A run, and its report; a run that fails leaves one too.
 fn run_machine(arguments: &RunArgs) -> Result<ExitCode, Error> {
-    let source = load(&arguments.file)?;
+    let source = load(&arguments.file).map_err(|error| leave_report(error, arguments, None))?;
+    run_source(arguments, &source).map_err(|error| leave_report(error, arguments, Some(&source)))
+}
+
+fn run_source(arguments: &RunArgs, source: &Source) -> Result<ExitCode, Error> {
     let options = options(arguments, &source.machine)?;
     let shutdown = install_signals()?;
     rt_linux::signal::on_dump_request(&options.flight.request).map_err(|source| {
         Error::environment(format!("no handler for SIGUSR1 can be installed: {source}"))
     })?;
     tracing::info!(machine = source.machine.name, seed = options.seed, "run begins");
-    let report = run::run(&source, &options, &shutdown)?;
+    let report = run::run(source, &options, &shutdown)?;
     tracing::info!(exit_code = report.exit_code, "run ended: {}", report.ended.message);
-    let json = report
-        .to_json()
-        .map_err(|wrong| Error::environment(format!("the report cannot be written: {wrong}")))?;
-    if let Some(path) = &arguments.report {
-        std::fs::write(path, &json).map_err(|source| {
-            let path = path.display();
-            Error::environment(format!("the report cannot be written to {path}: {source}"))
-        })?;
-    }
-    if arguments.json {
-        print(&json);
-    } else if !arguments.headless {
+    write_report(&report, arguments)?;
+    if !arguments.json && !arguments.headless {
         print(&report::render(&report));
     }
     if (arguments.json || arguments.headless) && report.code() != ExitCode::Done {
@@ -194,22 +191,80 @@ fn run_machine(arguments: &RunArgs) -> Result<ExitCode, Error> {
     Ok(report.code())
 }
 
-/// Command line over machine file.
-fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
-    let link = match (&arguments.link, arguments.virtual_time) {
-        (Some(Link::Raw(interface)), true) => {
-            return Err(Error::file(format!(
-                "--virtual-time needs the virtual link, and --link says raw:{interface}: \
-                 real devices have real time; leave one of the two out"
-            )));
+/// Where it was asked for.
+fn write_report(report: &Report, arguments: &RunArgs) -> Result<(), Error> {
+    let json = report
+        .to_json()
+        .map_err(|wrong| Error::environment(format!("the report cannot be written: {wrong}")))?;
+    if arguments.json {
+        print(&json);
+    }
+    if let Some(path) = &arguments.report {
+        std::fs::write(path, &json).map_err(|source| {
+            let path = path.display();
+            let message = format!("the report cannot be written to {path}: {source}");
+            // There was a report; it only could not be left.
+            Error { report: Some(Box::new(report.clone())), ..Error::environment(message) }
+        })?;
+    }
+    Ok(())
+}
+
+/// The report of a run that failed: what is known, and how it ended. The error stays what it was.
+fn leave_report(mut error: Error, arguments: &RunArgs, source: Option<&Source>) -> Error {
+    let report = match error.report.take() {
+        // It ran, and writing its report is what failed.
+        Some(report) if report.code() != error.code => return error,
+        Some(report) => *report,
+        None => {
+            let machine = source.map(|source| &source.machine);
+            run::not_begun(&error, machine, &known(arguments, source))
         }
-        (Some(link), _) => link.clone(),
-        (None, true) => Link::Virtual,
-        (None, false) => match &machine.link {
+    };
+    if let Err(wrong) = write_report(&report, arguments) {
+        error.message = format!("{}\n{}", error.message.trim_end(), wrong.message);
+    }
+    error
+}
+
+/// What command line and machine file say of a run that did not begin.
+fn known(arguments: &RunArgs, source: Option<&Source>) -> Context {
+    let machine = source.map(|source| &source.machine);
+    let link = chosen_link(arguments, machine);
+    let bytes = source.map(|source| source.bytes.clone());
+    let bytes = bytes.or_else(|| std::fs::read(&arguments.file).ok());
+    Context {
+        config_hash: bytes
+            .map(|bytes| blake3::hash(&bytes).to_hex().to_string())
+            .unwrap_or_default(),
+        seed: (link == Some(Link::Virtual)).then_some(arguments.seed),
+        link: link.map(|link| link.to_string()).unwrap_or_default(),
+        period_ns: machine.map_or(0, |machine| machine.plan.period_ns),
+        ..Context::default()
+    }
+}
+
+/// Command line over machine file; `None`: neither says.
+fn chosen_link(arguments: &RunArgs, machine: Option<&Machine>) -> Option<Link> {
+    match (&arguments.link, arguments.virtual_time) {
+        (Some(link), _) => Some(link.clone()),
+        (None, true) => Some(Link::Virtual),
+        (None, false) => machine.map(|machine| match &machine.link {
             config::LinkChoice::Virtual => Link::Virtual,
             config::LinkChoice::Raw(interface) => Link::Raw(interface.clone()),
-        },
-    };
+        }),
+    }
+}
+
+/// Command line over machine file.
+fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
+    if let (Some(Link::Raw(interface)), true) = (&arguments.link, arguments.virtual_time) {
+        return Err(Error::file(format!(
+            "--virtual-time needs the virtual link, and --link says raw:{interface}: \
+             real devices have real time; leave one of the two out"
+        )));
+    }
+    let link = chosen_link(arguments, Some(machine)).unwrap_or(Link::Virtual);
     let record = match (&arguments.record, arguments.no_record || !machine.recording.enabled) {
         (Some(path), _) => Some(path.clone()),
         (None, true) => None,
@@ -234,6 +289,17 @@ fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
         record,
         capture: arguments.capture.clone(),
         vision_socket,
+        state: arguments.state.clone().or_else(|| {
+            // Equal runs are equal to the byte: what an earlier one left must not matter.
+            (!arguments.virtual_time).then(|| machine.state_directory.clone())
+        }),
+        home_again: arguments.home_again,
+        watch_calls: match arguments.guards {
+            None => WatchCalls::No,
+            Some(GuardCalls::Count) => WatchCalls::Count,
+            Some(GuardCalls::Trap) => WatchCalls::Trap,
+        },
+        park: arguments.park_supervisor,
     })
 }
 

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES_HELP;
+use crate::run::Park;
 
 const RUN_EXAMPLES: &str = "Examples:
   tactus run config/machines/demo-cell.toml
@@ -13,7 +14,11 @@ const RUN_EXAMPLES: &str = "Examples:
   tactus run demo-cell.toml --virtual-time --seed 7 --for 60s --report report.json
       one minute as fast as it goes; the same seed gives the same bytes
   tactus run demo-cell.toml --link raw:eth1 --report report.json
-      the same machine on a network interface";
+      the same machine on a network interface; a run that fails leaves its report too
+  tactus run demo-cell.toml --link raw:eth1 --home-again
+      after work on motor, encoder or mechanics: no kept reference counts
+  tactus run demo-cell.toml --guards=count --for 60s
+      system calls of the loop too: the report says whether any was made that is not declared";
 
 const CHECK_EXAMPLES: &str = "Examples:
   tactus check demo-cell.toml
@@ -107,6 +112,12 @@ pub struct RunArgs {
     /// Do not record.
     #[arg(long)]
     pub no_record: bool,
+    /// Directory of the state file, in which axes with `homing.keep` find their references again; without it, where the machine file says. In virtual time nothing is kept without it.
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// No kept reference counts in this run: every axis is to be homed, and what is found replaces what was kept.
+    #[arg(long)]
+    pub home_again: bool,
     /// Keep the frames of the run (the first 64 MB; 8 MB in real time) for Wireshark.
     #[arg(long, value_name = "FILE.pcapng")]
     pub capture: Option<PathBuf>,
@@ -116,6 +127,22 @@ pub struct RunArgs {
     /// Socket on which camera processes are heard (in real time); without it, one in the user's runtime folder, and on the virtual link one of this process alone.
     #[arg(long, value_name = "PATH")]
     pub vision_socket: Option<PathBuf>,
+    /// Watch the system calls of the loop: `count` counts them where that is permitted (root, or CAP_PERFMON and tracefs); `trap`
+    /// ends the run at the first that is not declared. Allocations, page faults and context switches are always watched.
+    #[arg(long, value_name = "count|trap", num_args = 0..=1, default_missing_value = "count", conflicts_with = "virtual_time")]
+    pub guards: Option<GuardCalls>,
+    /// Test hook (docs/guide/on-target.md): so long after the first cycle the supervisor's thread stops for so long.
+    #[arg(long, hide = true, value_name = "AFTER,LENGTH", value_parser = park, conflicts_with = "virtual_time")]
+    pub park_supervisor: Option<Park>,
+}
+
+/// What `--guards` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GuardCalls {
+    /// Count.
+    Count,
+    /// End at the first that is not declared.
+    Trap,
 }
 
 /// `tactus check`.
@@ -240,6 +267,12 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+fn park(text: &str) -> Result<Park, String> {
+    let (after, length) =
+        text.split_once(',').ok_or("expected two times with their units, such as 6s,3s")?;
+    Ok(Park { after: duration(after)?, length: duration(length)? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,6 +320,18 @@ mod tests {
         assert_eq!(link("raw:eth1"), Ok(Link::Raw("eth1".into())));
         assert!(link("raw:").is_err());
         assert!(link("eth1").is_err());
+    }
+
+    #[test]
+    fn parking_the_supervisor_takes_two_times_and_is_not_offered_to_people() {
+        let seconds = Duration::from_secs;
+        assert_eq!(park("6s,3s"), Ok(Park { after: seconds(6), length: seconds(3) }));
+        for wrong in ["6s", "6s,", "6,3", "6s,3s,1s"] {
+            assert!(park(wrong).is_err(), "{wrong}");
+        }
+        let mut run = Cli::command();
+        let run = run.find_subcommand_mut("run").expect("there is one");
+        assert!(!run.render_long_help().to_string().contains("park"));
     }
 
     #[test]

@@ -70,6 +70,7 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
         Event::GateViolation { .. }
         | Event::Axis { .. }
         | Event::Referenced { .. }
+        | Event::ReferenceRefused { .. }
         | Event::DriveFault { .. } => describe_axis(event, labels),
         Event::Reset => described("reset", Info, "", "reset accepted".into()),
         Event::ResetRefused { reason } => {
@@ -99,6 +100,10 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
                 format!("vision {name}: not clear: {zones}")
             };
             described("vision", Info, name, text)
+        }
+        Event::Overrun { missed } => {
+            let text = format!("overrun: {missed} cycles missed, the phase is kept");
+            described("overrun", Warning, "", text)
         }
         Event::ShutdownRequested => {
             described("shutdown_requested", Info, "", "controlled end requested".into())
@@ -169,9 +174,19 @@ fn describe_axis(event: &Event, labels: &Labels) -> Described {
             let text = format!("{name}: {} → {}", axis_state(from), axis_state(to));
             described("axis", severity, name, text)
         }
-        Event::Referenced { axis, offset } => {
+        Event::ReferenceRefused { axis, position } => {
             let (name, unit) = (labels.axis(axis), labels.axis_unit(axis));
-            let text = format!("{name} is referenced, offset {:.4} {unit}", offset.units());
+            let text = format!(
+                "{name} is not referenced: its kept offset puts it at {:.3} {unit}, outside its soft limits; it was moved \
+                 beyond them, or its encoder lost its place: home it again (--home-again)",
+                position.units()
+            );
+            described("reference_refused", Severity::Warning, name, text)
+        }
+        Event::Referenced { axis, offset, kept } => {
+            let (name, unit) = (labels.axis(axis), labels.axis_unit(axis));
+            let how = if kept { "kept from an earlier homing" } else { "homed now" };
+            let text = format!("{name} is referenced, offset {:.4} {unit}, {how}", offset.units());
             described("referenced", Severity::Info, name, text)
         }
         Event::DriveFault { axis, code } => {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::report::Report;
+
 /// What the process tells its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitCode {
@@ -46,22 +48,24 @@ pub struct Error {
     pub code: ExitCode,
     /// What was expected, what was found, where, and what to do.
     pub message: String,
+    /// What is known of the run that ended with it, if one had begun.
+    pub report: Option<Box<Report>>,
 }
 
 impl Error {
     /// The machine file or command line is wrong.
     pub fn file(message: impl Into<String>) -> Self {
-        Self { code: ExitCode::File, message: message.into() }
+        Self { code: ExitCode::File, message: message.into(), report: None }
     }
 
     /// Rights, interface, paths.
     pub fn environment(message: impl Into<String>) -> Self {
-        Self { code: ExitCode::Environment, message: message.into() }
+        Self { code: ExitCode::Environment, message: message.into(), report: None }
     }
 
     /// The bus.
     pub fn bus(message: impl Into<String>) -> Self {
-        Self { code: ExitCode::Bus, message: message.into() }
+        Self { code: ExitCode::Bus, message: message.into(), report: None }
     }
 }
 

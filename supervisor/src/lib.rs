@@ -15,6 +15,7 @@ pub mod histogram;
 pub mod labels;
 pub mod receiver;
 pub mod record;
+pub mod references;
 pub mod report;
 pub mod run;
 pub mod sim;

@@ -41,6 +41,8 @@ pub struct AxisTotals {
     pub last: AxisView,
     /// It has been seen.
     pub seen: bool,
+    /// Its reference comes from an earlier homing; `None`: it had none in this run.
+    pub reference_kept: Option<bool>,
     /// Sum of |changes of position|, axis units; an endless axis' turn is no jump.
     pub travel: f64,
     /// Largest |commanded − actual|, axis units.
@@ -251,15 +253,22 @@ impl Statistics {
                     *place = step;
                 }
             }
+            Event::Referenced { axis, kept, .. } => {
+                if let Some(axis) = self.axes.get_mut(usize::from(axis.0)) {
+                    axis.reference_kept = Some(kept);
+                }
+            }
             Event::GateViolation { .. } => self.gate_violations += 1,
             Event::ProgramFault { .. } => self.program_faults += 1,
             Event::ShutdownRequested => self.shutting_down = true,
             Event::ShutdownDone => self.shutdown_done = true,
-            Event::Demand { .. }
+            // Counted by the record of the cycle.
+            Event::Overrun { .. }
+            | Event::Demand { .. }
             | Event::Clear { .. }
             | Event::SpeedLimit { .. }
             | Event::Axis { .. }
-            | Event::Referenced { .. }
+            | Event::ReferenceRefused { .. }
             | Event::DriveFault { .. }
             | Event::Reset
             | Event::ResetRefused { .. }

@@ -65,3 +65,19 @@ pub fn json(path: &Path) -> serde_json::Value {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}\n{text}", path.display()))
 }
+
+/// Frames of a capture that pass one of `tshark`'s display filters.
+#[must_use]
+pub fn dissected(capture: &Path, filter: &str) -> usize {
+    let mut command = Command::new("tshark");
+    command.arg("-r").arg(capture).args(["-Y", filter, "-T", "fields", "-e", "frame.number"]);
+    let output = run(&mut command);
+    assert!(output.status.success(), "{}", said(&output));
+    output.stdout.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// Frames that are malformed, or in which the dissector found an error.
+#[must_use]
+pub fn malformed(capture: &Path) -> usize {
+    dissected(capture, "_ws.malformed || _ws.expert.severity == error")
+}

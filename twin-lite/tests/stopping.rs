@@ -203,25 +203,36 @@ fn trial(draw: &mut Draw, model: &AxisModel, deceleration: f64, speed: f64) -> T
     Trial { predicted, travelled: (furthest - start).abs(), margin: model.margin }
 }
 
+/// Trials of a test: so many, or more with `TACTUS_STOPS=400`.
+fn stops(usual: u32) -> u32 {
+    let asked = std::env::var("TACTUS_STOPS").ok();
+    asked.map_or(usual, |stops| stops.parse().expect("TACTUS_STOPS is a number of stops"))
+}
+
 /// Every trial stays under its prediction; the median uses up most of it.
 fn check(trials: &[Trial], ratio_median_max: f64) {
-    for trial in trials {
-        assert!(
-            trial.predicted >= trial.travelled,
-            "predicted {} < travelled {}",
-            trial.predicted,
-            trial.travelled
-        );
-    }
+    let under: Vec<_> = trials
+        .iter()
+        .filter(|trial| trial.predicted < trial.travelled)
+        .map(|trial| (trial.predicted, trial.travelled))
+        .collect();
     let mut ratios: Vec<f64> =
         trials.iter().map(|trial| (trial.predicted - trial.margin) / trial.travelled).collect();
     ratios.sort_by(f64::total_cmp);
     let median = ratios[ratios.len() / 2];
+    let mut excess: Vec<f64> =
+        trials.iter().map(|trial| trial.predicted - trial.travelled).collect();
+    excess.sort_by(f64::total_cmp);
     println!(
-        "predicted ÷ travelled: least {} median {median} most {}",
+        "{} stops: predicted ÷ travelled, margin aside: least {} median {median} most {}; \
+         predicted − travelled: least {:.3} mm, median {:.3} mm",
+        trials.len(),
         ratios[0],
-        ratios[ratios.len() - 1]
+        ratios[ratios.len() - 1],
+        excess[0],
+        excess[excess.len() / 2]
     );
+    assert!(under.is_empty(), "further than predicted (predicted, travelled), mm: {under:?}");
     assert!(median <= ratio_median_max, "wasteful: {median}");
 }
 
@@ -229,7 +240,7 @@ fn check(trials: &[Trial], ratio_median_max: f64) {
 fn no_drawn_axis_travels_further_than_predicted() {
     let mut draw = Draw(0x5EED_0001);
     let model = model();
-    let trials: Vec<Trial> = (0..150)
+    let trials: Vec<Trial> = (0..stops(400))
         .map(|_| {
             let speed = draw.between(50.0, 900.0);
             let deceleration = draw.between(4000.0, 12_000.0);
@@ -243,7 +254,7 @@ fn no_drawn_axis_travels_further_than_predicted() {
 fn a_vertical_axis_that_falls_into_its_stop_is_predicted_too() {
     let mut draw = Draw(0x5EED_0002);
     let model = AxisModel { gravity_nm: 0.5, ..model() };
-    let trials: Vec<Trial> = (0..60)
+    let trials: Vec<Trial> = (0..stops(400))
         .map(|_| {
             let speed = draw.between(50.0, 600.0);
             trial(&mut draw, &model, 10_000.0, speed)
@@ -257,7 +268,7 @@ fn a_ramp_that_the_torque_cannot_give_is_not_believed() {
     // 3.8 N m on 1.2e-4 kg m² and 1.59 mm/rad are 50 m/s² at most; a weak drive gives a fifth.
     let mut draw = Draw(0x5EED_0003);
     let model = AxisModel { peak_torque_nm: 0.75, rated_torque_nm: 1.27, ..model() };
-    let trials: Vec<Trial> = (0..60)
+    let trials: Vec<Trial> = (0..stops(400))
         .map(|_| {
             let speed = draw.between(200.0, 600.0);
             trial(&mut draw, &model, 20_000.0, speed)

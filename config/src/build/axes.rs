@@ -6,7 +6,8 @@ use twin_lite::units::Nano;
 
 use super::bus::Devices;
 use super::groups::{check_idle_drives, drive, groups};
-use super::homing::{brake, check_kept, check_vertical, homing};
+use super::homing::{brake, check_vertical, homing};
+use super::kept::{Keeping, keeps};
 use super::limits::{check_counts, limits, stop, wrap};
 use super::model;
 use super::names::{Table, check_count, check_identifier};
@@ -179,7 +180,8 @@ fn axis(
     let brake = brake(section, devices, problems);
     let homing = homing(section, unit, limits.as_ref(), problems);
     let serial = devices.plans.get(drive).and_then(|plan| plan.identity.serial);
-    check_kept(section, homing, serial, problems);
+    let scaling = ratio.zip(wrap).zip(limits);
+    let keeps = keeps(&Keeping { section, homing, serial, scaling }, problems);
     let model = model::model(section, unit, problems);
     let vertical = section.vertical.as_ref().is_some_and(|vertical| vertical.value);
     check_vertical(section, problems);
@@ -193,6 +195,7 @@ fn axis(
         brake: brake?,
         vertical,
         homing: homing?,
+        keeps: keeps?,
         model: model?,
     };
     check_counts(section, &plan, problems);

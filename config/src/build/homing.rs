@@ -85,27 +85,6 @@ pub(crate) fn homing(
     }
 }
 
-/// An offset is that of one encoder: bring-up must be able to tell that it is still there.
-pub(crate) fn check_kept(
-    section: &file::Axis,
-    homing: Option<HomingPlan>,
-    serial: Option<u32>,
-    problems: &mut Problems,
-) {
-    if matches!(homing, Some(HomingPlan::Kept { .. })) && serial.is_none() {
-        problems.push(
-            Problem::error(
-                "kept-any-drive",
-                &section.homing.span,
-                "the offset is kept for any drive",
-            )
-            .expected("`serial` in the identity of the axis' drive")
-            .found("none")
-            .remedy("add the serial number of the drive that was homed; bring-up then checks it"),
-        );
-    }
-}
-
 fn check_here(
     section: &file::Axis,
     position: Nano,

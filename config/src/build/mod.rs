@@ -10,6 +10,7 @@ mod groups;
 mod homing;
 mod image;
 mod interlocks;
+mod kept;
 mod limits;
 mod model;
 mod names;
@@ -63,6 +64,9 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         problems,
     );
     cover::check(file, &built, control.as_ref(), &interlocks, &program, problems);
+    if let Some(section) = &file.cycle.0 {
+        cycle::check_overrun(section, &interlocks.plans, problems);
+    }
     let virtual_cell = virtual_cell(file, &built, control.as_ref(), &interlocks, problems);
     let copies = bus::copies(bus_section, &built.devices, problems);
     check_wire(file, &built, cycle.as_ref(), dc.as_ref(), problems);
@@ -98,6 +102,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         link,
         virtual_cell,
         recording,
+        state_directory: cycle::state_directory(file.state.0.as_ref()),
         hash,
         hash64,
         warnings: Vec::new(),

@@ -64,6 +64,8 @@ section! {
         counts_per_revolution: Int<1, 1_073_741_824>,
         /// What one turn behind the gear moves: pitch of a screw, circumference of a pulley; default for deg: 360 deg.
         travel_per_turn: Option<Position>,
+        /// Turns of the motor that an absolute encoder tells apart over a power-down, usually 4096; 1: single-turn. Without it: incremental.
+        absolute_turns: Option<Int<1, 4_294_967_296>>,
         /// Gear: so many turns of the motor …; default 1.
         motor_turns: Option<Int<1, 1_000_000>>,
         /// … make so many turns behind it; default 1.
@@ -128,6 +130,8 @@ section! {
         position: Option<Position>,
         /// `switch_index`: give up after, 1 s to 10 min; default 60 s.
         timeout: Option<Time>,
+        /// `here`, `switch_index`: the reference outlives the run, for this drive and scaling; see homing.md. Needs `absolute_turns`. Default false.
+        keep: Option<At<bool>>,
         /// `kept`: position = counts ÷ counts per unit + offset.
         offset: Option<Position>,
     }
@@ -140,7 +144,7 @@ word! {
         "here" => Here,
         /// On to the reference switch, off it slowly, then the encoder's index pulse.
         "switch_index" => SwitchIndex,
-        /// The offset of an earlier homing, valid for the drive whose serial number `identity` names.
+        /// `offset` says it, valid for the drive whose serial number `identity` names. Needs `absolute_turns`.
         "kept" => Kept,
     }
 }

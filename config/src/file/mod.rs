@@ -49,6 +49,9 @@ section! {
         /// What is kept of a run.
         #[schemars(default)]
         recording: Part<Recording>,
+        /// What outlives a run.
+        #[schemars(default)]
+        state: Part<State>,
         /// What the virtual cell is made of; ignored at a real machine.
         #[schemars(default)]
         r#virtual: Part<cell::Virtual>,
@@ -145,6 +148,15 @@ section! {
         flight_after: Option<Time>,
         /// Dumps of the flight recorder that are kept, the newest; default 16.
         flight_dumps: Option<Int<1, 1000>>,
+    }
+}
+
+section! {
+    /// What outlives a run: the references of axes with `homing.keep`. Runs on the virtual link have a file of their own; runs in
+    /// virtual time have none unless `--state` asks for one.
+    "[state]" State {
+        /// Where the state file is; default `state`, relative to the directory in which the run is started. `--state` wins.
+        directory: Option<String>,
     }
 }
 

@@ -7,7 +7,9 @@
 //! - [`clock`]: CLOCK_MONOTONIC, and the sleep to an absolute time that is never early.
 //! - [`thread`]: a thread whose stack is there before it is needed.
 //! - [`guard`]: counts of what must not happen in the cycle: allocations, page faults, context
-//!   switches.
+//!   switches, system calls that are not declared.
+//! - [`broken`]: what becomes of a real-time thread that does not sleep, or calls what it must not.
+//! - [`run`]: the cycle on an armed thread, watched.
 //! - [`signal`]: Ctrl-C and SIGTERM as a flag for the supervisor.
 #![deny(
     clippy::unwrap_used,
@@ -18,9 +20,11 @@
 )]
 
 pub mod admission;
+pub mod broken;
 pub mod clock;
 mod cpus;
 pub mod guard;
+pub mod run;
 pub mod signal;
 pub mod thread;
 

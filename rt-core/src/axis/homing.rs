@@ -19,6 +19,8 @@ pub enum Ask {
         /// What that place is called.
         position: Nano,
     },
+    /// The axis knows where it is; nothing is to be found.
+    Known,
     /// It cannot be found.
     Failed(Failure),
 }
@@ -32,10 +34,14 @@ pub enum Failure {
     NoSwitch,
     /// The drive maps no switches (0x60FD).
     NotMapped,
+    /// The offset in the machine file does not fit the axis.
+    NotKept,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// The reference is kept: coming to rest.
+    Known,
     /// Coming to rest to call this place by its name.
     Here,
     /// Towards the switch.
@@ -64,10 +70,12 @@ pub struct Homing {
 const HERE_TIMEOUT_NS: u64 = 10_000_000_000;
 
 impl Homing {
-    /// Homing that begins at `now`.
+    /// Homing of `axis` that begins at `now`.
     #[must_use]
-    pub fn new(plan: HomingPlan, now: u64) -> Self {
+    pub fn new(axis: &Axis, now: u64) -> Self {
+        let plan = axis.plan().homing;
         let phase = match plan {
+            _ if axis.keeps_reference() => Phase::Known,
             HomingPlan::SwitchIndex { .. } => Phase::Search,
             HomingPlan::Here { .. } | HomingPlan::Kept { .. } => Phase::Here,
         };
@@ -77,20 +85,23 @@ impl Homing {
     /// Soft limits do not hold on the way to the switch.
     #[must_use]
     pub fn loses_reference(&self) -> bool {
-        matches!(self.plan, HomingPlan::SwitchIndex { .. })
+        matches!((self.plan, self.phase), (HomingPlan::SwitchIndex { .. }, Phase::Search))
     }
 
     /// One cycle.
     #[must_use]
     pub fn cycle(&mut self, axis: &Axis, now: u64) -> Ask {
         let age = now.saturating_sub(self.started_at);
+        if self.phase == Phase::Known {
+            return Self::at_rest(axis, age, Ask::Known);
+        }
         match self.plan {
-            HomingPlan::Here { position } => Self::here(axis, position, age),
-            HomingPlan::Kept { offset } => match axis.counts() {
-                Some(_) if axis.is_standing() => Ask::Found { counts: 0, position: offset },
-                _ if age > HERE_TIMEOUT_NS => Ask::Failed(Failure::Timeout),
-                _ => Ask::Velocity(Nano::ZERO),
-            },
+            HomingPlan::Here { position } => {
+                let counts = axis.counts();
+                let found = |counts| Ask::Found { counts, position };
+                Self::at_rest(axis, age, counts.map_or(Ask::Velocity(Nano::ZERO), found))
+            }
+            HomingPlan::Kept { .. } => Ask::Failed(Failure::NotKept),
             HomingPlan::SwitchIndex {
                 positive,
                 velocity_search,
@@ -107,11 +118,14 @@ impl Homing {
         }
     }
 
-    fn here(axis: &Axis, position: Nano, age: u64) -> Ask {
-        match axis.counts() {
-            Some(counts) if axis.is_standing() => Ask::Found { counts, position },
-            _ if age > HERE_TIMEOUT_NS => Ask::Failed(Failure::Timeout),
-            _ => Ask::Velocity(Nano::ZERO),
+    /// `then`, once the axis stands.
+    fn at_rest(axis: &Axis, age: u64, then: Ask) -> Ask {
+        if axis.counts().is_some() && axis.is_standing() {
+            then
+        } else if age > HERE_TIMEOUT_NS {
+            Ask::Failed(Failure::Timeout)
+        } else {
+            Ask::Velocity(Nano::ZERO)
         }
     }
 }
@@ -147,7 +161,7 @@ impl Homing {
             (switches.limit_negative, switches.limit_positive)
         };
         match self.phase {
-            Phase::Here | Phase::Search => {
+            Phase::Known | Phase::Here | Phase::Search => {
                 if switches.reference {
                     self.phase = Phase::Meet;
                     return Ask::Velocity(Nano::ZERO);

@@ -31,6 +31,10 @@ pub struct Axis {
     turns: i64,
     /// Offset found by homing, taken over by the next `sense`.
     found: Option<Nano>,
+    /// Offset of an earlier homing, judged when the first position comes in.
+    kept: Option<Nano>,
+    /// What became of the reference in this cycle.
+    news: Option<ReferenceNews>,
     referenced: bool,
     position: Nano,
     rebased: Nano,
@@ -50,29 +54,43 @@ pub struct Axis {
     done: bool,
 }
 
+/// What became of an axis' reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReferenceNews {
+    /// Homing found it.
+    Found,
+    /// That of an earlier homing counts.
+    Kept,
+    /// That of an earlier homing would put the axis here, outside its soft limits: it does not count.
+    Refused(Nano),
+}
+
 /// The axis stands when it is slower than this part of its velocity limit.
 const STANDING: f64 = 2e-3;
 
 impl Axis {
-    /// An axis of which nothing was received yet: `Disabled`, at 0; referenced only if its offset was kept.
+    /// An axis of which nothing was received yet: `Disabled`, at 0, not referenced. An offset that its plan keeps counts from the
+    /// first position on.
     #[must_use]
     pub fn new(plan: &AxisPlan, period_ns: u64) -> Self {
         let twin = AxisTwin::new(&plan.model, period_ns);
         let twin = if plan.signals.actual_torque.is_some() { twin } else { twin.without_torque() };
-        let (offset, referenced) = match plan.homing {
-            HomingPlan::Kept { offset } => (offset, true),
-            HomingPlan::Here { .. } | HomingPlan::SwitchIndex { .. } => (Nano::ZERO, false),
+        let kept = match plan.homing {
+            HomingPlan::Kept { offset } => Some(offset),
+            HomingPlan::Here { .. } | HomingPlan::SwitchIndex { .. } => None,
         };
-        let mut axis = Self {
+        Self {
             plan: plan.clone(),
             period: math::seconds(period_ns.max(1)),
             twin,
             scale: Scale::new(plan.counts_per_unit),
             counter: None,
-            offset,
+            offset: Nano::ZERO,
             turns: 0,
             found: None,
-            referenced,
+            kept,
+            news: None,
+            referenced: false,
             position: Nano::ZERO,
             rebased: Nano::ZERO,
             commanded: Nano::ZERO,
@@ -87,9 +105,28 @@ impl Axis {
             inputs_good: false,
             state: AxisState::Disabled,
             done: false,
-        };
-        axis.scale.set_origin(i128::from(offset.0));
-        axis
+        }
+    }
+
+    /// Before the first cycle: `offset` was found by an earlier homing of this axis over this drive. It counts from the first
+    /// position on, unless it puts the axis where it cannot be.
+    pub fn keep(&mut self, offset: Nano) {
+        if self.counter.is_none() {
+            self.kept = Some(offset);
+        }
+    }
+
+    /// What became of the reference in this cycle.
+    #[must_use]
+    pub fn reference_news(&self) -> Option<ReferenceNews> {
+        self.news
+    }
+
+    /// It has a reference that need not be found again: homing is done at once.
+    #[must_use]
+    pub fn keeps_reference(&self) -> bool {
+        let kept = matches!(self.plan.homing, HomingPlan::Kept { .. });
+        self.referenced && (kept || self.plan.keeps.is_some())
     }
 
     /// What everyone may know of it this cycle.

@@ -2,7 +2,7 @@
 
 use super::cia402::DriveState;
 use super::scale::{self, Unwrapped};
-use super::{Axis, AxisEvent, saturated};
+use super::{Axis, AxisEvent, ReferenceNews, saturated};
 use crate::signal::{SignalId, Signals};
 use twin_lite::Nano;
 
@@ -33,6 +33,7 @@ impl Axis {
         // Ages are judged by those who set limits to them; the axis needs no clock of its own.
         let _ = now;
         self.rebased = Nano::ZERO;
+        self.news = None;
         if let Some(offset) = self.found.take() {
             self.take_over(offset);
         }
@@ -88,6 +89,9 @@ impl Axis {
         let first = self.counter.is_none();
         let counter = self.counter.get_or_insert(Unwrapped::new(raw));
         let counts = counter.update(raw);
+        if let Some(offset) = self.kept.take() {
+            self.place(counts, offset);
+        }
         let mut position = self.scale.position(counts);
         if let Some(wrap) = self.plan.wrap
             && wrap > Nano::ZERO
@@ -106,6 +110,33 @@ impl Axis {
             self.commanded = self.position;
             self.rebased = Nano::ZERO;
         }
+    }
+
+    /// The offset of an earlier homing meets the first position. The encoder may have gone through its range meanwhile, or the
+    /// drive's 32 bits through theirs: of all places that fit what the encoder shows, the axis is at the one nearest to the middle of
+    /// its travel (`config` has checked that the next one is out of reach). Endless axes: every fitting place is the same one.
+    fn place(&mut self, counts: i64, offset: Nano) {
+        let mut origin = i128::from(offset.0);
+        if let Some((from, to)) = self.plan.limits.position {
+            let middle = (i128::from(from.0) + i128::from(to.0)) / 2;
+            let range = self.plan.keeps.and_then(|counts| i64::try_from(counts).ok());
+            if let Some(range) = range.filter(|range| *range > 0) {
+                let length = self.scale.length(range).max(1);
+                let beyond = self.scale.length(counts) + origin - middle;
+                let ranges = (beyond + length / 2).div_euclid(length); // integer
+                origin -= self.scale.length(saturated(ranges.saturating_mul(i128::from(range))));
+            }
+            let position = self.scale.length(counts) + origin;
+            let slack = i128::from(self.plan.limits.following_error.0);
+            if position < i128::from(from.0) - slack || position > i128::from(to.0) + slack {
+                self.news = Some(ReferenceNews::Refused(Nano(saturated(position))));
+                return;
+            }
+        }
+        self.scale.set_origin(origin);
+        self.offset = Nano(saturated(origin));
+        self.referenced = true;
+        self.news = Some(ReferenceNews::Kept);
     }
 
     /// Power and faults of the drive move the PLCopen state.
@@ -136,5 +167,6 @@ impl Axis {
         self.turns = 0;
         self.rebase(i128::from(offset.0) - before);
         self.referenced = true;
+        self.news = Some(ReferenceNews::Found);
     }
 }

@@ -31,6 +31,7 @@ fn plan() -> AxisPlan {
         counts_per_unit: Ratio { numerator: 10_000, denominator: 3 },
         limits: AxisLimits { position: None, ..base.limits },
         homing: HomingPlan::Kept { offset: Nano(5 * MM) },
+        keeps: None,
         model: AxisModel { margin: 0.1, ..base.model },
         ..base
     }
@@ -187,4 +188,127 @@ fn nothing_received_means_nothing_good() {
     assert!(!view.inputs_good && !view.enabled && !view.follows_target);
     assert_eq!(view.state, AxisState::Disabled);
     assert_eq!(axis.drive_state(), DriveState::Unknown);
+}
+
+/// 10 000 counts are 3 mm; the encoder shows the same again after 2²⁰ counts = 314.5728 mm; the travel is 0 to 100 mm.
+fn keeping() -> AxisPlan {
+    let mut plan = plan();
+    plan.homing = HomingPlan::Here { position: Nano::ZERO };
+    plan.keeps = Some(1 << 20);
+    plan.limits.position = Some((Nano(0), Nano(100 * MM)));
+    plan
+}
+
+/// The axis over a drive that shows `shown` at power-up, with an offset of an earlier homing.
+fn kept_at(plan: &AxisPlan, offset: Nano, shown: i64) -> Axis {
+    let (mut axis, mut drive) = (Axis::new(plan, PERIOD), Drive::new());
+    axis.keep(offset);
+    assert!(!axis.is_referenced(), "nothing is known before the first position");
+    drive.set(POSITION, shown);
+    drive.cycle(&mut axis);
+    axis
+}
+
+#[test]
+fn a_kept_offset_counts_from_the_first_position_on() {
+    // Count 200 000 is 10 mm.
+    let axis = kept_at(&keeping(), Nano(-50 * MM), 200_000);
+    assert!(axis.is_referenced() && axis.keeps_reference());
+    assert_eq!(axis.position(), Nano(10 * MM));
+    assert_eq!(axis.commanded_position(), Nano(10 * MM));
+    assert_eq!((axis.rebased(), axis.offset()), (Nano::ZERO, Nano(-50 * MM)));
+    assert_eq!(axis.reference_news(), Some(ReferenceNews::Kept));
+    assert_eq!(axis.target_counts(Nano(10 * MM)), 200_000);
+}
+
+#[test]
+fn an_axis_that_went_through_the_range_of_its_encoder_while_off_is_where_it_is() {
+    const RANGE: i64 = 1 << 20;
+    // The reference is such that the encoder goes through its range at 40 mm.
+    for place in [0, 1, 39, 41, 99, 100] {
+        let truth = place * 10_000 / 3;
+        let offset = Nano(40 * MM - 3 * MM * RANGE / 10_000);
+        let at_homing = truth + RANGE - 400_000 / 3;
+        for ranges in -2..=2 {
+            let shown = at_homing + ranges * RANGE;
+            let axis = kept_at(&keeping(), offset, shown);
+            assert!(axis.is_referenced(), "{place} mm, {ranges}");
+            let error = axis.position().0 - place * MM;
+            assert!(error.abs() <= 600_000, "{place} mm, {ranges}: {error}");
+            assert_eq!(axis.target_counts(axis.position()), scale::raw(shown), "the drive stays");
+        }
+    }
+}
+
+#[test]
+fn the_drives_32_bits_going_through_their_range_lose_nothing() {
+    let mut plan = keeping();
+    plan.keeps = Some(1 << 32);
+    // Homed beyond 2³¹ counts: in the next run the drive shows the low 32 bits alone.
+    let counts = (1_i64 << 31) + 50_000;
+    let (mut axis, mut drive) = (Axis::new(&plan, PERIOD), Drive::new());
+    drive.set(POSITION, (1 << 31) - 100_000);
+    drive.cycle(&mut axis);
+    drive.set(POSITION, counts);
+    drive.cycle(&mut axis);
+    assert_eq!(axis.counts(), Some(counts));
+    axis.reference(counts, Nano(20 * MM));
+    drive.cycle(&mut axis);
+    assert_eq!(axis.position(), Nano(20 * MM));
+    assert_eq!(axis.reference_news(), Some(ReferenceNews::Found));
+    drive.cycle(&mut axis);
+    assert_eq!(axis.reference_news(), None, "told once");
+    let again = kept_at(&plan, axis.offset(), counts);
+    assert!(again.is_referenced());
+    assert_eq!(again.position(), Nano(20 * MM));
+}
+
+#[test]
+fn a_kept_offset_that_puts_the_axis_outside_its_limits_does_not_count() {
+    // Just outside is where a hand may have pushed it: known; further out nothing is.
+    let pushed = kept_at(&keeping(), Nano(-10 * MM), 33_000);
+    assert!(pushed.is_referenced());
+    let lost = kept_at(&keeping(), Nano(150 * MM), 33_000);
+    assert!(!lost.is_referenced() && !lost.keeps_reference());
+    assert_eq!(lost.reference_news(), Some(ReferenceNews::Refused(Nano(159_900_000_000))));
+    assert_eq!(lost.offset(), Nano::ZERO, "as if there had been none");
+    assert_eq!(lost.position(), Nano(9_900_000_000));
+}
+
+#[test]
+fn an_endless_axis_finds_its_place_within_the_turn_whatever_the_encoder_counts() {
+    let mut plan = keeping();
+    plan.limits.position = None;
+    plan.wrap = Some(Nano(300 * MM));
+    // A turn is a million counts, the range of the encoder four of them.
+    plan.keeps = Some(4_000_000);
+    for turns in -3..=3 {
+        let axis = kept_at(&plan, Nano(90 * MM), 100_000 + turns * 4_000_000);
+        assert!(axis.is_referenced());
+        assert_eq!(axis.position(), Nano(120 * MM));
+    }
+}
+
+#[test]
+fn an_offset_that_comes_too_late_is_not_taken() {
+    let mut axis = kept_at(&keeping(), Nano(-50 * MM), 200_000);
+    axis.keep(Nano(0));
+    let mut drive = Drive::new();
+    drive.set(POSITION, 200_000);
+    drive.cycle(&mut axis);
+    assert_eq!(axis.position(), Nano(10 * MM));
+}
+
+#[test]
+fn homing_again_is_told_even_if_the_axis_had_a_reference() {
+    let mut plan = keeping();
+    plan.keeps = None;
+    let (mut axis, mut drive) = (Axis::new(&plan, PERIOD), Drive::new());
+    drive.cycle(&mut axis);
+    for position in [Nano(0), Nano(7 * MM)] {
+        axis.reference(0, position);
+        drive.cycle(&mut axis);
+        assert_eq!(axis.reference_news(), Some(ReferenceNews::Found));
+        assert_eq!(axis.offset(), position);
+    }
 }

@@ -37,7 +37,11 @@ impl Schedule {
     /// Woke at `wake`: how late (below one period), and how many periods were skipped since the last cycle. A wake-up that is
     /// later than a period takes the latest due time that has passed.
     pub fn woke(&mut self, wake: u64) -> (u64, u32) {
-        self.skip(self.periods_since_due(wake));
+        let late = self.periods_since_due(wake);
+        if late > 0 {
+            self.overruns = self.overruns.saturating_add(1);
+            self.skip(late);
+        }
         let latency = wake.saturating_sub(self.next);
         let skipped = core::mem::take(&mut self.skipped);
         (latency, u32::try_from(skipped).unwrap_or(u32::MAX))
@@ -73,7 +77,7 @@ impl Schedule {
         self.missed = self.missed.saturating_add(periods);
     }
 
-    /// Cycles that were over only when the next one was due already.
+    /// Cycles that began or were over only when the next one was due already.
     #[must_use]
     pub fn overruns(&self) -> u64 {
         self.overruns

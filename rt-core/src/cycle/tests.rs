@@ -1,8 +1,11 @@
 use super::*;
 use crate::bus::{BusState, Exchange};
 use crate::flight::{OVERRUN, TriggerKind, WOKE_LATE};
+use crate::plan::{
+    Cause, Effect, GroupId, InterlockId, InterlockPlan, MachinePlan, OverrunLimit, Reaction,
+};
 use crate::program::Sequence;
-use crate::record::{Body, CycleRecord};
+use crate::record::{Body, CycleRecord, Event};
 use crate::signal::SignalId;
 use crate::step::testing::machine_plan;
 use alloc::rc::Rc;
@@ -163,9 +166,10 @@ impl Bus for Loop {
 struct Kept {
     vision: VisionInputs,
     cycles: Vec<CycleRecord>,
+    events: Vec<(u64, Event)>,
     shown: u64,
     shutdown: bool,
-    frozen: Vec<Box<Ring>>,
+    frozen: Vec<Ring>,
 }
 
 impl Ports for Kept {
@@ -178,8 +182,10 @@ impl Ports for Kept {
     }
 
     fn record(&mut self, record: Record) {
-        if let Body::Cycle(cycle) = record.body {
-            self.cycles.push(cycle);
+        match record.body {
+            Body::Cycle(cycle) => self.cycles.push(cycle),
+            Body::Event(event) => self.events.push((record.cycle, event)),
+            Body::Axis(_) | Body::Signal { .. } => {}
         }
     }
 
@@ -188,15 +194,31 @@ impl Ports for Kept {
     }
 
     fn freeze(&mut self, ring: &mut Box<Ring>) -> bool {
-        let empty = Box::new(Ring::new(ring.capacity()));
-        self.frozen.push(core::mem::replace(ring, empty));
+        let empty = Ring::new(ring.capacity());
+        self.frozen.push(core::mem::replace(&mut **ring, empty));
         true
     }
 }
 
-fn virtual_loop() -> (Rc<RefCell<Script>>, Cycle<Loop, VirtualClock, Sequence, Kept>) {
+type VirtualLoop = (Rc<RefCell<Script>>, Cycle<Loop, VirtualClock, Sequence, Kept>);
+
+fn virtual_loop() -> VirtualLoop {
+    virtual_loop_of(machine_plan())
+}
+
+/// Stops at a single missed cycle; the two groups belong to one interlock.
+fn safe_stop_after_none() -> MachinePlan {
+    let mut plan = machine_plan();
+    plan.overrun.demand = Some(OverrunLimit { count: 0, cycles: 10 });
+    let effects = [0, 1].map(|group| Effect { group: GroupId(group), reaction: Reaction::Stop1 });
+    let effects = effects.into_iter().collect();
+    plan.interlocks =
+        [InterlockPlan { cause: Cause::Overrun, effects, latch: true }].into_iter().collect();
+    plan
+}
+
+fn virtual_loop_of(plan: MachinePlan) -> VirtualLoop {
     let script = Rc::new(RefCell::new(Script { now: 5_000_000, ..Script::default() }));
-    let plan = machine_plan();
     let program = Sequence::new(&plan);
     let core = Core::new(plan, program).unwrap();
     let bus = Loop { script: script.clone(), asked: Vec::new(), order: Vec::new() };
@@ -283,6 +305,58 @@ fn a_freeze_is_counted_told_and_not_made_up_for() {
     assert_eq!(cycle.ports_mut().cycles[1].latency_ns, 250_000);
     assert_eq!(cycle.report().missed, 20);
     assert_eq!(cycle.report().wake_up_latency_ns.max, 250_000);
+}
+
+fn overruns(cycle: &mut Cycle<Loop, VirtualClock, Sequence, Kept>) -> Vec<(u64, Event)> {
+    let events = cycle.ports_mut().events.iter();
+    events.filter(|(_, event)| matches!(event, Event::Overrun { .. })).copied().collect()
+}
+
+#[test]
+fn a_freeze_of_three_and_a_half_seconds_is_one_event_with_every_cycle_it_took_and_then_safe() {
+    // given a machine that stops after one missed cycle in ten, and that runs on time
+    let (script, mut cycle) = virtual_loop_of(safe_stop_after_none());
+    for _ in 0..5 {
+        cycle.run_one();
+    }
+    let demanded = Event::Demand { interlock: InterlockId(0) };
+    assert!(cycle.ports_mut().events.iter().all(|(_, event)| *event != demanded));
+    // when everything stands still for 3.5 s, from 100 µs after a cycle was due
+    script.borrow_mut().late = 3_500_100_000;
+    cycle.run_one();
+    script.borrow_mut().late = 0;
+    for _ in 0..20 {
+        cycle.run_one();
+    }
+    // then there is one event, in the first cycle after it, with every cycle that was missed
+    assert_eq!(overruns(&mut cycle), [(5, Event::Overrun { missed: 3_500 })]);
+    assert_eq!(cycle.report().missed, 3_500);
+    assert_eq!(cycle.report().overruns, 1);
+    // and in that very cycle the machine has its demand, and is and stays safe
+    let demands: Vec<u64> = cycle
+        .ports_mut()
+        .events
+        .iter()
+        .filter(|(_, event)| *event == demanded)
+        .map(|(at, _)| *at)
+        .collect();
+    assert_eq!(demands, [5]);
+    let last = cycle.ports_mut().cycles.last().copied().unwrap();
+    assert_eq!(last.machine, crate::record::MachineState::Safe);
+    // and the cycles after it are on the beat, none made up for
+    let asked: Vec<u64> = cycle.bus().asked.iter().map(|(now, _)| *now).collect();
+    assert_eq!(asked[5], 11_000_000 + 3_500_100_000);
+    assert_eq!(asked[6..9], [1, 2, 3].map(|n| 11_000_000 + 3_500_000_000 + n * 1_000_000));
+}
+
+#[test]
+fn with_the_policy_skip_a_freeze_is_an_event_and_no_demand() {
+    let (script, mut cycle) = virtual_loop();
+    script.borrow_mut().late = 3_500_000_000;
+    cycle.run_one();
+    assert_eq!(overruns(&mut cycle), [(0, Event::Overrun { missed: 3_500 })]);
+    let demands = cycle.ports_mut().events.iter();
+    assert_eq!(demands.filter(|(_, event)| matches!(event, Event::Demand { .. })).count(), 0);
 }
 
 #[test]

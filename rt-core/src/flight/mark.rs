@@ -140,6 +140,8 @@ impl Mark {
             Event::Axis { .. }
             | Event::SpeedLimit { .. }
             | Event::Referenced { .. }
+            | Event::ReferenceRefused { .. }
+            | Event::Overrun { .. }
             | Event::ResetRefused { .. }
             | Event::Step { .. }
             | Event::Vision { .. }

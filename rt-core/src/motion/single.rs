@@ -132,7 +132,7 @@ impl Single {
             }
             Wish::Home => {
                 if axis.apply(AxisEvent::Home) {
-                    let homing = Homing::new(axis.plan().homing, now);
+                    let homing = Homing::new(axis, now);
                     if homing.loses_reference() {
                         axis.lose_reference();
                     }
@@ -185,6 +185,7 @@ impl Single {
                 axis.reference(counts, position);
                 self.rest(axis, true);
             }
+            Ask::Known => self.rest(axis, true),
             Ask::Failed(_) => {
                 self.position = turn.advance(cycle.period_ns, Nano::ZERO);
                 axis.apply(AxisEvent::Fault);

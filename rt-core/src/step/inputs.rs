@@ -1,6 +1,6 @@
 //! What a step is given, what a plan must hold, and how facts are taken from axes and streams.
 
-use crate::axis::Axis;
+use crate::axis::{Axis, ReferenceNews};
 use crate::bus::Exchange;
 use crate::cycle::Command;
 use crate::gate::MODE_CSP;
@@ -135,24 +135,31 @@ pub(super) fn tell_vision(number: u8, before: &StreamView, now: &StreamView, log
     }
 }
 
-/// Events when an axis' state changed, its drive failed, or it found its reference.
+/// Events when an axis' state changed, its drive failed, or it has a reference.
 pub(super) fn tell_axes(
-    known: &mut [(AxisState, bool, bool)],
+    known: &mut [(AxisState, bool)],
     axes: &[Axis],
     facts: &[AxisFacts],
     log: &mut Log<'_>,
 ) {
     for ((id, axis), (facts, known)) in AxisId::all().zip(axes).zip(facts.iter().zip(known)) {
-        let now = (axis.state(), facts.view.fault, facts.view.referenced);
-        let (state, fault, referenced) = *known;
+        let now = (axis.state(), facts.view.fault);
+        let (state, fault) = *known;
         if now.0 != state {
             log.event(Event::Axis { axis: id, from: state, to: now.0 });
         }
         if now.1 && !fault {
             log.event(Event::DriveFault { axis: id, code: axis.error_code() });
         }
-        if now.2 && !referenced {
-            log.event(Event::Referenced { axis: id, offset: axis.offset() });
+        match axis.reference_news() {
+            Some(ReferenceNews::Refused(position)) => {
+                log.event(Event::ReferenceRefused { axis: id, position });
+            }
+            Some(news @ (ReferenceNews::Found | ReferenceNews::Kept)) => {
+                let kept = news == ReferenceNews::Kept;
+                log.event(Event::Referenced { axis: id, offset: axis.offset(), kept });
+            }
+            None => {}
         }
         *known = now;
     }

@@ -66,7 +66,7 @@ pub struct Core<P: Program> {
     recorder: Recorder,
     ending: Ending,
     missed: u64,
-    axis_states: Box<[(AxisState, bool, bool)]>,
+    axis_states: Box<[(AxisState, bool)]>,
     snapshot: Snapshot,
 }
 
@@ -101,7 +101,7 @@ impl<P: Program> Core<P> {
             recorder: Recorder::new(&plan),
             ending: Ending::No,
             missed: 0,
-            axis_states: plan.axes.iter().map(|_| (AxisState::Disabled, false, false)).collect(),
+            axis_states: plan.axes.iter().map(|_| (AxisState::Disabled, false)).collect(),
             snapshot: Snapshot::new(&plan),
             plan,
         })
@@ -164,6 +164,9 @@ impl<P: Program> Core<P> {
             stale_after_ns: self.stale_after_ns,
         };
         self.missed = self.missed.saturating_add(u64::from(inputs.skipped));
+        if inputs.skipped > 0 {
+            log.event(Event::Overrun { missed: inputs.skipped });
+        }
         self.interlocks.evaluate(&facts, log);
         if inputs.command.shutdown && self.ending == Ending::No {
             self.ending = Ending::Since(log.now);
@@ -326,6 +329,13 @@ impl<P: Program> Core<P> {
     #[must_use]
     pub fn plan(&self) -> &MachinePlan {
         &self.plan
+    }
+
+    /// Before the first cycle: `offset` was found by an earlier homing of this axis over the same drive, with the same scaling.
+    pub fn keep(&mut self, axis: AxisId, offset: Nano) {
+        if let Some(axis) = self.axes.get_mut(usize::from(axis.0)) {
+            axis.keep(offset);
+        }
     }
 
     /// The axes, for those who look from outside (replay, tests).

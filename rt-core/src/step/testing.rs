@@ -52,6 +52,7 @@ pub(crate) fn axis_plan(number: u8) -> AxisPlan {
         brake: None,
         vertical: false,
         homing: HomingPlan::Here { position: Nano(100 * MM) },
+        keeps: None,
         model: AxisModel {
             units_per_radian: 3.0,
             inertia_kgm2: 1e-3,

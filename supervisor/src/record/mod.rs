@@ -441,6 +441,7 @@ fn event_ids(event: &rt_core::record::Event) -> messages::Event {
         E::GateViolation { axis, .. }
         | E::Axis { axis, .. }
         | E::Referenced { axis, .. }
+        | E::ReferenceRefused { axis, .. }
         | E::DriveFault { axis, .. } => messages::Event { axis: Some(u32::from(axis.0)), ..none },
         E::Machine { .. }
         | E::Reset
@@ -449,6 +450,7 @@ fn event_ids(event: &rt_core::record::Event) -> messages::Event {
         | E::Step { .. }
         | E::ProgramFault { .. }
         | E::Vision { .. }
+        | E::Overrun { .. }
         | E::ShutdownRequested
         | E::ShutdownDone => none,
     }

@@ -4,12 +4,14 @@
 //! there in both: they run from input to output on the clock of the loop.
 
 mod flight;
+pub mod guards;
 mod text;
 
 use rt_core::cycle::CycleReport;
 use serde::Serialize;
 
-use crate::exit::ExitCode;
+use self::guards::Guards;
+use crate::exit::{Error, ExitCode};
 use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::record::Stored;
@@ -30,27 +32,27 @@ pub struct Report {
     pub format: u32,
     /// `tactus` that ran it.
     pub version: &'static str,
-    /// The machine's name.
-    pub machine: String,
+    /// The machine's name; `null` if its file could not be read.
+    pub machine: Option<String>,
     /// How it ended.
     pub ended: Ended,
     #[serde(skip)]
     code: ExitCode,
     /// How the process ends, 0 to 5.
     pub exit_code: u8,
-    /// `strict`: all that real time needs was granted. `degraded`: it was not, or time was virtual.
-    pub realtime: String,
+    /// `strict`: all that real time needs was granted. `degraded`: it was not, or time was virtual. `null`: the run ended before.
+    pub realtime: Option<String>,
     /// What was not granted and what would grant it; empty unless degraded.
     pub degraded_reasons: Vec<String>,
-    /// `virtual` or `raw:<interface>`.
-    pub link: String,
-    /// BLAKE3 of the machine file, hexadecimal.
-    pub config_hash: String,
+    /// `virtual` or `raw:<interface>`; `null`: neither command line nor a machine file that could be read said so.
+    pub link: Option<String>,
+    /// BLAKE3 of the machine file, hexadecimal; `null` if it could not be read.
+    pub config_hash: Option<String>,
     /// Seed of the virtual cell; `null` on a real link.
     pub seed: Option<u64>,
-    /// Nominal length of a cycle, ns.
-    pub period_ns: u64,
-    /// Cycles run.
+    /// Nominal length of a cycle, ns; `null` if the machine file is wrong.
+    pub period_ns: Option<u64>,
+    /// Cycles run; 0: the run failed before its first, and `ended` says why.
     pub cycles: u64,
     /// Cycles that came late by a period or more.
     pub overruns: u64,
@@ -62,6 +64,8 @@ pub struct Report {
     pub frees: Option<u64>,
     /// Page faults of the cyclic thread, from SafeOp on; `null` in virtual time.
     pub page_faults: Option<u64>,
+    /// What must not happen in the cycle, and whether it did.
+    pub guards: Guards,
     /// Datagrams whose working counter was not the expected one.
     pub working_counter_errors: u64,
     /// Frames.
@@ -108,12 +112,13 @@ pub struct Report {
 /// How a run ended.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ended {
-    /// `completed` (the time asked for is over), `interrupted` (Ctrl-C, SIGTERM), `bus`, `safety_stop`, `environment`.
+    /// `completed` (the time asked for is over), `interrupted` (Ctrl-C, SIGTERM), `safety_stop`, `bus`, `loop`; before the first
+    /// cycle: `file`, `environment`, `bus`.
     pub reason: &'static str,
     /// For people: what happened, what to do.
     pub message: String,
-    /// Machine state when the end was asked for.
-    pub machine: &'static str,
+    /// Machine state when the end was asked for; `null`: it never had one.
+    pub machine: Option<&'static str>,
     /// The axes were stopped and without power before the loop ended.
     pub controlled: bool,
 }
@@ -195,12 +200,16 @@ pub struct AxisReport {
     pub name: String,
     /// `mm` or `deg`.
     pub unit: String,
-    /// PLCopen state at the end.
-    pub state: &'static str,
-    /// It is referenced.
-    pub referenced: bool,
-    /// Where it is at the end.
-    pub position: f64,
+    /// PLCopen state at the end; `null`: it was never seen.
+    pub state: Option<&'static str>,
+    /// It is referenced at the end; `null`: it was never seen.
+    pub referenced: Option<bool>,
+    /// Where its reference comes from: `homed` in this run, `kept` from an earlier one; `null`: it had none.
+    pub reference: Option<&'static str>,
+    /// Why a kept reference did not count, or will not count in the next run, and what to do; mostly `null`.
+    pub reference_note: Option<String>,
+    /// Where it is at the end; `null`: it was never seen.
+    pub position: Option<f64>,
     /// Way it moved, both directions.
     pub travel: f64,
     /// Largest |commanded − actual| while enabled.
@@ -277,7 +286,7 @@ pub struct VisionReport {
 /// What the report needs besides the statistics.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    /// `strict` or `degraded`.
+    /// `strict` or `degraded`; empty: not known, as with every empty text and a period of 0.
     pub realtime: String,
     /// Why it is degraded.
     pub degraded_reasons: Vec<String>,
@@ -295,10 +304,8 @@ pub struct Context {
     pub measured: bool,
     /// Distributed clocks.
     pub dc: Option<fieldbus::exchange::DcReport>,
-    /// Of the cyclic thread from SafeOp on: allocations, frees.
-    pub allocator: Option<(u64, u64)>,
-    /// Of the cyclic thread from SafeOp on.
-    pub page_faults: Option<u64>,
+    /// Of the cyclic thread.
+    pub guards: Guards,
     /// Virtual time only.
     pub speed: Option<f64>,
     /// Where the recording is.
@@ -309,6 +316,8 @@ pub struct Context {
     pub locked_bytes: Option<u64>,
     /// The flight recorder.
     pub flight: FlightReport,
+    /// By axis: what people should know of its reference.
+    pub reference_notes: Vec<Option<String>>,
 }
 
 /// The stream's and the recorder's view of the records.
@@ -339,27 +348,32 @@ impl Report {
     ) -> Self {
         let (code, ended) = end;
         let counts = statistics.exchange.counts;
-        let durations =
-            |histogram: &Histogram| context.measured.then(|| Quantiles::of(histogram)).flatten();
+        // The loop's own maximum counts cycles whose records were dropped, too.
+        let durations = |histogram: &Histogram, max: u64| {
+            let quantiles = context.measured.then(|| Quantiles::of(histogram)).flatten()?;
+            Some(Quantiles { max: quantiles.max.max(max), ..quantiles })
+        };
+        let own = &context.loop_report;
         Self {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
-            machine: labels.machine.clone(),
+            machine: known(&labels.machine),
             ended,
             code,
             exit_code: code.number(),
-            realtime: context.realtime.clone(),
+            realtime: known(&context.realtime),
             degraded_reasons: context.degraded_reasons.clone(),
-            link: context.link.clone(),
-            config_hash: context.config_hash.clone(),
+            link: known(&context.link),
+            config_hash: known(&context.config_hash),
             seed: context.seed,
-            period_ns: context.period_ns,
+            period_ns: (context.period_ns > 0).then_some(context.period_ns),
             cycles: context.loop_report.cycles,
             overruns: context.loop_report.overruns,
             periods_skipped: context.loop_report.missed,
-            allocations: context.allocator.map(|(allocations, _)| allocations),
-            frees: context.allocator.map(|(_, frees)| frees),
-            page_faults: context.page_faults,
+            allocations: context.guards.allocations,
+            frees: context.guards.frees,
+            page_faults: context.guards.page_faults,
+            guards: context.guards.clone(),
             working_counter_errors: counts.working_counter_errors,
             frames: Frames {
                 sent: counts.sent,
@@ -370,10 +384,10 @@ impl Report {
                 lost: counts.lost,
             },
             dc: context.dc.as_ref().map(|dc| Dc::of(dc, labels)),
-            wake_up_latency_ns: durations(&statistics.latency),
-            execution_time_ns: durations(&statistics.execution),
+            wake_up_latency_ns: durations(&statistics.latency, own.wake_up_latency_ns.max),
+            execution_time_ns: durations(&statistics.execution, own.execution_time_ns.max),
             phases_ns: context.measured.then(|| context.flight.phases.clone()),
-            axes: axes(statistics, labels),
+            axes: axes(statistics, labels, &context.reference_notes),
             trips: statistics.trips.iter().map(|trip| trip_report(trip, labels)).collect(),
             trips_total: statistics.trips_total,
             prediction: Prediction::of(&statistics.trips),
@@ -390,6 +404,22 @@ impl Report {
         }
     }
 
+    /// Of a run that failed before its first cycle: what is known of it, and how it ended.
+    #[must_use]
+    pub fn failed(error: &Error, labels: &Labels, context: &Context, ledger: &Ledger) -> Self {
+        let reason = match error.code {
+            ExitCode::Done | ExitCode::File => "file",
+            ExitCode::Environment => "environment",
+            ExitCode::Bus => "bus",
+            ExitCode::SafetyStop => "safety_stop",
+        };
+        let message = error.message.trim_end().to_owned();
+        let ended = Ended { reason, message, machine: None, controlled: false };
+        let statistics = Statistics::new(labels.axes.iter().map(|axis| axis.wrap).collect());
+        let vision = VisionReport::default();
+        Self::new(&statistics, labels, context, ledger, vision, (error.code, ended))
+    }
+
     /// How the process ends.
     #[must_use]
     pub fn code(&self) -> ExitCode {
@@ -403,6 +433,11 @@ impl Report {
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
     }
+}
+
+/// A text that is not empty.
+fn known(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 impl Quantiles {
@@ -462,15 +497,18 @@ impl Records {
     }
 }
 
-fn axes(statistics: &Statistics, labels: &Labels) -> Vec<AxisReport> {
-    let pairs = statistics.axes.iter().zip(&labels.axes);
+fn axes(statistics: &Statistics, labels: &Labels, notes: &[Option<String>]) -> Vec<AxisReport> {
+    let notes = notes.iter().cloned().chain(std::iter::repeat(None));
+    let pairs = statistics.axes.iter().zip(&labels.axes).zip(notes);
     pairs
-        .map(|(axis, label): (&stats::AxisTotals, _)| AxisReport {
+        .map(|((axis, label), note): ((&stats::AxisTotals, _), _)| AxisReport {
             name: label.name.clone(),
             unit: label.unit.clone(),
-            state: events::axis_state(axis.last.state),
-            referenced: axis.last.referenced,
-            position: axis.last.position,
+            state: axis.seen.then(|| events::axis_state(axis.last.state)),
+            referenced: axis.seen.then_some(axis.last.referenced),
+            reference: axis.reference_kept.map(|kept| if kept { "kept" } else { "homed" }),
+            reference_note: note,
+            position: axis.seen.then_some(axis.last.position),
             travel: axis.travel,
             following_error_max: axis.following_error_max,
         })

@@ -28,7 +28,7 @@ fn write_all(report: &Report, out: &mut String) -> std::fmt::Result {
 }
 
 fn head(report: &Report, out: &mut String) -> std::fmt::Result {
-    if report.realtime == "degraded" {
+    if report.realtime.as_deref() == Some("degraded") {
         writeln!(
             out,
             "{0}\n DEGRADED: this run did not have real time. Its timing proves nothing.",
@@ -39,15 +39,17 @@ fn head(report: &Report, out: &mut String) -> std::fmt::Result {
         }
         writeln!(out, "{}", "!".repeat(78))?;
     }
-    writeln!(out, "{}: {}", report.machine, report.ended.message)?;
-    let seconds = seconds(report.cycles.saturating_mul(report.period_ns));
+    let text = |known: &Option<String>| known.clone().unwrap_or_else(|| "unknown".to_owned());
+    writeln!(out, "{}: {}", text(&report.machine), report.ended.message)?;
+    let period_ns = report.period_ns.unwrap_or(0);
+    let seconds = seconds(report.cycles.saturating_mul(period_ns));
     write!(
         out,
         "  {} cycles of {} ({seconds}), link {}, real time: {}",
         report.cycles,
-        duration(report.period_ns),
-        report.link,
-        report.realtime
+        duration(period_ns),
+        text(&report.link),
+        text(&report.realtime)
     )?;
     if let Some(seed) = report.seed {
         write!(out, ", seed {seed}")?;
@@ -55,7 +57,8 @@ fn head(report: &Report, out: &mut String) -> std::fmt::Result {
     if let Some(speed) = report.speed {
         write!(out, ", {speed:.0} × real time")?;
     }
-    let hash = report.config_hash.get(..16).unwrap_or(&report.config_hash);
+    let hash = text(&report.config_hash);
+    let hash = hash.get(..16).unwrap_or(&hash);
     writeln!(out, "\n  machine file {hash}…, tactus {}", report.version)?;
     if !report.ended.controlled {
         writeln!(
@@ -82,14 +85,7 @@ fn timing(report: &Report, out: &mut String) -> std::fmt::Result {
     if let Some(phases) = &report.phases_ns {
         super::phase_table(phases, out)?;
     }
-    let count = |value: Option<u64>| value.map_or("not counted".to_owned(), |v| v.to_string());
-    writeln!(
-        out,
-        "  in the cycle: allocations {}, frees {}, page faults {}",
-        count(report.allocations),
-        count(report.frees),
-        count(report.page_faults)
-    )
+    report.guards.write(out)
 }
 
 fn histogram(name: &str, quantiles: &Quantiles, out: &mut String) -> std::fmt::Result {
@@ -158,19 +154,23 @@ fn axes(report: &Report, out: &mut String) -> std::fmt::Result {
         "name", "state", "position", "travel", "following max"
     )?;
     for axis in &report.axes {
-        let mark = if axis.referenced { "" } else { " (not referenced)" };
+        let mark = if axis.referenced == Some(true) { "" } else { " (not referenced)" };
+        let position = axis.position.map_or("–".to_owned(), |at| format!("{at:.2}"));
         writeln!(
             out,
-            "  {:<12} {:<20} {:>10.2} {:<3} {:>10.1} {:<3} {:>12.3} {:<3}{mark}",
+            "  {:<12} {:<20} {:>10} {:<3} {:>10.1} {:<3} {:>12.3} {:<3}{mark}",
             axis.name,
-            axis.state,
-            axis.position,
+            axis.state.unwrap_or("unknown"),
+            position,
             axis.unit,
             axis.travel,
             axis.unit,
             axis.following_error_max,
             axis.unit
         )?;
+        if let Some(note) = &axis.reference_note {
+            writeln!(out, "    {note}")?;
+        }
     }
     writeln!(
         out,

@@ -52,7 +52,7 @@ impl End {
         let ended = |reason, message: String| Ended {
             reason,
             message,
-            machine: self.machine,
+            machine: Some(self.machine),
             // What does not answer confirms nothing.
             controlled: statistics.shutdown_done && self.why != Why::Bus,
         };

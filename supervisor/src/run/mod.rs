@@ -4,8 +4,10 @@
 //! recording is closed → the report is written.
 
 mod end;
+mod guards;
 mod link;
 mod real_time;
+mod references;
 mod supervise;
 mod virtual_time;
 
@@ -14,6 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::Machine;
 use rt_core::program::{Program, Sequence};
+use rt_linux::run::WatchCalls;
 use rt_linux::signal::Shutdown;
 
 pub use end::{BUS_GRACE_NS, fault_text};
@@ -27,7 +30,7 @@ use crate::exit::Error;
 use crate::flight::{self, Dumps};
 use crate::labels::Labels;
 use crate::record::{FileRecorder, RunInfo};
-use crate::report::Report;
+use crate::report::{Context, Ledger, Report};
 use crate::stats::Statistics;
 
 /// What is run, and how.
@@ -51,6 +54,24 @@ pub struct Options {
     pub vision_socket: PathBuf,
     /// The flight recorder.
     pub flight: flight::Options,
+    /// Directory of the state file; `None`: nothing outlives the run.
+    pub state: Option<PathBuf>,
+    /// No kept reference counts: every axis is homed.
+    pub home_again: bool,
+    /// What watches the system calls of the loop, in real time.
+    pub watch_calls: WatchCalls,
+    /// A test hook: hold the supervisor up. `None` but in tests.
+    pub park: Option<Park>,
+}
+
+/// A test hook: the supervisor's thread stops in the middle of taking a record out of the loop's stream, as if it were starved there.
+/// It can only make the machine stop: what it keeps from the loop is the heartbeat. Real time only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Park {
+    /// After the first cycle.
+    pub after: Duration,
+    /// For so long.
+    pub length: Duration,
 }
 
 /// A machine to run: its file as read, and as bytes.
@@ -67,11 +88,18 @@ pub struct Source {
 /// Runs a machine with the program of its file.
 ///
 /// # Errors
-/// It never came to cycles: environment, bus, or a machine file that promises what cannot be. Whatever happens later is in the
-/// report.
+/// It never came to cycles: environment, bus, or a machine file that promises what cannot be. The error has a report with what is
+/// known if the run had begun to record; [`not_begun`] makes one otherwise. Whatever happens later is in the report.
 pub fn run(source: &Source, options: &Options, shutdown: &Shutdown) -> Result<Report, Error> {
     let program = Sequence::new(&source.machine.plan);
     run_program(source, options, shutdown, program)
+}
+
+/// The report of a run that failed before it began: `error` says why. Without a machine its file was wrong.
+#[must_use]
+pub fn not_begun(error: &Error, machine: Option<&Machine>, context: &Context) -> Report {
+    let labels = machine.map(Labels::of).unwrap_or_default();
+    Report::failed(error, &labels, context, &Ledger::default())
 }
 
 /// Runs a machine with a program of your own.
@@ -131,6 +159,24 @@ impl Parts {
         let console = Console::new(options.headless);
         let dumps = dumps(source, options, &labels, &config_hash);
         Ok(Self { labels, console, statistics, recorder, config_hash, dumps })
+    }
+
+    /// What every report says of a run.
+    fn context(&self, source: &Source, options: &Options) -> Context {
+        Context {
+            link: options.link.to_string(),
+            config_hash: self.config_hash.clone(),
+            seed: matches!(options.link, Link::Virtual).then_some(options.seed),
+            period_ns: source.machine.plan.period_ns,
+            recording: options.record.as_ref().map(|path| path.display().to_string()),
+            ..Context::default()
+        }
+    }
+
+    /// A run that ends before its first cycle: the error takes its report along.
+    fn failed(&self, error: Error, context: &Context, ledger: &Ledger) -> Error {
+        let report = Report::failed(&error, &self.labels, context, ledger);
+        Error { report: Some(Box::new(report)), ..error }
     }
 }
 

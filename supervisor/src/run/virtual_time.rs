@@ -12,12 +12,14 @@ use rt_linux::signal::Shutdown;
 
 use super::link::{CellLink, Tapped};
 use super::supervise::Supervise;
-use super::{Options, Parts, Source, direct};
+use super::{Options, Parts, Source, direct, references};
 use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::console::Scene;
 use crate::drain::{self, Drain, LoopPorts, Outside};
 use crate::exit::Error;
 use crate::flight::{self, RingTaker, Watch};
+use crate::references::Keeper;
+use crate::report::guards::Guards;
 use crate::report::{Context, Report};
 use crate::vision::Judge;
 
@@ -76,17 +78,25 @@ pub(super) fn run<P: Program>(
     let mut parts = Parts::new(source, options, "virtual")?;
     let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()));
     let began = Instant::now();
-    let bus = bring_up(link, &machine.bus, &mut |_| {}).map_err(|wrong| {
-        let error = Error::bus(format!("{}: {wrong}", machine.name));
-        drain.note(time::now(), &error.message);
-        error
-    })?;
-    let (ports, outside) = drain::channels(machine.plan.axes.len());
+    let (ports, mut outside) = drain::channels(machine.plan.axes.len());
+    let bus = match bring_up(link, &machine.bus, &mut |_| {}) {
+        Ok(bus) => bus,
+        Err(wrong) => {
+            let error = Error::bus(format!("{}: {wrong}", machine.name));
+            drain.note(time::now(), &error.message);
+            let ledger = drain.finish(&mut outside.records);
+            return Err(parts.failed(error, &context(&parts, source, options), &ledger));
+        }
+    };
     let flight::Prepared { flight, giver, watch, taker } =
         flight::prepare(machine.plan.period_ns, &options.flight);
     let ports = ports.with_flight(giver);
-    let core = Core::new(machine.plan.clone(), program)
+    let mut core = Core::new(machine.plan.clone(), program)
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
+    let mut keeper = Keeper::open(machine, options);
+    let verdicts = keeper.kept().judge(bus.devices());
+    references::keep(&mut core, &verdicts);
+    keeper.hear(verdicts);
     let now = bus.aligned_start(time::now());
     time::advance_virtual(now);
     let cycle = Cycle::new(bus, VirtualClock, core, ports, machine.cycle.receive_deadline_ns)
@@ -94,6 +104,7 @@ pub(super) fn run<P: Program>(
     let mut run = Run {
         cycle,
         drain,
+        keeper,
         outside,
         judge: Judge::new(&machine.plan.streams, machine.hash64),
         supervise: Supervise::new(now, Some(duration_ns)),
@@ -110,6 +121,7 @@ pub(super) fn run<P: Program>(
 struct Run<P: Program> {
     cycle: Loop<P>,
     drain: Drain,
+    keeper: Keeper,
     outside: Outside,
     judge: Judge,
     supervise: Supervise,
@@ -141,6 +153,7 @@ impl<P: Program> Run<P> {
             flight::take(&mut self.taker, &mut parts.dumps);
             self.drain.take(&mut self.outside.records);
             let now = time::now();
+            references::settle(&mut self.keeper, &mut self.drain, now, options.headless);
             asked = self.supervise.look(&self.drain.statistics, shutdown.requested(), now);
             if !more || self.supervise.out_of_patience(now) {
                 break;
@@ -201,6 +214,7 @@ impl<P: Program> Run<P> {
         if let Err(wrong) = taken_down {
             self.drain.note(time::now(), &format!("the bus was not taken down in order: {wrong}"));
         }
+        references::finish(&mut self.keeper, &mut self.drain, &mut self.outside.records, options);
         let ledger = self.drain.finish(&mut self.outside.records);
         let statistics = &self.drain.statistics;
         let end = self.supervise.end(statistics).judge(statistics, &parts.labels);
@@ -211,23 +225,30 @@ impl<P: Program> Run<P> {
         let mut vision = self.judge.counts();
         vision.stored = ledger.stored.vision;
         let context = Context {
-            realtime: "degraded".into(),
-            degraded_reasons: vec!["virtual time: no duration was measured".into()],
-            link: options.link.to_string(),
-            config_hash: parts.config_hash.clone(),
-            seed: Some(options.seed),
-            period_ns: source.machine.plan.period_ns,
             loop_report,
-            measured: false,
             dc: self.cycle.bus().dc(),
-            allocator: guard::is_counting()
-                .then_some((self.allocator.allocations, self.allocator.frees)),
+            guards: Guards {
+                allocations: guard::is_counting().then_some(self.allocator.allocations),
+                frees: guard::is_counting().then_some(self.allocator.frees),
+                ..Guards::default()
+            }
+            .judged(),
             speed: Some(ratio(simulated, elapsed)),
-            recording: options.record.as_ref().map(|path| path.display().to_string()),
             flight: self.watch.report(&parts.dumps),
-            ..Context::default()
+            reference_notes: references::notes(&self.keeper, source),
+            ..context(&parts, source, options)
         };
         Ok(Report::new(statistics, &parts.labels, &context, &ledger, vision, end))
+    }
+}
+
+/// What is known before the first cycle.
+fn context(parts: &Parts, source: &Source, options: &Options) -> Context {
+    Context {
+        realtime: "degraded".into(),
+        degraded_reasons: vec!["virtual time: no duration was measured".into()],
+        measured: false,
+        ..parts.context(source, options)
     }
 }
 

@@ -176,8 +176,55 @@ fn here_waits_for_nothing_but_standstill_and_a_kept_offset_is_good_from_the_star
     assert!(cell.axes[0].is_referenced());
     assert_eq!(cell.axes[0].position(), mm(7.0));
     assert_eq!(cell.counts[0], 100_000_000, "nothing moved");
-    let kept = HomingPlan::Kept { offset: mm(-60.0) };
+    let kept = HomingPlan::Kept { offset: mm(60.0) };
     let kept = axis_at(kept, 100_000_000, true);
     assert!(kept.axes[0].is_referenced());
-    assert_eq!(kept.axes[0].position(), mm(40.0));
+    assert_eq!(kept.axes[0].position(), mm(160.0));
+}
+
+#[test]
+fn an_axis_that_keeps_its_reference_is_homed_only_when_it_has_none() {
+    let mut plan = axis_plan(0, 0);
+    plan.homing = homing(true);
+    plan.keeps = Some(1 << 32);
+    let started = |kept: Option<Nano>| {
+        let mut cell = Cell::new(vec![plan.clone()]);
+        cell.hardware = Some(HARDWARE);
+        cell.axes[0] = Axis::new(&plan, PERIOD);
+        if let Some(offset) = kept {
+            cell.axes[0].keep(offset);
+        }
+        cell.enabled[0] = false;
+        cell.counts[0] = 100_000_000;
+        cell.run(3);
+        cell.enabled[0] = true;
+        cell.run(3);
+        cell.trace[0].clear();
+        cell
+    };
+    let mut cell = started(Some(mm(-60.0)));
+    assert!(cell.axes[0].is_referenced());
+    cell.ask(Request::Home { axis: AXIS });
+    cell.until_done(0);
+    cell.run(3);
+    assert!(cell.axes[0].is_referenced());
+    assert_eq!(cell.axes[0].position(), mm(40.0), "as it was kept");
+    assert_eq!(cell.counts[0], 100_000_000, "nothing moved");
+
+    let mut cell = started(None);
+    assert!(!cell.axes[0].is_referenced());
+    assert_eq!(home(&mut cell), 193_000_000, "without one it is found");
+}
+
+#[test]
+fn an_offset_of_the_machine_file_that_does_not_fit_fails_homing() {
+    let mut plan = axis_plan(0, 0);
+    plan.homing = HomingPlan::Kept { offset: mm(-6000.0) };
+    let mut cell = Cell::new(vec![plan]);
+    cell.run(3);
+    assert!(!cell.axes[0].is_referenced(), "outside the soft limits");
+    cell.ask(Request::Home { axis: AXIS });
+    cell.run(3);
+    assert_eq!(cell.axes[0].state(), AxisState::ErrorStop);
+    assert!(!cell.axes[0].is_referenced());
 }

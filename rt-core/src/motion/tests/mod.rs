@@ -52,6 +52,7 @@ fn axis_plan(index: u16, group: u8) -> AxisPlan {
         counts_per_unit: Ratio { numerator: 1_000_000, denominator: 1 },
         limits: limits(),
         homing: HomingPlan::Kept { offset: Nano::ZERO },
+        keeps: None,
         ..base
     }
 }
