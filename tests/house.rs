@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("rt-channel", &[]),
     ("rt-core", &["twin-lite"]),
     ("rt-linux", &["rt-core"]),
-    ("fieldbus", &["rt-core", "twin-lite"]),
+    ("fieldbus", &["rt-channel", "rt-core", "twin-lite"]),
     ("segment", &[]),
     ("world", &["twin-lite"]),
     ("config", &["fieldbus", "rt-core", "twin-lite"]),

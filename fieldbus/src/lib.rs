@@ -15,10 +15,11 @@
 //! | [`link`] | how frames travel |
 //! | [`wire`] | frames as bytes: views, templates, whose frame it is |
 //! | [`bringup`] | from a cable to SafeOp, with an error for people |
+//! | [`coe`] | SDO transfers and emergencies, in the time that a cycle leaves |
 //! | [`exchange`] | the cycle: 0 allocations, no panic; send, poll and receive are its only system calls |
 //! | [`time`] | the thread's clock, which ethercrab's timers read |
 //!
-//! Not supported: mailbox traffic in Op, FoE, EoE, redundancy, a device that lost its configuration while the others run (restart the bus).
+//! Not supported: FoE, EoE, redundancy, a device that lost its configuration while the others run (restart the bus).
 
 #![deny(unsafe_code)]
 #![deny(
@@ -31,6 +32,7 @@
 
 pub mod al;
 pub mod bringup;
+pub mod coe;
 pub mod exchange;
 pub mod layout;
 pub mod link;
@@ -38,7 +40,7 @@ pub mod plan;
 pub mod time;
 pub mod wire;
 
-pub use bringup::{BringupError, Emergency, FoundDevice, Progress, bring_up};
+pub use bringup::{BringupError, Emergency, FoundDevice, Progress, Took, bring_up};
 pub use exchange::EtherCat;
 pub use layout::estimate_cycle_ns;
 pub use link::Link;

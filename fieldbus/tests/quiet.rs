@@ -6,6 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cell::{Cell, PERIOD, StopOnDrop, cell, plan, with_dc};
+use fieldbus::coe::{CoeClient, Object};
 use fieldbus::link::{Fault, Faults, InlineLink, Link, Record, pair, serve};
 use fieldbus::{EtherCat, bring_up};
 use rt_core::Bus;
@@ -35,6 +36,25 @@ unsafe impl GlobalAlloc for Counting {
 static COUNTING: Counting = Counting;
 
 type Bench = Record<Fault<InlineLink<Cell>>>;
+
+/// A table of a drive, longer than its mailbox, is written and read, and an emergency is taken; returns how many transfers came about.
+fn talk(bus: &mut EtherCat<Bench>, client: &mut CoeClient, next: &mut u64, cycles: u32) -> u32 {
+    let table = Object { index: 0x2000, subindex: 1, complete: true };
+    let mut done = 0;
+    for _ in 0..cycles {
+        if client.under_way() == 0 {
+            client.write(3, table, &[1; 400]).unwrap();
+            client.read(4, table).unwrap();
+            client.registers(4, 0x0300, 20).unwrap();
+        }
+        bus.link_mut().idle(*next);
+        bus.exchange(*next, *next + 500_000);
+        bus.take_emergency();
+        *next += PERIOD;
+        done += client.take().map_or(0, |answer| u32::from(answer.outcome.is_ok()));
+    }
+    done
+}
 
 fn run(bus: &mut EtherCat<Bench>, signals: &mut Signals, next: &mut u64, cycles: u32) -> Exchange {
     let mut last = Exchange::default();
@@ -97,11 +117,14 @@ fn from_safe_op_on_nothing_is_allocated_and_nothing_is_freed() {
     };
     let outage = |bus: &mut EtherCat<Bench>, down| bus.link_mut().inner_mut().set_down(down);
 
+    let mut client = bus.take_coe_client().unwrap();
     let before = CALLS.load(Ordering::Relaxed);
     let started = run(&mut bus, &mut signals, &mut next, 3_000);
+    let talked = talk(&mut bus, &mut client, &mut next, 1_000);
     let quiet = CALLS.load(Ordering::Relaxed) - before;
     bus.link_mut().inner_mut().set_faults(faults);
     let before = CALLS.load(Ordering::Relaxed);
+    talk(&mut bus, &mut client, &mut next, 5_000);
     run(&mut bus, &mut signals, &mut next, 10_000);
     outage(&mut bus, true);
     let lost = run(&mut bus, &mut signals, &mut next, 300);
@@ -111,6 +134,7 @@ fn from_safe_op_on_nothing_is_allocated_and_nothing_is_freed() {
 
     assert_eq!(started.state, BusState::Operational);
     assert_eq!(lost.state, BusState::Faulted);
+    assert!(talked > 30, "{talked}");
     assert_eq!((quiet, disturbed), (0, 0));
     assert_eq!(over_a_pair(), 0);
     // The counter counts: a deliberate allocation is seen.

@@ -75,6 +75,19 @@ pub struct Exchange {
     pub fault: BusFault,
 }
 
+/// An emergency message of a device (CiA 301; ETG1000.6 Table 50).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Emergency {
+    /// Position of the device on the segment, from 0.
+    pub device: u16,
+    /// Error code; of a drive as 0x603F. 0: the error is gone.
+    pub code: u16,
+    /// Error register (0x1001).
+    pub register: u8,
+    /// What the manufacturer adds.
+    pub data: [u8; 5],
+}
+
 /// A fieldbus as the cycle sees it. From the first `exchange` on: no allocation, no lock, no panic, only send and receive system calls.
 pub trait Bus {
     /// Sends the frames prepared by the last `encode`, receives until all are back or `deadline` (ns, absolute) has passed,
@@ -86,4 +99,9 @@ pub trait Bus {
 
     /// Outputs → process image of the next frames.
     fn encode(&mut self, signals: &Signals);
+
+    /// The oldest emergency that a device has sent and nobody has taken yet. A bus without such messages has none.
+    fn take_emergency(&mut self) -> Option<Emergency> {
+        None
+    }
 }

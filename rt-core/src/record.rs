@@ -1,6 +1,6 @@
 //! What the loop leaves behind: `Copy` records into a ring, never text. Names and units are added outside.
 
-use crate::bus::Exchange;
+use crate::bus::{Emergency, Exchange};
 use crate::plan::{AxisId, GroupId, InterlockId, Reaction};
 use crate::program::{AxisState, AxisView};
 use crate::signal::{Sample, SignalId};
@@ -175,6 +175,8 @@ pub enum Event {
         /// Error code, 0 when it is not mapped.
         code: u16,
     },
+    /// A device sent an emergency message.
+    Emergency(Emergency),
     /// A reset was accepted.
     Reset,
     /// A reset was refused.

@@ -7,15 +7,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use config::{Machine, Style};
+use fieldbus::coe::Object;
 use rt_linux::run::WatchCalls;
 use rt_linux::signal::Shutdown;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{CheckArgs, Cli, Command, GuardCalls, Link, RunArgs, SimArgs};
+use crate::cli::{
+    CheckArgs, Cli, Command, DoctorArgs, GuardCalls, Link, RunArgs, SdoCommand, SimArgs,
+};
+use crate::doctor::{self, System, Target};
 use crate::exit::{Error, ExitCode};
 use crate::report::{Context, Report};
 use crate::run::{self, Options, Source};
-use crate::{flight, report, sim};
+use crate::{flight, report, sdo, sim};
 
 /// Width of messages when nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -40,7 +44,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             print(&config::schema());
             Ok(ExitCode::Done)
         }
+        Command::Sdo(arguments) => sdo_transfer(&arguments.command),
         Command::Sim(arguments) => simulate(arguments),
+        Command::Doctor(arguments) => examine(arguments),
         Command::Trace(arguments) => {
             let mut out = std::io::stdout();
             flight::trace_command(arguments, &mut out)
@@ -249,10 +255,7 @@ fn chosen_link(arguments: &RunArgs, machine: Option<&Machine>) -> Option<Link> {
     match (&arguments.link, arguments.virtual_time) {
         (Some(link), _) => Some(link.clone()),
         (None, true) => Some(Link::Virtual),
-        (None, false) => machine.map(|machine| match &machine.link {
-            config::LinkChoice::Virtual => Link::Virtual,
-            config::LinkChoice::Raw(interface) => Link::Raw(interface.clone()),
-        }),
+        (None, false) => machine.map(configured_link),
     }
 }
 
@@ -325,6 +328,33 @@ fn recording_path(machine: &Machine, arguments: &RunArgs) -> PathBuf {
     machine.recording.directory.join(name)
 }
 
+fn sdo_transfer(command: &SdoCommand) -> Result<ExitCode, Error> {
+    let (asked, value) = match command {
+        SdoCommand::Read(object) => (object, None),
+        SdoCommand::Write { object, value } => (object, Some(value.clone())),
+    };
+    let source = load(&asked.file)?;
+    let (index, subindex) = asked.object;
+    let link = asked.link.clone().unwrap_or_else(|| configured_link(&source.machine));
+    let request = sdo::Request {
+        device: asked.device.clone(),
+        object: Object { index, subindex, complete: asked.complete },
+        kind: asked.kind,
+        value,
+        link,
+    };
+    let outcome = sdo::run(&source.machine, &request)?;
+    print(&if asked.json { outcome.json() } else { outcome.text() });
+    Ok(ExitCode::Done)
+}
+
+fn configured_link(machine: &Machine) -> Link {
+    match &machine.link {
+        config::LinkChoice::Virtual => Link::Virtual,
+        config::LinkChoice::Raw(interface) => Link::Raw(interface.clone()),
+    }
+}
+
 fn simulate(arguments: &SimArgs) -> Result<ExitCode, Error> {
     let source = load(&arguments.file)?;
     let vision_socket = arguments
@@ -340,4 +370,32 @@ fn simulate(arguments: &SimArgs) -> Result<ExitCode, Error> {
     };
     let shutdown = install_signals()?;
     sim::run(&source.machine, &options, &shutdown, &mut std::io::stdout())
+}
+
+fn examine(arguments: &DoctorArgs) -> Result<ExitCode, Error> {
+    let machine = arguments.file.as_deref().map(load).transpose()?.map(|source| source.machine);
+    let system = match &arguments.root {
+        None => System::here(),
+        Some(root) if root.is_dir() => System::below(root),
+        Some(root) => {
+            return Err(Error::file(format!(
+                "{} is not a folder\n  expected the copy of a machine's files: proc/, sys/, ...",
+                root.display()
+            )));
+        }
+    };
+    let target = Target::new(&system, machine.as_ref(), arguments.iface.as_deref());
+    let diagnosis = doctor::examine(&system, &target);
+    if arguments.fix {
+        print(&doctor::script(&diagnosis));
+        return Ok(ExitCode::Done);
+    }
+    if arguments.json {
+        print(&diagnosis.to_json().map_err(|wrong| {
+            Error::environment(format!("the diagnosis cannot be written: {wrong}"))
+        })?);
+    } else {
+        print(&doctor::render(&diagnosis, arguments.verbose));
+    }
+    Ok(diagnosis.code())
 }

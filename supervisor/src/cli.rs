@@ -35,6 +35,29 @@ const SIM_EXAMPLES: &str = "Example, with a pair of interfaces:
   tactus sim demo-cell.toml --iface ec1 &
   tactus run demo-cell.toml --link raw:ec0";
 
+const DOCTOR_EXAMPLES: &str = "Examples:
+  sudo tactus doctor machine.toml
+      what must be right for this machine: its CPU, its priority, its interface
+  tactus doctor --iface eth1 --json > doctor.json
+      every check with evidence, for scripts
+  tactus doctor machine.toml --fix > fix.sh
+      one script of all that is left to do, to read and to run; nothing is changed here
+  tactus doctor --root tree --iface eth1
+      the files of another machine, copied to ./tree/proc, ./tree/sys, ...
+
+Exit codes here: 0 no check fails and none is unknown; 3 a check fails; 6 none fails, one is unknown.
+With --fix: 0 as soon as the script is printed.";
+const SDO_EXAMPLES: &str = "Examples:
+  tactus sdo read demo-cell.toml drive_x 0x6064 --type i32
+      the actual position of the drive that the machine file calls drive_x
+  tactus sdo read demo-cell.toml 3 0x1018 --complete --link raw:eth1
+      the whole identity of the device at position 3
+  tactus sdo write demo-cell.toml drive_x 0x6065 50000 --type u32
+      its following error window
+
+The segment is brought to PreOp for it, and down to Init afterwards: no device takes outputs.
+It refuses while another MainDevice cycles on the interface.";
+
 const TRACE_EXAMPLES: &str = "Examples:
   tactus trace recordings/demo-cell-flight-*.tfr
       what froze each dump, what happened around it, and where the time of the cycles went
@@ -66,9 +89,15 @@ pub enum Command {
     /// Print the JSON Schema of machine files.
     #[command(after_help = help(SCHEMA_EXAMPLES))]
     Schema,
+    /// Read or write one object of a device, while the machine does not run.
+    #[command(after_help = help(SDO_EXAMPLES))]
+    Sdo(SdoArgs),
     /// Be the machine: virtual devices and the world behind them, on a network interface.
     #[command(after_help = help(SIM_EXAMPLES))]
     Sim(SimArgs),
+    /// Check what must be right on this PC for real time, and say what gives it. Changes nothing.
+    #[command(after_help = help(DOCTOR_EXAMPLES))]
+    Doctor(DoctorArgs),
     /// Look into dumps of the flight recorder, and export them as a trace for Perfetto.
     #[command(after_help = help(TRACE_EXAMPLES))]
     Trace(TraceArgs),
@@ -180,6 +209,78 @@ pub struct SimArgs {
     pub vision_socket: Option<PathBuf>,
 }
 
+/// `tactus doctor`.
+#[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {
+    /// Machine file (TOML): its CPU, priority and interface are judged; without it, the isolated CPUs.
+    pub file: Option<PathBuf>,
+    /// Network interface of the fieldbus; without it, the one of the machine file.
+    #[arg(long, value_name = "IFACE")]
+    pub iface: Option<String>,
+    /// Print the findings as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Print a shell script of all that is left to do, and nothing else.
+    #[arg(long, conflicts_with_all = ["json", "verbose"])]
+    pub fix: bool,
+    /// Show evidence and reason of what passes, too.
+    #[arg(long, short, conflicts_with = "json")]
+    pub verbose: bool,
+    /// Look at the files below this folder instead of this machine's.
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+}
+
+/// `tactus sdo`.
+#[derive(Args, Clone, Debug)]
+pub struct SdoArgs {
+    /// Read or write.
+    #[command(subcommand)]
+    pub command: SdoCommand,
+}
+
+/// Read or write.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SdoCommand {
+    /// Read an object.
+    #[command(after_help = help(SDO_EXAMPLES))]
+    Read(SdoObject),
+    /// Write an object.
+    #[command(after_help = help(SDO_EXAMPLES))]
+    Write {
+        /// What.
+        #[command(flatten)]
+        object: SdoObject,
+        /// The value: a number (decimal, or hexadecimal with 0x), a text, or pairs of hexadecimal digits.
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+    },
+}
+
+/// An object of a device.
+#[derive(Args, Clone, Debug)]
+pub struct SdoObject {
+    /// Machine file (TOML).
+    pub file: PathBuf,
+    /// Name of the device in the machine file, or its position from 0.
+    pub device: String,
+    /// Index and perhaps subindex, such as 0x6064 or 0x1018:4.
+    #[arg(value_name = "INDEX[:SUB]", value_parser = crate::sdo::object)]
+    pub object: (u16, u8),
+    /// How the bytes are meant; needed to write.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub kind: Option<SdoType>,
+    /// Every entry in one transfer (complete access).
+    #[arg(long)]
+    pub complete: bool,
+    /// Where the devices are; without it, where the machine file says.
+    #[arg(long, value_name = "virtual|raw:IFACE", value_parser = link)]
+    pub link: Option<Link>,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `tactus trace`.
 #[derive(Args, Clone, Debug)]
 pub struct TraceArgs {
@@ -198,6 +299,22 @@ pub struct TraceArgs {
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// How the bytes of an object are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[expect(missing_docs, reason = "their names say it")]
+pub enum SdoType {
+    U8,
+    U16,
+    U32,
+    U64,
+    I8,
+    I16,
+    I32,
+    I64,
+    Text,
+    Hex,
 }
 
 /// Where the devices are.

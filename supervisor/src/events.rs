@@ -1,5 +1,7 @@
 //! Events in words: what happened, how serious it is, and to what.
 
+use fieldbus::coe::drive_error_text;
+use rt_core::bus::Emergency;
 use rt_core::plan::Reaction;
 use rt_core::program::AxisState;
 use rt_core::record::{ButtonFault, Event, GateLimit, MachineState};
@@ -72,6 +74,9 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
         | Event::Referenced { .. }
         | Event::ReferenceRefused { .. }
         | Event::DriveFault { .. } => describe_axis(event, labels),
+        Event::Emergency(emergency) => {
+            describe_emergency(&emergency, &labels.device(emergency.device))
+        }
         Event::Reset => described("reset", Info, "", "reset accepted".into()),
         Event::ResetRefused { reason } => {
             let text = format!("reset refused: {}", button(reason));
@@ -191,11 +196,29 @@ fn describe_axis(event: &Event, labels: &Labels) -> Described {
         }
         Event::DriveFault { axis, code } => {
             let name = labels.axis(axis);
-            let text = format!("{name}: the drive reports fault 0x{code:04X}");
+            let text = format!(
+                "{name}: the drive reports fault 0x{code:04X} ({})",
+                drive_error_text(code)
+            );
             described("drive_fault", Severity::Error, name, text)
         }
         _ => described("event", Severity::Info, "", format!("{event:?}")),
     }
+}
+
+fn describe_emergency(emergency: &Emergency, name: &str) -> Described {
+    let Emergency { code, register, data, .. } = *emergency;
+    if code == 0 {
+        let text = format!("{name} says that its error is gone (emergency 0x0000)");
+        return described("emergency", Severity::Info, name, text);
+    }
+    let [a, b, c, d, e] = data;
+    let text = format!(
+        "{name} sends emergency 0x{code:04X} ({}), error register 0x{register:02X}, data \
+         {a:02X} {b:02X} {c:02X} {d:02X} {e:02X}",
+        drive_error_text(code)
+    );
+    described("emergency", Severity::Warning, name, text)
 }
 
 /// Machine state in a word.

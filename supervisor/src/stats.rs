@@ -82,6 +82,10 @@ pub struct Statistics {
     pub bus_faulted_since: Option<u64>,
     /// The bus has been operational.
     pub was_operational: bool,
+    /// Time of the first cycle, ns.
+    pub first_at: Option<u64>,
+    /// Time of the first cycle in which every device was in Op, ns.
+    pub operational_at: Option<u64>,
     /// Machine state.
     pub machine: MachineState,
     /// The machine has run.
@@ -131,6 +135,8 @@ impl Statistics {
             bus_fault: None,
             bus_faulted_since: None,
             was_operational: false,
+            first_at: None,
+            operational_at: None,
             machine: MachineState::Boot,
             has_run: false,
             stop_unresolved: None,
@@ -172,11 +178,13 @@ impl Statistics {
             self.periods_skipped = self.periods_skipped.saturating_add(u64::from(cycle.skipped));
         }
         self.exchange = cycle.exchange;
+        self.first_at.get_or_insert(record.now);
         self.set_machine(cycle.machine);
         match cycle.exchange.state {
             BusState::Starting => self.bus_faulted_since = None,
             BusState::Operational => {
                 self.was_operational = true;
+                self.operational_at.get_or_insert(record.now);
                 self.bus_faulted_since = None;
             }
             BusState::Faulted => {
@@ -270,6 +278,7 @@ impl Statistics {
             | Event::Axis { .. }
             | Event::ReferenceRefused { .. }
             | Event::DriveFault { .. }
+            | Event::Emergency(_)
             | Event::Reset
             | Event::ResetRefused { .. }
             | Event::Start => {}

@@ -1,7 +1,7 @@
 //! What a scenario can break, and what a device looks like from outside.
 
 use crate::al::AlState;
-use crate::coe::Emergency;
+use crate::coe::{Emergency, MailboxFault, SdoRefusal};
 use crate::servo::DriveStatus;
 
 /// Something that goes wrong, or right again. `position` counts devices from 0; one that does not
@@ -34,6 +34,29 @@ pub enum Fault {
         position: usize,
         /// AL status code (0x0134).
         code: Option<u16>,
+    },
+    /// As `RefuseOp`, for another state.
+    RefuseState {
+        /// Which.
+        position: usize,
+        /// The state that it does not go to.
+        state: AlState,
+        /// AL status code (0x0134); `None`: no longer.
+        code: Option<u16>,
+    },
+    /// The mailbox of a CoE device does something wrong.
+    Mailbox {
+        /// Which.
+        position: usize,
+        /// What; `None` mends it.
+        fault: MailboxFault,
+    },
+    /// A CoE device refuses one entry of its dictionary.
+    Sdo {
+        /// Which.
+        position: usize,
+        /// Index, subindex, and how; `None`: no longer.
+        refusal: Option<(u16, u8, SdoRefusal)>,
     },
     /// The device lets logical datagrams pass untouched: their working counter lacks its share.
     IgnoreProcessData {

@@ -33,7 +33,7 @@ mod servo;
 mod sii;
 
 pub use al::{AlState, code as al_code};
-pub use coe::Emergency;
+pub use coe::{Emergency, MailboxFault, SdoRefusal};
 pub use describe::{
     ClockDescription, DeviceDescription, Function, Identity, MailboxDescription, PdoDescription,
     PdoEntryDescription, StateMachine, SyncManagerDescription, Usage,

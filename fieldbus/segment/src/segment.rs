@@ -1,5 +1,6 @@
 //! The segment: devices in a line behind the MainDevice, and the frames that pass them.
 
+use crate::al::AlState;
 use crate::device::Device;
 use crate::esc::FrameTimes;
 use crate::fault::{DeviceStatus, Fault};
@@ -185,7 +186,22 @@ impl<P: Process> Segment<P> {
             }
             Fault::RefuseOp { position, code } => {
                 if let Some(device) = self.devices.get_mut(position) {
-                    device.refuse_op = code;
+                    device.refuse = code.map(|code| (AlState::Op, code));
+                }
+            }
+            Fault::RefuseState { position, state, code } => {
+                if let Some(device) = self.devices.get_mut(position) {
+                    device.refuse = code.map(|code| (state, code));
+                }
+            }
+            Fault::Mailbox { position, fault } => {
+                if let Some(device) = self.devices.get_mut(position) {
+                    device.inject_mailbox_fault(fault);
+                }
+            }
+            Fault::Sdo { position, refusal } => {
+                if let Some(device) = self.devices.get_mut(position) {
+                    device.inject_refusal(refusal);
                 }
             }
             Fault::IgnoreProcessData { position, active } => {

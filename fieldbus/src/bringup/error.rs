@@ -4,7 +4,8 @@ use thiserror::Error;
 
 use super::request::NoReply;
 use super::runner::Stalled;
-use crate::al::{state_name, status_code_text};
+use crate::al::{state_name, status_code_hint, status_code_text};
+use crate::coe::{Failure, abort_hint, object_name};
 use crate::layout::LayoutError;
 use crate::link::LinkFault;
 use crate::plan::Identity;
@@ -38,8 +39,8 @@ pub enum BringupError {
     },
     /// Another device than planned.
     #[error(
-        "position {position} ({name}): expected {}, but {} answers: check the order of the devices against the machine file",
-        identity_text(.expected), identity_text(.found)
+        "position {position} ({name}): expected {}, but {} answers: {}",
+        identity_text(.expected), identity_text(.found), identity_hint(.expected, .found)
     )]
     Identity {
         /// Where.
@@ -83,6 +84,14 @@ pub enum BringupError {
         /// Devices planned.
         expected_count: usize,
     },
+    /// Somebody asked for a device that is not there.
+    #[error("there is no device at position {position}: the segment has {count}, counted from 0")]
+    NoSuchDevice {
+        /// Where.
+        position: usize,
+        /// Devices there are.
+        count: usize,
+    },
     /// ethercrab could not bring the segment to PreOp.
     #[error("{what} failed{}: {cause}{}", at_text(*.at), evidence_text(.evidence))]
     Scan {
@@ -96,7 +105,10 @@ pub enum BringupError {
         evidence: Option<(usize, u16, u16)>,
     },
     /// An SDO could not be read or written.
-    #[error("position {position} ({name}): {what} of {index:#06X}:{subindex} failed: {cause}")]
+    #[error(
+        "position {position} ({name}): {what} 0x{index:04X}:{subindex} ({}) failed: {failure}{}",
+        object_name(*.index), sdo_hint(.failure)
+    )]
     Sdo {
         /// Where.
         position: usize,
@@ -109,12 +121,31 @@ pub enum BringupError {
         /// Subindex.
         subindex: u8,
         /// What the device or the mailbox said.
-        cause: String,
+        failure: Failure,
+    },
+    /// An SDO has another size than the machine file says.
+    #[error(
+        "position {position} ({name}): 0x{index:04X}:{subindex} ({}) should have {expected} bytes but has {found}: correct its type in the machine file",
+        object_name(*.index)
+    )]
+    SdoSize {
+        /// Where.
+        position: usize,
+        /// Its name in the machine file.
+        name: String,
+        /// Object.
+        index: u16,
+        /// Subindex.
+        subindex: u8,
+        /// Bytes planned.
+        expected: usize,
+        /// Bytes there.
+        found: usize,
     },
     /// An SDO holds something else than it should.
     #[error(
-        "position {position} ({name}): {index:#06X}:{subindex} should be {expected} but is {found}{}",
-        if *.verify_only { ": set it in the drive, or correct the machine file" } else { " after it was written: the device does not take this value" }
+        "position {position} ({name}): 0x{index:04X}:{subindex} ({}) should be {expected} but is {found}{}",
+        object_name(*.index), if *.verify_only { ": set it in the drive, or correct the machine file" } else { " after it was written: the device does not take this value; choose one that its manual allows" }
     )]
     SdoValue {
         /// Where.
@@ -180,9 +211,9 @@ pub enum BringupError {
     },
     /// A device does not go where it should.
     #[error(
-        "position {position} ({name}) does not go to {}: it is in {}{}, AL status code {code:#06X} ({})",
+        "position {position} ({name}) does not go to {}: it is in {}{}, AL status code 0x{code:04X} ({}){}",
         state_name(*.requested), state_name(*.status), if .status & 0x10 != 0 { " with an error" } else { "" },
-        status_code_text(*.code)
+        status_code_text(*.code), state_hint(*.status, *.code)
     )]
     State {
         /// Where.
@@ -234,6 +265,36 @@ fn link_fault_text(fault: &LinkFault) -> String {
     }
 }
 
+fn identity_hint(expected: &Identity, found: &Identity) -> &'static str {
+    if (expected.vendor, expected.product) != (found.vendor, found.product) {
+        "check the order of the devices against the machine file"
+    } else if expected.serial != found.serial && expected.serial.is_some() {
+        "was it exchanged? then home its axis anew and take its serial number into the machine file; else check the order of the devices"
+    } else {
+        "its firmware is older or newer: check that it behaves as planned and take its revision into the machine file"
+    }
+}
+
+/// What usually is the reason, and what to do.
+fn sdo_hint(failure: &Failure) -> String {
+    let Failure::Abort(code) = *failure else { return String::new() };
+    match abort_hint(code) {
+        "" => String::new(),
+        hint => format!("; {hint}"),
+    }
+}
+
+fn state_hint(status: u16, code: u16) -> String {
+    let hint = if status == 0 {
+        "check its cable and supply, and those of the devices before it"
+    } else if code == 0 {
+        "it gives no reason: it may be busy; look at its display, and try again"
+    } else {
+        status_code_hint(code)
+    };
+    if hint.is_empty() { String::new() } else { format!("; {hint}") }
+}
+
 fn identity_text(identity: &Identity) -> String {
     let mut text = format!("vendor {:#010X} product {:#010X}", identity.vendor, identity.product);
     if let Some(revision) = identity.revision {
@@ -252,9 +313,10 @@ fn at_text(at: Option<usize>) -> String {
 fn evidence_text(evidence: &Option<(usize, u16, u16)>) -> String {
     evidence.map_or_else(String::new, |(position, status, code)| {
         format!(
-            "; position {position} is in {} with AL status code {code:#06X} ({})",
+            "; position {position} is in {} with AL status code 0x{code:04X} ({}){}",
             state_name(status),
-            status_code_text(code)
+            status_code_text(code),
+            state_hint(status, code)
         )
     })
 }
@@ -291,7 +353,8 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "position 2 (x) does not go to SafeOp: it is in PreOp with an error, AL status code 0x001E (invalid \
-             input configuration)"
+             input configuration); the inputs are longer, shorter or others than the device expects: compare its PDO \
+             assignment (0x1C13) with the machine file"
         );
     }
 }

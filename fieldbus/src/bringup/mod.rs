@@ -6,6 +6,7 @@
 
 mod clocks;
 mod error;
+mod mailboxes;
 mod registers;
 mod request;
 mod runner;
@@ -18,12 +19,13 @@ pub use runner::Emergency;
 use clocks::{anchor, find_clocks, start_sync};
 use registers::{Device, stop_sync};
 use request::Requests;
-use scan::scan;
+use scan::{Gathered, scan};
 
-use crate::exchange::EtherCat;
+use crate::coe::{Failure, Object};
+use crate::exchange::{BroughtUp, EtherCat};
 use crate::layout::{Layout, ReferenceClock};
 use crate::link::Link;
-use crate::plan::{BusPlan, Identity};
+use crate::plan::{BusPlan, Identity, SubDevicePlan};
 
 /// PreOp → SafeOp, all devices (ETG1020: 10 s at most).
 const SAFE_OP_TIMEOUT_NS: u64 = 10_000_000_000;
@@ -46,6 +48,29 @@ pub struct FoundDevice {
     pub has_clock: bool,
 }
 
+/// How long the steps of bring-up took, ns of the link's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Took {
+    /// Scan, addresses, identities, clocks' delays, until every device is in PreOp.
+    pub scan_ns: u64,
+    /// Start-up objects of all devices, written and read back.
+    pub configure_ns: u64,
+    /// Process data, watchdogs, SYNC0.
+    pub map_ns: u64,
+    /// Until every device is in SafeOp.
+    pub safe_op_ns: u64,
+}
+
+impl Took {
+    /// All of it.
+    #[must_use]
+    pub fn total_ns(&self) -> u64 {
+        [self.configure_ns, self.map_ns, self.safe_op_ns]
+            .iter()
+            .fold(self.scan_ns, |sum, step| sum.saturating_add(*step))
+    }
+}
+
 /// How far bring-up is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -66,6 +91,8 @@ pub enum Progress {
     SafeOp,
     /// A device sent an emergency meanwhile.
     Emergency(Emergency),
+    /// How long it took.
+    Took(Took),
     /// All are in SafeOp; the exchange may begin.
     Ready,
 }
@@ -82,7 +109,9 @@ pub fn bring_up<L: Link>(
 ) -> Result<EtherCat<L>, BringupError> {
     Layout::new(plan, None)?;
     let mut requests = Requests::new();
-    let mut devices = scan(&mut link, &mut requests, plan, progress)?;
+    let mut gathered = Gathered::default();
+    let begun_at = link.now();
+    let mut devices = scan(&mut link, &mut requests, plan, &mut gathered, progress)?;
     progress(Progress::Mapping);
     let clocks = find_clocks(&mut link, &mut requests, &mut devices)?;
     let reference = clocks.first().map(|position| ReferenceClock {
@@ -93,18 +122,24 @@ pub fn bring_up<L: Link>(
         return Err(BringupError::NoClock);
     }
     let layout = Layout::new(plan, reference)?;
+    let mut mailboxes = Vec::with_capacity(plan.subdevices.len());
     for (position, device) in plan.subdevices.iter().enumerate() {
         let region = layout.regions.get(position).copied().flatten();
         let mut device =
             Device { link: &mut link, requests: &mut requests, position, plan: device };
         device.map(region)?;
         device.watchdog()?;
+        mailboxes.push((
+            device.mailbox()?,
+            gathered.counters.get(position).copied().unwrap_or_default(),
+        ));
     }
     let sync_start = match reference.filter(|_| plan.dc.is_some()) {
         Some(reference) => start_sync(&mut link, &mut requests, plan, reference)?,
         None => 0,
     };
     progress(Progress::SafeOp);
+    let mapped_at = link.now();
     to_safe_op(&mut link, &mut requests, plan)?;
     let clocks = match reference.filter(|_| plan.dc.is_some()) {
         Some(reference) => {
@@ -113,10 +148,51 @@ pub fn bring_up<L: Link>(
         }
         None => None,
     };
-    let bus = EtherCat::new(link, plan, &layout, clocks, devices);
+    let took = Took {
+        scan_ns: gathered.scanned_at.saturating_sub(begun_at),
+        configure_ns: gathered.configured_at.saturating_sub(gathered.scanned_at),
+        map_ns: mapped_at.saturating_sub(gathered.configured_at),
+        safe_op_ns: link.now().saturating_sub(mapped_at),
+    };
+    progress(Progress::Took(took));
+    let bus = EtherCat::new(link, plan, &layout, clocks, BroughtUp { devices, mailboxes, took });
     let bus = bus.ok_or(BringupError::Plan(crate::layout::LayoutError::Frames))?;
     progress(Progress::Ready);
     Ok(bus)
+}
+
+/// A transfer with one device that is in PreOp or above, by whoever has the segment for himself: `tactus sdo`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// Reads an object of up to so many bytes.
+    Read(Object, usize),
+    /// Writes an object.
+    Write(Object, Vec<u8>),
+}
+
+/// With whom a transfer was, and what came of it: what was read, or nothing when it was written.
+pub type Transferred<D> = (D, Result<Vec<u8>, Failure>);
+
+/// Brings the segment to PreOp without any plan, does one transfer with the device at `position`, and takes the segment down to Init.
+/// Outputs stay off: no device gets further than PreOp. With a plan the device must be the planned one. Returns the device and what was
+/// read.
+///
+/// # Errors
+/// The segment does not come to PreOp; there is no such device.
+pub fn transfer<L: Link>(
+    mut link: L,
+    (position, planned): (usize, Option<&SubDevicePlan>),
+    transfer: &Transfer,
+) -> Result<Transferred<FoundDevice>, BringupError> {
+    let mut requests = Requests::new();
+    let (found, outcome) = scan::transfer(&mut link, &mut requests, (position, planned), transfer)?;
+    // What was asked is answered; the devices fall back by themselves if this does not come about.
+    let _ = requests.bring_all_to(&mut link, found.len(), 1, ACKNOWLEDGE, SHUTDOWN_TIMEOUT_NS);
+    let count = found.len();
+    match found.into_iter().nth(position) {
+        Some(device) => Ok((device, outcome)),
+        None => Err(BringupError::NoSuchDevice { position, count }),
+    }
 }
 
 /// Takes the segment down, in order: SafeOp, PreOp, SYNC0 off, Init. Goes on when a step fails; the first failure is returned.

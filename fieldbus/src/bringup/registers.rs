@@ -2,6 +2,7 @@
 
 use super::error::BringupError;
 use super::request::Requests;
+use crate::coe::Mailbox;
 use crate::layout::Region;
 use crate::link::Link;
 use crate::plan::{BusPlan, SubDevicePlan, Sync0Plan};
@@ -169,6 +170,17 @@ impl<L: Link> Device<'_, L> {
                 .map_err(|_| error(found_ns, "the device does not let it be changed"))?;
         }
         Ok(())
+    }
+
+    /// Its mailboxes, as its SyncManagers are set.
+    pub(crate) fn mailbox(&mut self) -> Result<Option<Mailbox>, BringupError> {
+        let (_, count) = self.entities()?;
+        if count < 2 {
+            return Ok(None);
+        }
+        let registers =
+            self.read(register::SYNC_MANAGER, 2 * SYNC_MANAGER_BYTES, "mailbox SyncManagers")?;
+        Ok(Mailbox::parse(&registers))
     }
 
     /// A SyncManager takes settings only while it is inactive.

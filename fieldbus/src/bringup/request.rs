@@ -3,7 +3,8 @@
 use crate::layout::station;
 use crate::link::{FRAME_MAX, Link, LinkFault};
 use crate::wire::{
-    Command, DatagramSpec, FIRST_DATAGRAM, Origin, Template, origin, register, u16_at,
+    Command, DATAGRAM_OVERHEAD, DatagramSpec, FIRST_DATAGRAM, Origin, PAYLOAD_MAX, Template,
+    origin, register, u16_at,
 };
 
 /// How long a reply is waited for, ns; a loaded machine may take long to wake a virtual segment.
@@ -12,6 +13,19 @@ const REPLY_TIMEOUT_NS: u64 = 100_000_000;
 const SENDS_MAX: u32 = 3;
 /// Between two looks at a state that is to change, ns.
 const LOOK_NS: u64 = 1_000_000;
+
+/// Frames under way at once.
+const FRAMES_MAX: usize = 16;
+
+/// How many of these fit into one frame; at least one.
+fn fit_one_frame(datagrams: &[(DatagramSpec, Vec<u8>)]) -> usize {
+    let mut used = 0;
+    let fits = |(spec, _): &&(DatagramSpec, Vec<u8>)| {
+        used += DATAGRAM_OVERHEAD + usize::from(spec.length);
+        used <= PAYLOAD_MAX
+    };
+    datagrams.iter().take_while(fits).count().max(1)
+}
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,11 +104,79 @@ impl Requests {
                         failure = NoReply::LoopedBack;
                         break;
                     }
-                    Origin::Ours | Origin::LoopedBack | Origin::Ethercrab | Origin::Foreign => {}
+                    Origin::Ours
+                    | Origin::Mailbox
+                    | Origin::LoopedBack
+                    | Origin::Ethercrab
+                    | Origin::Foreign => {}
                 }
             }
         }
         Err(failure)
+    }
+
+    /// Sends many datagrams at once, in as many frames as they need, and takes what comes back within `timeout_ns`. `None` in a place:
+    /// that one is not back.
+    pub(crate) fn ask_all<L: Link>(
+        &mut self,
+        link: &mut L,
+        datagrams: &[(DatagramSpec, Vec<u8>)],
+        timeout_ns: u64,
+    ) -> Result<Vec<Option<Answer>>, LinkFault> {
+        let mut answers = Vec::with_capacity(datagrams.len());
+        let mut rest = datagrams;
+        while !rest.is_empty() {
+            let mut under_way = Vec::new();
+            while under_way.len() < FRAMES_MAX && !rest.is_empty() {
+                let (frame, behind) = rest.split_at(fit_one_frame(rest));
+                rest = behind;
+                let specs: Vec<_> = frame.iter().map(|(spec, _)| *spec).collect();
+                let Some(mut template) = Template::build(&specs) else { continue };
+                for (place, (_, data)) in template.places().to_vec().iter().zip(frame) {
+                    let _ = crate::wire::put(template.bytes_mut(), place.data_at(), data);
+                }
+                self.index = self.index.wrapping_add(1);
+                template.set_index(self.index);
+                match link.send(template.bytes()) {
+                    // A frame for which there was no room is one that is not back.
+                    Ok(()) | Err(LinkFault::Full) => {}
+                    Err(fault) => return Err(fault),
+                }
+                under_way.push((self.index, template, None));
+            }
+            self.gather(link, &mut under_way, timeout_ns)?;
+            for (_, template, reply) in under_way {
+                answers.extend(template.places().iter().map(|place| {
+                    let reply: &Vec<u8> = reply.as_ref()?;
+                    let working_counter = place.working_counter(reply)?;
+                    Some(Answer { working_counter, data: place.data(reply).to_vec() })
+                }));
+            }
+        }
+        Ok(answers)
+    }
+
+    fn gather<L: Link>(
+        &mut self,
+        link: &mut L,
+        under_way: &mut [(u8, Template, Option<Vec<u8>>)],
+        timeout_ns: u64,
+    ) -> Result<(), LinkFault> {
+        let deadline = link.now() + timeout_ns;
+        while under_way.iter().any(|(_, _, reply)| reply.is_none()) && link.now() < deadline {
+            let Some(length) = link.receive(&mut self.buffer, deadline)? else { break };
+            let Some(bytes) = self.buffer.get(..length) else { continue };
+            if origin(bytes) != Origin::Ours {
+                continue;
+            }
+            let mut awaited = under_way.iter_mut();
+            if let Some((_, _, reply)) = awaited
+                .find(|(index, frame, reply)| reply.is_none() && frame.is_answered(bytes, *index))
+            {
+                *reply = Some(bytes.to_vec());
+            }
+        }
+        Ok(())
     }
 
     /// Reads registers of the device at `position`; `None` when it did not answer.

@@ -9,7 +9,10 @@ use core::task::{Context, Poll, Waker};
 
 use ethercrab::{PduRx, PduTx};
 
+use super::error::BringupError;
+use super::mailboxes::{Talk, talk};
 use super::request::Requests;
+use crate::coe::Counters;
 use crate::layout::SUBDEVICES_MAX;
 use crate::link::{FRAME_MAX, Link, LinkFault};
 use crate::time;
@@ -26,6 +29,8 @@ const IDLE_NS: u64 = 20_000;
 const GIVE_UP_NS: u64 = 500_000_000;
 /// Indices of datagrams.
 const INDICES: usize = 256;
+/// A mailbox is in the memory behind the registers.
+const MEMORY: u16 = 0x1000;
 /// Mailbox reads in place of an emergency.
 const REREADS_MAX: u32 = 500;
 
@@ -58,6 +63,8 @@ pub(crate) struct Runner<'a, L> {
     pub(crate) emergencies: Vec<Emergency>,
     /// Position of the device that ethercrab asked last.
     pub(crate) last_asked: Option<usize>,
+    /// Counters of its messages, by position: whoever goes on must not use the same twice in a row.
+    pub(crate) counters: Vec<Counters>,
     tx: PduTx<'a>,
     rx: PduRx<'a>,
     buffer: Box<[u8]>,
@@ -72,6 +79,7 @@ impl<'a, L: Link> Runner<'a, L> {
             requests: Requests::new(),
             emergencies: Vec::new(),
             last_asked: None,
+            counters: vec![Counters::default(); SUBDEVICES_MAX],
             tx,
             rx,
             buffer: vec![0; FRAME_MAX].into_boxed_slice(),
@@ -114,6 +122,16 @@ impl<'a, L: Link> Runner<'a, L> {
         }
     }
 
+    /// Our own conversations with mailboxes, while ethercrab is silent.
+    pub(crate) fn talk(
+        &mut self,
+        talks: &mut [Talk<'_>],
+        what: &'static str,
+    ) -> Result<(), BringupError> {
+        talk(self.link, &mut self.requests, talks, &mut self.counters, &mut self.emergencies)
+            .map_err(|reason| BringupError::no_reply(what, reason))
+    }
+
     /// Sends what ethercrab has to send; a frame for which there is no room stays with it.
     fn send(&mut self) -> Result<u32, LinkFault> {
         let mut sent = 0;
@@ -121,10 +139,12 @@ impl<'a, L: Link> Runner<'a, L> {
         while let Some(frame) = self.tx.next_sendable_frame() {
             let mut fault = None;
             let (link, kept, asked) = (&mut *self.link, &mut self.sent, &mut self.last_asked);
+            let counters = &mut self.counters;
             let result = frame.send_blocking(|bytes| match link.send(bytes) {
                 Ok(()) => {
                     keep(kept, bytes);
                     *asked = position(bytes).or(*asked);
+                    count_message(counters, bytes);
                     Ok(bytes.len())
                 }
                 Err(what) => {
@@ -217,6 +237,19 @@ fn position(bytes: &[u8]) -> Option<usize> {
     (is_for_one && position < SUBDEVICES_MAX).then_some(position)
 }
 
+/// Remembers the counter of a message that is written into a mailbox.
+fn count_message(counters: &mut [Counters], bytes: &[u8]) {
+    let first = Frame::parse(bytes).ok().and_then(|frame| frame.datagrams().next()?.ok());
+    let Some(first) = first.filter(|first| first.command == Command::Fpwr.code()) else { return };
+    let counter = first.data.get(5).map(|kind| kind >> 4 & 7);
+    if let (Some(position), true, Some(counter)) =
+        (position(bytes), first.register() >= MEMORY, counter)
+        && let Some(counters) = counters.get_mut(position)
+    {
+        counters.ours = counter;
+    }
+}
+
 fn answers(sent: &Datagram<'_>, back: &Datagram<'_>) -> bool {
     let counts = [Command::Aprd, Command::Apwr, Command::Brd, Command::Bwr];
     let mask = if counts.iter().any(|command| command.code() == sent.command) {
@@ -243,9 +276,8 @@ struct Found {
 fn find_emergency(bytes: &[u8]) -> Option<Found> {
     let frame = Frame::parse(bytes).ok()?;
     frame.datagrams().flatten().find_map(|datagram| {
-        // A mailbox is in the memory behind the registers.
         let is_mailbox = datagram.command == Command::Fprd.code()
-            && datagram.register() >= 0x1000
+            && datagram.register() >= MEMORY
             && datagram.working_counter == 1;
         let emergency = is_mailbox.then(|| emergency(datagram.address, datagram.data)).flatten()?;
         let data_at = datagram.at + crate::wire::DATAGRAM_HEADER;

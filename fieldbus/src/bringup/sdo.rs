@@ -1,222 +1,263 @@
-//! Start-up SDOs: PDO assignment and mapping, and what the machine file lists, written and read back.
+//! Start-up SDOs: PDO assignment and mapping, and what the machine file lists, written and read back; every device in its own order, all
+//! devices side by side.
 
-use ethercrab::error::{CoeAbortCode, Error, MailboxError};
-use ethercrab::{SubDevice, SubDeviceRef};
-
+use super::Transfer;
 use super::error::BringupError;
-use super::runner::{Runner, Stalled};
-use crate::link::Link;
+use super::mailboxes::{Ask, Asker};
+use crate::coe::{Failure, Object};
 use crate::plan::{PdoPlan, SdoValue, SubDevicePlan};
 
-/// One SDO transfer, ns.
-const SDO_TIMEOUT_NS: u64 = 5_000_000_000;
-/// Tries of one SDO transfer.
-const TRIES_MAX: u32 = 3;
 /// PDO assignment of outputs and inputs (ETG1000.6 Table 67).
 const OUTPUT_ASSIGNMENT: u16 = 0x1C12;
 const INPUT_ASSIGNMENT: u16 = 0x1C13;
 /// Identity object, subindex 4: serial number.
-const IDENTITY: u16 = 0x1018;
+pub(crate) const SERIAL: Object = Object::entry(0x1018, 4);
+/// "The object can only be written."
+const WRITE_ONLY: u32 = 0x0601_0001;
 
-/// One device's mailbox.
-pub(crate) struct Mailbox<'a, 'm> {
-    pub(crate) position: usize,
-    pub(crate) plan: &'a SubDevicePlan,
-    pub(crate) device: SubDeviceRef<'m, &'a SubDevice>,
+/// How an object gets its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// Written; what is there meanwhile does not matter.
+    Write,
+    /// Written and read back.
+    Set,
+    /// Only compared.
+    Compare,
 }
 
-fn is_write_only(error: &Error) -> bool {
-    let Error::Mailbox(MailboxError::Aborted { code, .. }) = error else { return false };
-    *code == CoeAbortCode::WriteOnlyRead
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    object: Object,
+    value: SdoValue,
+    how: How,
 }
 
-/// What trying again cannot mend: the device said no, or has no mailbox.
-fn is_final(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Mailbox(
-            MailboxError::Aborted { .. }
-                | MailboxError::NoReadMailbox
-                | MailboxError::NoWriteMailbox
-        )
-    )
+fn bytes(value: SdoValue) -> Vec<u8> {
+    match value {
+        SdoValue::U8(value) => value.to_le_bytes().to_vec(),
+        SdoValue::U16(value) => value.to_le_bytes().to_vec(),
+        SdoValue::U32(value) => value.to_le_bytes().to_vec(),
+        SdoValue::I8(value) => value.to_le_bytes().to_vec(),
+        SdoValue::I16(value) => value.to_le_bytes().to_vec(),
+        SdoValue::I32(value) => value.to_le_bytes().to_vec(),
+    }
 }
 
-impl Mailbox<'_, '_> {
-    fn failed(
-        &self,
-        what: &'static str,
-        (index, subindex): (u16, u8),
-        cause: String,
-    ) -> BringupError {
+/// The number in `data`, which must have the size of `like`.
+fn number(data: &[u8], like: SdoValue) -> Option<i64> {
+    Some(match like {
+        SdoValue::U8(_) => i64::from(u8::from_le_bytes(data.try_into().ok()?)),
+        SdoValue::U16(_) => i64::from(u16::from_le_bytes(data.try_into().ok()?)),
+        SdoValue::U32(_) => i64::from(u32::from_le_bytes(data.try_into().ok()?)),
+        SdoValue::I8(_) => i64::from(i8::from_le_bytes(data.try_into().ok()?)),
+        SdoValue::I16(_) => i64::from(i16::from_le_bytes(data.try_into().ok()?)),
+        SdoValue::I32(_) => i64::from(i32::from_le_bytes(data.try_into().ok()?)),
+    })
+}
+
+/// Sets one device up, in order, until something fails.
+pub(crate) struct Setup<'p> {
+    position: usize,
+    plan: &'p SubDevicePlan,
+    settings: Vec<Setting>,
+    at: usize,
+    is_written: bool,
+    /// Why it ended early.
+    pub(crate) failure: Option<BringupError>,
+}
+
+impl<'p> Setup<'p> {
+    /// What the plan asks of the device at `position`.
+    pub(crate) fn new(position: usize, plan: &'p SubDevicePlan) -> Self {
+        let mut settings = Vec::new();
+        if plan.configurable_pdos {
+            assign(&mut settings, OUTPUT_ASSIGNMENT, &plan.outputs);
+            assign(&mut settings, INPUT_ASSIGNMENT, &plan.inputs);
+        }
+        settings.extend(plan.startup.iter().map(|sdo| Setting {
+            object: Object::entry(sdo.index, sdo.subindex),
+            value: sdo.value,
+            how: if sdo.verify_only { How::Compare } else { How::Set },
+        }));
+        Self { position, plan, settings, at: 0, is_written: false, failure: None }
+    }
+
+    /// There is something to set.
+    pub(crate) fn is_needed(&self) -> bool {
+        !self.settings.is_empty()
+    }
+
+    /// The device that is to be set up has no mailbox.
+    pub(crate) fn no_mailbox(&mut self) {
+        let first = self.settings.first().copied();
+        self.failure = first.map(|setting| self.failed(setting, Failure::NoMailbox));
+    }
+
+    fn failed(&self, setting: Setting, failure: Failure) -> BringupError {
+        let is_writing = setting.how != How::Compare && !self.is_written;
+        BringupError::Sdo {
+            position: self.position,
+            name: self.plan.name.clone(),
+            what: if is_writing { "writing" } else { "reading" },
+            index: setting.object.index,
+            subindex: setting.object.subindex,
+            failure,
+        }
+    }
+
+    fn advance(&mut self) {
+        self.at += 1;
+        self.is_written = false;
+    }
+
+    fn compare(&mut self, setting: Setting, data: &[u8]) {
+        let expected = i64::from(setting.value);
         let name = self.plan.name.clone();
-        BringupError::Sdo { position: self.position, name, what, index, subindex, cause }
-    }
-
-    fn stalled(&self, what: &'static str, at: (u16, u8), reason: Stalled) -> BringupError {
-        match reason {
-            Stalled::Link(_) => BringupError::stalled(what, reason, SDO_TIMEOUT_NS),
-            Stalled::TimedOut => self.failed(what, at, "the device did not answer".to_owned()),
-        }
-    }
-
-    fn write_once<L: Link>(
-        &self,
-        runner: &mut Runner<'_, L>,
-        at: (u16, u8),
-        value: SdoValue,
-    ) -> Result<Result<(), Error>, BringupError> {
-        let (index, sub) = at;
-        let device = &self.device;
-        let write = async {
-            match value {
-                SdoValue::U8(value) => device.sdo_write(index, sub, value).await,
-                SdoValue::U16(value) => device.sdo_write(index, sub, value).await,
-                SdoValue::U32(value) => device.sdo_write(index, sub, value).await,
-                SdoValue::I8(value) => device.sdo_write(index, sub, value).await,
-                SdoValue::I16(value) => device.sdo_write(index, sub, value).await,
-                SdoValue::I32(value) => device.sdo_write(index, sub, value).await,
-            }
-        };
-        let result = runner.run(write, SDO_TIMEOUT_NS);
-        result.map_err(|reason| self.stalled("writing", at, reason))
-    }
-
-    /// A frame of a mailbox transfer that is lost takes the message with it: the whole transfer is done again.
-    fn write<L: Link>(
-        &self,
-        runner: &mut Runner<'_, L>,
-        at: (u16, u8),
-        value: SdoValue,
-    ) -> Result<(), BringupError> {
-        let mut outcome = self.write_once(runner, at, value)?;
-        for _ in 1..TRIES_MAX {
-            if outcome.as_ref().is_err_and(|error| !is_final(error)) {
-                outcome = self.write_once(runner, at, value)?;
-            }
-        }
-        outcome.map_err(|error| self.failed("writing", at, error.to_string()))
-    }
-
-    /// As [`Self::write`]; the outer error is the link's, the inner one the device's.
-    fn read<L: Link>(
-        &self,
-        runner: &mut Runner<'_, L>,
-        at: (u16, u8),
-        like: SdoValue,
-    ) -> Result<Result<i64, Error>, BringupError> {
-        let mut outcome = self.read_once(runner, at, like)?;
-        for _ in 1..TRIES_MAX {
-            if outcome.as_ref().is_err_and(|error| !is_final(error)) {
-                outcome = self.read_once(runner, at, like)?;
-            }
-        }
-        Ok(outcome)
-    }
-
-    /// Reads an object in the size and sign of `like`.
-    fn read_once<L: Link>(
-        &self,
-        runner: &mut Runner<'_, L>,
-        at: (u16, u8),
-        like: SdoValue,
-    ) -> Result<Result<i64, Error>, BringupError> {
-        let (index, sub) = at;
-        let device = &self.device;
-        let read = async {
-            Ok(match like {
-                SdoValue::U8(_) => i64::from(device.sdo_read::<u8>(index, sub).await?),
-                SdoValue::U16(_) => i64::from(device.sdo_read::<u16>(index, sub).await?),
-                SdoValue::U32(_) => i64::from(device.sdo_read::<u32>(index, sub).await?),
-                SdoValue::I8(_) => i64::from(device.sdo_read::<i8>(index, sub).await?),
-                SdoValue::I16(_) => i64::from(device.sdo_read::<i16>(index, sub).await?),
-                SdoValue::I32(_) => i64::from(device.sdo_read::<i32>(index, sub).await?),
-            })
-        };
-        let result = runner.run(read, SDO_TIMEOUT_NS);
-        result.map_err(|reason| self.stalled("reading", at, reason))
-    }
-
-    /// Writes and reads back; only compares when `verify_only`.
-    fn set<L: Link>(
-        &self,
-        runner: &mut Runner<'_, L>,
-        at: (u16, u8),
-        value: SdoValue,
-        verify_only: bool,
-    ) -> Result<(), BringupError> {
-        if !verify_only {
-            self.write(runner, at, value)?;
-        }
-        let found = match self.read(runner, at, value)? {
-            Ok(found) => found,
-            // The device took it and will not show it: there is nothing to compare with.
-            Err(error) if !verify_only && is_write_only(&error) => return Ok(()),
-            Err(error) => return Err(self.failed("reading", at, error.to_string())),
-        };
-        let expected = i64::from(value);
-        if found == expected {
-            return Ok(());
-        }
-        let (name, (index, subindex)) = (self.plan.name.clone(), at);
+        let Object { index, subindex, .. } = setting.object;
         let position = self.position;
-        Err(BringupError::SdoValue {
-            position,
-            name,
-            index,
-            subindex,
-            expected,
-            found,
-            verify_only,
+        self.failure = match number(data, setting.value) {
+            Some(found) if found == expected => {
+                self.advance();
+                return;
+            }
+            Some(found) => Some(BringupError::SdoValue {
+                position,
+                name,
+                index,
+                subindex,
+                expected,
+                found,
+                verify_only: setting.how == How::Compare,
+            }),
+            None => Some(BringupError::SdoSize {
+                position,
+                name,
+                index,
+                subindex,
+                expected: bytes(setting.value).len(),
+                found: data.len(),
+            }),
+        };
+    }
+}
+
+/// The assignment and its mappings: emptied first, their number last, which is when the device checks the whole.
+fn assign(settings: &mut Vec<Setting>, assignment: u16, pdos: &[PdoPlan]) {
+    let count = |n: usize| SdoValue::U8(u8::try_from(n).unwrap_or(u8::MAX));
+    let mut push = |index, subindex, value, how| {
+        settings.push(Setting { object: Object::entry(index, subindex), value, how });
+    };
+    push(assignment, 0, count(0), How::Write);
+    for pdo in pdos {
+        push(pdo.index, 0, count(0), How::Write);
+        for (subindex, entry) in (1u8..).zip(&pdo.entries) {
+            let [low, high] = entry.index.to_le_bytes();
+            let word = u32::from_le_bytes([entry.bits, entry.subindex, low, high]);
+            push(pdo.index, subindex, SdoValue::U32(word), How::Set);
+        }
+        push(pdo.index, 0, count(pdo.entries.len()), How::Set);
+    }
+    for (subindex, pdo) in (1u8..).zip(pdos) {
+        push(assignment, subindex, SdoValue::U16(pdo.index), How::Set);
+    }
+    push(assignment, 0, count(pdos.len()), How::Set);
+}
+
+impl Asker for Setup<'_> {
+    fn next(&mut self) -> Option<Ask> {
+        let setting = self.settings.get(self.at).filter(|_| self.failure.is_none())?;
+        let is_read = self.is_written || setting.how == How::Compare;
+        Some(if is_read {
+            Ask::Read(setting.object)
+        } else {
+            Ask::Write(setting.object, bytes(setting.value))
         })
     }
 
-    /// Writes PDO assignment and mappings as planned.
-    pub(crate) fn assign_pdos<L: Link>(
-        &self,
-        runner: &mut Runner<'_, L>,
-    ) -> Result<(), BringupError> {
-        self.assign(runner, OUTPUT_ASSIGNMENT, &self.plan.outputs)?;
-        self.assign(runner, INPUT_ASSIGNMENT, &self.plan.inputs)
-    }
-
-    fn assign<L: Link>(
-        &self,
-        runner: &mut Runner<'_, L>,
-        assignment: u16,
-        pdos: &[PdoPlan],
-    ) -> Result<(), BringupError> {
-        let count = |n: usize| SdoValue::U8(u8::try_from(n).unwrap_or(u8::MAX));
-        self.write(runner, (assignment, 0), count(0))?;
-        for pdo in pdos {
-            self.write(runner, (pdo.index, 0), count(0))?;
-            for (subindex, entry) in (1u8..).zip(&pdo.entries) {
-                let [low, high] = entry.index.to_le_bytes();
-                let word = u32::from_le_bytes([entry.bits, entry.subindex, low, high]);
-                self.set(runner, (pdo.index, subindex), SdoValue::U32(word), false)?;
+    fn answered(&mut self, outcome: Result<&[u8], Failure>) {
+        let Some(setting) = self.settings.get(self.at).copied() else { return };
+        match outcome {
+            // The device took it and will not show it: there is nothing to compare with.
+            Err(Failure::Abort(WRITE_ONLY)) if self.is_written => self.advance(),
+            Err(failure) => self.failure = Some(self.failed(setting, failure)),
+            Ok(data) if self.is_written || setting.how == How::Compare => {
+                self.compare(setting, data);
             }
-            self.set(runner, (pdo.index, 0), count(pdo.entries.len()), false)?;
+            Ok(_) if setting.how == How::Write => self.advance(),
+            Ok(_) => self.is_written = true,
         }
-        for (subindex, pdo) in (1u8..).zip(pdos) {
-            self.set(runner, (assignment, subindex), SdoValue::U16(pdo.index), false)?;
-        }
-        self.set(runner, (assignment, 0), count(pdos.len()), false)
+    }
+}
+
+/// Reads one object.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    object: Object,
+    is_asked: bool,
+    /// What came of it.
+    pub(crate) outcome: Option<Result<Vec<u8>, Failure>>,
+}
+
+impl Reading {
+    /// Reads this one.
+    pub(crate) fn new(object: Object) -> Self {
+        Self { object, is_asked: false, outcome: None }
     }
 
-    /// The list of the machine file.
-    pub(crate) fn start_up<L: Link>(&self, runner: &mut Runner<'_, L>) -> Result<(), BringupError> {
-        for sdo in &self.plan.startup {
-            self.set(runner, (sdo.index, sdo.subindex), sdo.value, sdo.verify_only)?;
-        }
-        Ok(())
+    /// It, if it has 4 bytes.
+    pub(crate) fn number(&self) -> Option<u32> {
+        let data = self.outcome.as_ref()?.as_ref().ok()?;
+        Some(u32::from_le_bytes(data.as_slice().try_into().ok()?))
+    }
+}
+
+impl Asker for Reading {
+    fn next(&mut self) -> Option<Ask> {
+        let is_first = !self.is_asked;
+        self.is_asked = true;
+        is_first.then_some(Ask::Read(self.object))
     }
 
-    /// Serial number from the identity object, if there is one.
-    pub(crate) fn serial<L: Link>(
-        &self,
-        runner: &mut Runner<'_, L>,
-    ) -> Result<Option<u32>, BringupError> {
-        let serial = self.read(runner, (IDENTITY, 4), SdoValue::U32(0))?;
-        Ok(serial.ok().and_then(|serial| u32::try_from(serial).ok()))
+    fn answered(&mut self, outcome: Result<&[u8], Failure>) {
+        self.outcome = Some(outcome.map(<[u8]>::to_vec));
+    }
+}
+
+/// One transfer that a person asked for.
+pub(crate) struct Single<'t> {
+    transfer: &'t Transfer,
+    is_asked: bool,
+    /// What came of it.
+    pub(crate) outcome: Option<Result<Vec<u8>, Failure>>,
+}
+
+impl<'t> Single<'t> {
+    pub(crate) fn new(transfer: &'t Transfer) -> Self {
+        Self { transfer, is_asked: false, outcome: None }
+    }
+
+    /// Bytes that it needs room for.
+    pub(crate) fn room(&self) -> usize {
+        match self.transfer {
+            Transfer::Read(_, room) => *room,
+            Transfer::Write(_, data) => data.len(),
+        }
+    }
+}
+
+impl Asker for Single<'_> {
+    fn next(&mut self) -> Option<Ask> {
+        let is_first = !self.is_asked;
+        self.is_asked = true;
+        is_first.then(|| match self.transfer {
+            Transfer::Read(object, _) => Ask::Read(*object),
+            Transfer::Write(object, data) => Ask::Write(*object, data.clone()),
+        })
+    }
+
+    fn answered(&mut self, outcome: Result<&[u8], Failure>) {
+        let is_read = matches!(self.transfer, Transfer::Read(..));
+        self.outcome = Some(outcome.map(|data| if is_read { data.to_vec() } else { Vec::new() }));
     }
 }

@@ -13,10 +13,11 @@ mod tests;
 
 use rt_core::Bus;
 use rt_core::SignalId;
-use rt_core::bus::{Exchange, FrameCounts};
+use rt_core::bus::{Emergency, Exchange, FrameCounts};
 use rt_core::signal::Signals;
 
-use crate::bringup::{BringupError, FoundDevice};
+use crate::bringup::{BringupError, FoundDevice, Took};
+use crate::coe::{CoeClient, Counters, Mailbox, Service, ServiceCounts};
 use crate::layout::{CyclicDatagram, FORWARDING_NS, Layout, Purpose};
 use crate::link::{FRAME_MAX, Link, LinkFault};
 use crate::plan::{BusPlan, Direction};
@@ -43,6 +44,17 @@ pub(crate) struct Clocks {
     pub(crate) link_time: u64,
     /// SYNC0 of the devices begins at this DC system time, ns.
     pub(crate) sync_start: u64,
+}
+
+/// What bring-up leaves of the devices.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BroughtUp {
+    /// By position.
+    pub(crate) devices: Vec<FoundDevice>,
+    /// By position: mailboxes, and the counters of the messages so far.
+    pub(crate) mailboxes: Vec<(Option<Mailbox>, Counters)>,
+    /// How long it took.
+    pub(crate) took: Took,
 }
 
 /// One frame of every cycle.
@@ -112,6 +124,8 @@ pub struct EtherCat<L> {
     dc_offset_ns: i32,
     is_link_down: bool,
     devices: Vec<FoundDevice>,
+    mailboxes: Service,
+    took: Took,
 }
 
 /// From a pulse until its sample is surely there for a frame that passes the reference: the way through the segment, and clocks
@@ -153,7 +167,7 @@ impl<L: Link> EtherCat<L> {
         plan: &BusPlan,
         layout: &Layout,
         clocks: Option<Clocks>,
-        devices: Vec<FoundDevice>,
+        BroughtUp { devices, mailboxes, took }: BroughtUp,
     ) -> Option<Self> {
         let frames = cyclic_frames(layout)?;
         let mut inputs: Vec<Vec<Place>> = vec![Vec::new(); plan.sync_units.len()];
@@ -212,6 +226,8 @@ impl<L: Link> EtherCat<L> {
             dc_offset_ns: 0,
             is_link_down: false,
             devices,
+            mailboxes: Service::new(mailboxes),
+            took,
         })
     }
 
@@ -227,6 +243,23 @@ impl<L: Link> EtherCat<L> {
         let phase = self.phase.as_ref()?;
         let locked = !self.ladder.is_dc_unlocked();
         Some(phase.margins.report(locked, self.ladder.dc_difference()))
+    }
+
+    /// How long bring-up took.
+    #[must_use]
+    pub fn bring_up_took(&self) -> Took {
+        self.took
+    }
+
+    /// The end through which others ask for mailbox traffic, for whoever asks first.
+    pub fn take_coe_client(&mut self) -> Option<CoeClient> {
+        self.mailboxes.take_client()
+    }
+
+    /// What mailbox traffic there was.
+    #[must_use]
+    pub fn mailbox_counts(&self) -> ServiceCounts {
+        self.mailboxes.counts()
     }
 
     /// The link.
@@ -311,9 +344,16 @@ impl<L: Link> EtherCat<L> {
             self.counts.foreign += 1;
             return false;
         };
-        if origin(bytes) != Origin::Ours {
-            self.counts.foreign += 1;
-            return false;
+        match origin(bytes) {
+            Origin::Ours => {}
+            Origin::Mailbox => {
+                self.mailboxes.arrived(bytes);
+                return false;
+            }
+            Origin::Ethercrab | Origin::LoopedBack | Origin::Foreign => {
+                self.counts.foreign += 1;
+                return false;
+            }
         }
         let Some(index) = bytes.get(FIRST_DATAGRAM + 1).copied() else {
             // Cut before it says which of ours it was: that one is lost.
@@ -408,12 +448,17 @@ fn carries(plan: &BusPlan, layout: &Layout, frames: &[CyclicFrame]) -> Option<Bo
 }
 
 impl<L: Link> Bus for EtherCat<L> {
+    fn take_emergency(&mut self) -> Option<Emergency> {
+        self.mailboxes.take_emergency()
+    }
+
     fn exchange(&mut self, now: u64, deadline: u64) -> Exchange {
         let under_way = self.send();
         let sent_at = self.link.now();
         self.receive(under_way, deadline);
         let seen = self.judge(now);
         self.ladder.advance(&seen);
+        self.mailboxes.work(&mut self.link, now, deadline);
         Exchange {
             state: self.ladder.state(),
             units_good: self.units_good,

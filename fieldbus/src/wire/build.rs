@@ -114,6 +114,16 @@ impl Template {
         (!specs.is_empty()).then_some(template)
     }
 
+    /// A frame without datagrams, from another address of ours: what is appended is all that it carries.
+    #[must_use]
+    pub fn blank(source: [u8; 6]) -> Self {
+        let mut bytes = vec![0; FRAME_MAX].into_boxed_slice();
+        let _ = put(&mut bytes, 0, &[0xFF; 6]);
+        let _ = put(&mut bytes, 6, &source);
+        let _ = put(&mut bytes, 12, &ETHERTYPE.to_be_bytes());
+        Self { bytes, places: Vec::new(), end: FIRST_DATAGRAM, appended: None }
+    }
+
     fn put_datagram(&mut self, header_at: usize, spec: DatagramSpec) -> Option<Place> {
         let room = FIRST_DATAGRAM + PAYLOAD_MAX;
         if header_at + DATAGRAM_OVERHEAD + usize::from(spec.length) > room {

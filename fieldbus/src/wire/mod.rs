@@ -37,6 +37,8 @@ pub const STATION_BASE: u16 = 0x1000;
 
 /// Source address of our own frames. The first EtherCAT device sets bit 0x02 of the first byte: a frame that comes back unchanged met none.
 pub const OUR_ADDRESS: [u8; 6] = [0x10, 0x54, 0x41, 0x43, 0x54, 0x53];
+/// Source address of our frames with mailbox traffic.
+pub const MAILBOX_ADDRESS: [u8; 6] = [0x10, 0x54, 0x41, 0x43, 0x54, 0x4D];
 /// Source address of ethercrab's frames.
 pub const ETHERCRAB_ADDRESS: [u8; 6] = [0x10; 6];
 /// What the first device makes of the first byte.
@@ -92,6 +94,8 @@ impl Command {
 pub enum Origin {
     /// Ours, through at least one device.
     Ours,
+    /// Ours with mailbox traffic, through at least one device.
+    Mailbox,
     /// ethercrab's, through at least one device.
     Ethercrab,
     /// Ours or ethercrab's, unchanged: no device has seen it.
@@ -112,14 +116,18 @@ pub fn origin(frame: &[u8]) -> Origin {
         return Origin::Foreign;
     }
     let unprocessed = first & !PROCESSED;
-    let ours = matches!(OUR_ADDRESS, [a, tail @ ..] if a == unprocessed && tail == *rest);
-    let theirs = matches!(ETHERCRAB_ADDRESS, [a, tail @ ..] if a == unprocessed && tail == *rest);
-    match (ours, theirs, first & PROCESSED != 0) {
-        (true, _, true) => Origin::Ours,
-        (_, true, true) => Origin::Ethercrab,
-        (true, _, false) | (_, true, false) => Origin::LoopedBack,
-        (false, false, _) => Origin::Foreign,
-    }
+    let is =
+        |address: [u8; 6]| matches!(address, [a, tail @ ..] if a == unprocessed && tail == *rest);
+    let origin = if is(OUR_ADDRESS) {
+        Origin::Ours
+    } else if is(MAILBOX_ADDRESS) {
+        Origin::Mailbox
+    } else if is(ETHERCRAB_ADDRESS) {
+        Origin::Ethercrab
+    } else {
+        return Origin::Foreign;
+    };
+    if first & PROCESSED != 0 { origin } else { Origin::LoopedBack }
 }
 
 /// Registers (ETG1000.4 clause 6, ETG1000.6 for AL).
@@ -138,6 +146,10 @@ pub mod register {
     pub const FMMU: u16 = 0x0600;
     /// First SyncManager, 8 bytes each.
     pub const SYNC_MANAGER: u16 = 0x0800;
+    /// Status of the second SyncManager, the mailbox from the device; activate and PDI control follow.
+    pub const MAILBOX_IN_STATUS: u16 = 0x080D;
+    /// Error counters of the ports: invalid frames and physical errors, forwarded errors, of the unit itself, lost links.
+    pub const PORT_ERRORS: u16 = 0x0300;
     /// DC system time.
     pub const DC_SYSTEM_TIME: u16 = 0x0910;
     /// Difference to the reference clock: bit 31 sign, 30..0 absolute.
@@ -188,6 +200,10 @@ mod tests {
         assert_eq!(origin(&with_source(ours)), Origin::Ours);
         assert_eq!(origin(&with_source([0x12, 0x10, 0x10, 0x10, 0x10, 0x10])), Origin::Ethercrab);
         assert_eq!(origin(&with_source([0x10; 6])), Origin::LoopedBack);
+        let mut mailbox = MAILBOX_ADDRESS;
+        assert_eq!(origin(&with_source(mailbox)), Origin::LoopedBack);
+        mailbox[0] |= 2;
+        assert_eq!(origin(&with_source(mailbox)), Origin::Mailbox);
         assert_eq!(origin(&with_source([2, 0, 0, 0, 0, 1])), Origin::Foreign);
         let mut other_type = with_source(ours);
         other_type[13] = 0;

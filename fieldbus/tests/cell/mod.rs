@@ -8,8 +8,8 @@ use fieldbus::plan::{
     SubDevicePlan, Sync0Plan,
 };
 use segment::{
-    ClockDescription, Device, DeviceDescription, Process, Segment, ServoCommand, ServoFeedback,
-    ServoOptions,
+    Access, ClockDescription, DataType, Device, DeviceDescription, ObjectDescription, Process,
+    Segment, ServoCommand, ServoFeedback, ServoOptions,
 };
 
 pub(crate) const PERIOD: u64 = 1_000_000;
@@ -104,6 +104,10 @@ pub(crate) fn made_of(drift_ppb: i32, outputs: Device) -> Cell {
     let servo = |serial| {
         let identity = identity(DRIVE_PRODUCT, serial);
         let mut drive = DeviceDescription::servo("SD-400", identity, ServoOptions::default());
+        // Longer than a mailbox: 100 parameters, and a text.
+        let parameter = (DataType::U32, Access::Parameter, 7);
+        drive.objects.push(ObjectDescription::list(0x2000, "Table", 8, &[parameter; 100]));
+        drive.objects.push(ObjectDescription::text(0x2001, "Text", &"tactus ".repeat(400)));
         drive.clock = ClockDescription { start_ns: u64::from(serial), drift_ppb: -drift_ppb };
         Device::described(drive)
     };

@@ -4,7 +4,9 @@
 mod cell;
 mod damage;
 mod links;
+mod mailbox;
 mod many;
+mod refusals;
 mod threaded;
 
 use cell::{Cell, PERIOD, cell, plan, with_dc};

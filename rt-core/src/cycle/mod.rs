@@ -13,7 +13,7 @@ use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::flight::{Flight, FlightPlan, Phase, Ring};
 use crate::program::Program;
-use crate::record::Record;
+use crate::record::{Body, Event, Record};
 use crate::signal::Signals;
 use crate::step::{Core, Sink, Snapshot, StepInputs};
 use crate::vision::{Received, STREAMS_MAX, VisionInputs};
@@ -149,6 +149,11 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
             &mut Port { ports: &mut self.ports, flight: &mut self.flight, clock: &self.clock };
         self.core.step(&inputs, &mut self.signals, port);
         self.bus.encode(&self.signals);
+        // One a cycle: more cannot come.
+        if let Some(emergency) = self.bus.take_emergency() {
+            let body = Body::Event(Event::Emergency(emergency));
+            self.ports.record(Record { cycle: self.cycle, now: wake, body });
+        }
         self.flight.over(Phase::Encode, self.clock.now());
         self.ports.publish(self.core.status());
         let end = self.clock.now();

@@ -142,6 +142,7 @@ impl Mark {
             | Event::Referenced { .. }
             | Event::ReferenceRefused { .. }
             | Event::Overrun { .. }
+            | Event::Emergency(_)
             | Event::ResetRefused { .. }
             | Event::Step { .. }
             | Event::Vision { .. }

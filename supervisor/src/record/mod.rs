@@ -444,6 +444,7 @@ fn event_ids(event: &rt_core::record::Event) -> messages::Event {
         | E::ReferenceRefused { axis, .. }
         | E::DriveFault { axis, .. } => messages::Event { axis: Some(u32::from(axis.0)), ..none },
         E::Machine { .. }
+        | E::Emergency(_)
         | E::Reset
         | E::ResetRefused { .. }
         | E::Start

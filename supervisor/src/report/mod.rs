@@ -50,6 +50,8 @@ pub struct Report {
     pub config_hash: Option<String>,
     /// Seed of the virtual cell; `null` on a real link.
     pub seed: Option<u64>,
+    /// How long it took until every device was in Op; `null`: it never came so far.
+    pub bring_up_ms: Option<BringUp>,
     /// Nominal length of a cycle, ns; `null` if the machine file is wrong.
     pub period_ns: Option<u64>,
     /// Cycles run; 0: the run failed before its first, and `ended` says why.
@@ -107,6 +109,39 @@ pub struct Report {
     pub speed: Option<f64>,
     /// Where the recording is.
     pub recording: Option<String>,
+}
+
+/// Bring-up, step by step, ms of the loop's clock.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct BringUp {
+    /// Scan, addresses, identities, delays of the clocks, until PreOp.
+    pub scan: u64,
+    /// Start-up objects of all devices, side by side.
+    pub startup_objects: u64,
+    /// Process data, watchdogs, SYNC0.
+    pub process_data: u64,
+    /// PreOp → SafeOp.
+    pub safe_op: u64,
+    /// First cycle → Op: clocks in step, outputs there; `null`: Op was never reached.
+    pub op: Option<u64>,
+    /// All of it, as far as it came.
+    pub total: u64,
+}
+
+impl BringUp {
+    fn of(took: fieldbus::Took, statistics: &Statistics) -> Self {
+        let op_ns =
+            statistics.operational_at.zip(statistics.first_at).map(|(op, first)| op - first);
+        let ms = |ns: u64| ns / 1_000_000;
+        Self {
+            scan: ms(took.scan_ns),
+            startup_objects: ms(took.configure_ns),
+            process_data: ms(took.map_ns),
+            safe_op: ms(took.safe_op_ns),
+            op: op_ns.map(ms),
+            total: ms(took.total_ns().saturating_add(op_ns.unwrap_or(0))),
+        }
+    }
 }
 
 /// How a run ended.
@@ -310,6 +345,8 @@ pub struct Context {
     pub speed: Option<f64>,
     /// Where the recording is.
     pub recording: Option<String>,
+    /// Steps of bring-up up to SafeOp.
+    pub bring_up: Option<fieldbus::Took>,
     /// Of the process.
     pub resident_bytes: Option<u64>,
     /// Of the process.
@@ -366,6 +403,7 @@ impl Report {
             link: known(&context.link),
             config_hash: known(&context.config_hash),
             seed: context.seed,
+            bring_up_ms: context.bring_up.map(|took| BringUp::of(took, statistics)),
             period_ns: (context.period_ns > 0).then_some(context.period_ns),
             cycles: context.loop_report.cycles,
             overruns: context.loop_report.overruns,
@@ -409,7 +447,7 @@ impl Report {
     pub fn failed(error: &Error, labels: &Labels, context: &Context, ledger: &Ledger) -> Self {
         let reason = match error.code {
             ExitCode::Done | ExitCode::File => "file",
-            ExitCode::Environment => "environment",
+            ExitCode::Environment | ExitCode::Unknown => "environment",
             ExitCode::Bus => "bus",
             ExitCode::SafetyStop => "safety_stop",
         };

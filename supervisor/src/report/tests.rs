@@ -123,6 +123,7 @@ fn the_json_has_every_field_that_scripts_rely_on() {
         "/records/stored",
         "/records/dropped",
         "/resident_bytes",
+        "/bring_up_ms",
     ] {
         assert!(json.pointer(path).is_some(), "{path} is missing");
     }

@@ -57,6 +57,9 @@ fn head(report: &Report, out: &mut String) -> std::fmt::Result {
     if let Some(speed) = report.speed {
         write!(out, ", {speed:.0} × real time")?;
     }
+    if let Some(bring_up) = report.bring_up_ms {
+        write!(out, "\n  bring-up {} ms", bring_up.total)?;
+    }
     let hash = text(&report.config_hash);
     let hash = hash.get(..16).unwrap_or(&hash);
     writeln!(out, "\n  machine file {hash}…, tactus {}", report.version)?;

@@ -1,5 +1,6 @@
 //! How a run ended, and what a person should know of it.
 
+use fieldbus::al;
 use rt_core::bus::BusFault;
 use rt_core::plan::InterlockId;
 
@@ -115,44 +116,16 @@ pub fn fault_text(fault: &BusFault, labels: &Labels) -> String {
         return format!("{who} does not answer; check its power and the cable to it");
     }
     format!(
-        "{who} is in {} (AL status 0x{:04X}, code 0x{:04X}: {}), expected Op",
-        al_state(fault.al_status),
+        "{who} is in {} (AL status 0x{:04X}, code 0x{:04X}: {}), expected Op{}",
+        al::state_name(fault.al_status),
         fault.al_status,
         fault.al_status_code,
-        al_code(fault.al_status_code)
+        al::status_code_text(fault.al_status_code),
+        match al::status_code_hint(fault.al_status_code) {
+            "" => String::new(),
+            hint => format!("; {hint}"),
+        }
     )
-}
-
-/// AL states. Source: ETG.1000.6, table 9.
-fn al_state(status: u16) -> &'static str {
-    match status & 0x0F {
-        1 => "Init",
-        2 => "PreOp",
-        3 => "Bootstrap",
-        4 => "SafeOp",
-        8 => "Op",
-        _ => "an unknown state",
-    }
-}
-
-/// The AL status codes that a machine meets. Source: ETG.1020, table 11.
-fn al_code(code: u16) -> &'static str {
-    match code {
-        0x0000 => "no error",
-        0x0011 => "invalid requested state change",
-        0x0016 | 0x0015 => "invalid mailbox configuration",
-        0x0017 => "invalid SyncManager configuration",
-        0x001A => "synchronisation error",
-        0x001B => "SyncManager watchdog: no process data came in time",
-        0x001D => "invalid output configuration",
-        0x001E => "invalid input configuration",
-        0x001F => "invalid watchdog configuration",
-        0x002C => "fatal synchronisation error",
-        0x002D => "no synchronisation pulse",
-        0x0030 => "invalid DC SYNC configuration",
-        0x0032 => "DC PLL error",
-        _ => "see the device's manual",
-    }
 }
 
 #[cfg(test)]

@@ -10,12 +10,15 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 
 use config::{CycleSettings, Realtime};
 use fieldbus::bringup::Progress;
+use fieldbus::coe::{CoeClient, drive_error_text};
 use fieldbus::link::{Link as _, SocketLink, serve};
-use fieldbus::{EtherCat, bring_up};
+use fieldbus::{Emergency, EtherCat, bring_up};
+use rt_channel::latest;
 use rt_core::cycle::{Command, Cycle, CycleReport};
 use rt_core::flight::Flight;
 use rt_core::program::Program;
 use rt_core::step::Core;
+use rt_core::vision::VisionInputs;
 use rt_linux::admission::{self, Locked, Outcome};
 use rt_linux::broken::{self, Broken};
 use rt_linux::clock::{self, Monotonic};
@@ -35,6 +38,7 @@ use crate::console::Scene;
 use crate::drain::{self, Drain, LoopPorts, Outside, Recording};
 use crate::exit::Error;
 use crate::flight::{self, FlightThread};
+use crate::inquiry::Inquiry;
 use crate::receiver::{Socket, VisionThread};
 use crate::record::RecorderThread;
 use crate::references::{Keeper, Kept, Verdict};
@@ -61,6 +65,8 @@ enum News {
     References(Vec<Verdict>),
     /// The first cycle is about to begin, ns, in this thread.
     Begins(u64, i32),
+    /// Through it the loop can be asked for mailbox traffic.
+    Mailboxes(Box<CoeClient>),
 }
 
 /// What the cyclic thread leaves.
@@ -156,40 +162,17 @@ pub(super) fn run<P: Program + Send + 'static>(
     let request = request(machine.cycle, &options.link);
     let locked = admission::lock(&request).map_err(refused)?;
     // Devices first: without them nothing else needs to be there.
-    let (segment, link) = match &options.link {
-        Link::Virtual => {
-            let (thread, link) = SegmentThread::spawn(source, options, request.cpu)?;
-            (Some(thread), link)
-        }
-        Link::Raw(interface) => {
-            let link = fieldbus::link::raw(interface)
-                .map_err(|wrong| Error::environment(wrong.to_string()))?;
-            (None, link)
-        }
-    };
+    let (segment, link) = devices(source, options, request.cpu)?;
     let link = Tapped::new(link, options.capture.is_some(), CAPTURE_BYTES, wall_offset_ns());
     let mut parts = Parts::new(source, options, asked_for(machine.cycle.realtime))?;
-    let recording = match parts.recorder.take() {
-        Some(recorder) => {
-            Recording::Threaded(Box::new(RecorderThread::spawn(recorder).map_err(no_thread)?))
-        }
-        None => Recording::Off,
-    };
-    let drain = Drain::new(parts.statistics.clone(), recording);
+    let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?);
     let keeper = Keeper::open(machine, options).threaded().map_err(no_thread)?;
     let (ports, outside) = drain::channels(machine.plan.axes.len());
     let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
     let (ports, watch) = (ports.with_flight(prepared.giver), prepared.watch);
     let dumps = FlightThread::spawn(prepared.taker, parts.dumps.clone()).map_err(no_thread)?;
-    let judge = Judge::new(&machine.plan.streams, machine.hash64);
     let Outside { records, vision, command } = outside;
-    let vision = match machine.plan.streams.is_empty() {
-        true => None,
-        false => {
-            let socket = Socket::bind(&options.vision_socket)?;
-            Some(VisionThread::spawn(socket, judge, vision)?)
-        }
-    };
+    let vision = cameras(source, options, vision)?;
     let core = Core::new(machine.plan.clone(), program)
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
     let (news, hear) = bounded(NEWS_MAX);
@@ -217,6 +200,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         resting,
         leave,
         beside: Beside::default(),
+        inquiry: Inquiry::new(machine),
         supervise: None,
         outcome: Outcome::default(),
         admitted: false,
@@ -228,24 +212,51 @@ pub(super) fn run<P: Program + Send + 'static>(
         park: options.park,
         begins: None,
     };
-    let ended = match run.rounds(&thread, &mut parts, options, shutdown) {
-        Ended::Over => thread.join().unwrap_or_else(|_| Err(crashed())),
-        Ended::Resting(mut end) => {
-            end.ran.faults = run.beside.faults_since(end.ran.faults_before);
-            // What became of the devices is in the recording and the exit code already.
-            let _ = end.bus.shutdown();
-            Ok(*end)
-        }
-        Ended::Broken(broken) => Err(Error::bus(broken.to_string())),
-    };
+    let ended = run.rounds(&thread, &mut parts, options, shutdown);
+    let ended = run.what_is_left(ended, thread);
     drop(segment);
     let report = run.end(ended, parts, source, options);
     broken::settled();
     report
 }
 
-fn crashed() -> Error {
-    Error::bus("the cyclic thread panicked: this is a fault of tactus")
+/// The link, and on the virtual one the devices behind it.
+fn devices(
+    source: &Source,
+    options: &Options,
+    cpu: Option<usize>,
+) -> Result<(Option<SegmentThread>, SocketLink), Error> {
+    match &options.link {
+        Link::Virtual => {
+            let (thread, link) = SegmentThread::spawn(source, options, cpu)?;
+            Ok((Some(thread), link))
+        }
+        Link::Raw(interface) => {
+            let link = fieldbus::link::raw(interface)
+                .map_err(|wrong| Error::environment(wrong.to_string()))?;
+            Ok((None, link))
+        }
+    }
+}
+
+fn recording(parts: &mut Parts) -> Result<Recording, Error> {
+    let Some(recorder) = parts.recorder.take() else { return Ok(Recording::Off) };
+    Ok(Recording::Threaded(Box::new(RecorderThread::spawn(recorder).map_err(no_thread)?)))
+}
+
+/// Hears the cameras, if the machine has streams.
+fn cameras(
+    source: &Source,
+    options: &Options,
+    vision: latest::Writer<VisionInputs>,
+) -> Result<Option<VisionThread>, Error> {
+    let machine = &source.machine;
+    if machine.plan.streams.is_empty() {
+        return Ok(None);
+    }
+    let judge = Judge::new(&machine.plan.streams, machine.hash64);
+    let socket = Socket::bind(&options.vision_socket)?;
+    Ok(Some(VisionThread::spawn(socket, judge, vision)?))
 }
 
 /// What the machine file allows; what became of it is a remark in the recording.
@@ -309,8 +320,11 @@ fn spawn_loop<P: Program + Send + 'static>(
         // A supervisor that does not listen hears it from the report.
         let _ = news.try_send(News::Admitted(armed.outcome().clone()));
         let mut tell = |progress: Progress| drop(news.try_send(News::Progress(progress)));
-        let bus = bring_up(link, &plan, &mut tell)
+        let mut bus = bring_up(link, &plan, &mut tell)
             .map_err(|wrong| Error::bus(format!("{name}: {wrong}")))?;
+        if let Some(client) = bus.take_coe_client() {
+            let _ = news.try_send(News::Mailboxes(Box::new(client)));
+        }
         let verdicts = kept.judge(bus.devices());
         references::keep(&mut core, &verdicts);
         // Who keeps references must hear it; there is room as soon as the supervisor looks.
@@ -363,13 +377,14 @@ struct Run {
     drain: Drain,
     keeper: Keeper,
     records: rt_channel::stream::Consumer<rt_core::Record>,
-    command: rt_channel::latest::Writer<Command>,
+    command: latest::Writer<Command>,
     vision: Option<VisionThread>,
     hear: Receiver<News>,
     /// What a loop hands over that cannot end.
     resting: Receiver<LoopEnd>,
     leave: Arc<AtomicBool>,
     beside: Beside,
+    inquiry: Inquiry,
     /// From the first cycle on.
     supervise: Option<Supervise>,
     outcome: Outcome,
@@ -388,6 +403,26 @@ struct Run {
 }
 
 impl Run {
+    /// The end of the cyclic thread, however it came.
+    fn what_is_left(
+        &mut self,
+        ended: Ended,
+        thread: JoinHandle<Result<LoopEnd, Error>>,
+    ) -> Result<LoopEnd, Error> {
+        match ended {
+            Ended::Over => thread.join().unwrap_or_else(|_| {
+                Err(Error::bus("the cyclic thread panicked: this is a fault of tactus"))
+            }),
+            Ended::Resting(mut end) => {
+                end.ran.faults = self.beside.faults_since(end.ran.faults_before);
+                // What became of the devices is in the recording and the exit code already.
+                let _ = end.bus.shutdown();
+                Ok(*end)
+            }
+            Ended::Broken(broken) => Err(Error::bus(broken.to_string())),
+        }
+    }
+
     fn rounds(
         &mut self,
         thread: &JoinHandle<Result<LoopEnd, Error>>,
@@ -409,6 +444,7 @@ impl Run {
             self.beside.look(now);
             self.park_as_asked(now);
             self.drain.take(&mut self.records);
+            self.inquiry.look(&mut self.drain, now);
             references::settle(&mut self.keeper, &mut self.drain, now, options.headless);
             self.pictures();
             self.watch.look();
@@ -454,6 +490,7 @@ impl Run {
                     self.begins = Some(at);
                     self.notice = None;
                 }
+                Ok(News::Mailboxes(client)) => self.inquiry.begin(Some(client)),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }
@@ -469,7 +506,10 @@ impl Run {
 
     fn degraded_reasons(&self) -> Vec<String> {
         let reasons = self.outcome.reasons().map(|step| {
-            format!("{}: {} (wanted: {}); {}", step.name, step.found, step.wanted, step.fix)
+            let check = crate::doctor::check_for_step(step.name);
+            let check = check.map(|check| format!("; tactus doctor: {}", check.id));
+            let check = check.unwrap_or_default();
+            format!("{}: {} (wanted: {}); {}{check}", step.name, step.found, step.wanted, step.fix)
         });
         reasons.collect()
     }
@@ -552,8 +592,14 @@ impl Run {
         let counts = guard::is_counting().then_some(ended.ran.counts);
         let guards =
             guards::report(&self.beside, &self.outcome, counts, ended.ran.faults, &ended.calls);
-        let dc = ended.bus.dc();
-        let context = Context { loop_report: ended.report, dc, guards, flight, ..known };
+        let context = Context {
+            loop_report: ended.report,
+            dc: ended.bus.dc(),
+            guards,
+            flight,
+            bring_up: Some(ended.bus.bring_up_took()),
+            ..known
+        };
         Ok(Report::new(statistics, &parts.labels, &context, &ledger, vision, end))
     }
 
@@ -581,7 +627,19 @@ fn progress_text(progress: &Progress) -> String {
         }
         Progress::Mapping => "bus: mapping process data".into(),
         Progress::SafeOp => "bus: going to SafeOp".into(),
-        Progress::Emergency(emergency) => format!("bus: emergency {emergency:?}"),
+        Progress::Emergency(Emergency { position, code, register, data }) => format!(
+            "bus: device {position} sends emergency 0x{code:04X} ({}), error register \
+             0x{register:02X}, data {data:02X?}",
+            drive_error_text(*code)
+        ),
+        Progress::Took(took) => format!(
+            "bus: SafeOp after {} ms: scan {}, start-up objects {}, process data {}, SafeOp {}",
+            took.total_ns() / 1_000_000,
+            took.scan_ns / 1_000_000,
+            took.configure_ns / 1_000_000,
+            took.map_ns / 1_000_000,
+            took.safe_op_ns / 1_000_000
+        ),
         Progress::Ready => "bus: ready".into(),
     }
 }

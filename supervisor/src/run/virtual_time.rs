@@ -18,6 +18,7 @@ use crate::console::Scene;
 use crate::drain::{self, Drain, LoopPorts, Outside};
 use crate::exit::Error;
 use crate::flight::{self, RingTaker, Watch};
+use crate::inquiry::Inquiry;
 use crate::references::Keeper;
 use crate::report::guards::Guards;
 use crate::report::{Context, Report};
@@ -79,7 +80,7 @@ pub(super) fn run<P: Program>(
     let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()));
     let began = Instant::now();
     let (ports, mut outside) = drain::channels(machine.plan.axes.len());
-    let bus = match bring_up(link, &machine.bus, &mut |_| {}) {
+    let mut bus = match bring_up(link, &machine.bus, &mut |_| {}) {
         Ok(bus) => bus,
         Err(wrong) => {
             let error = Error::bus(format!("{}: {wrong}", machine.name));
@@ -88,6 +89,8 @@ pub(super) fn run<P: Program>(
             return Err(parts.failed(error, &context(&parts, source, options), &ledger));
         }
     };
+    let mut inquiry = Inquiry::new(machine);
+    inquiry.begin(bus.take_coe_client().map(Box::new));
     let flight::Prepared { flight, giver, watch, taker } =
         flight::prepare(machine.plan.period_ns, &options.flight);
     let ports = ports.with_flight(giver);
@@ -106,6 +109,7 @@ pub(super) fn run<P: Program>(
         drain,
         keeper,
         outside,
+        inquiry,
         judge: Judge::new(&machine.plan.streams, machine.hash64),
         supervise: Supervise::new(now, Some(duration_ns)),
         allocator: Counts::default(),
@@ -123,6 +127,7 @@ struct Run<P: Program> {
     drain: Drain,
     keeper: Keeper,
     outside: Outside,
+    inquiry: Inquiry,
     judge: Judge,
     supervise: Supervise,
     allocator: Counts,
@@ -153,6 +158,7 @@ impl<P: Program> Run<P> {
             flight::take(&mut self.taker, &mut parts.dumps);
             self.drain.take(&mut self.outside.records);
             let now = time::now();
+            self.inquiry.look(&mut self.drain, now);
             references::settle(&mut self.keeper, &mut self.drain, now, options.headless);
             asked = self.supervise.look(&self.drain.statistics, shutdown.requested(), now);
             if !more || self.supervise.out_of_patience(now) {
@@ -234,6 +240,7 @@ impl<P: Program> Run<P> {
             }
             .judged(),
             speed: Some(ratio(simulated, elapsed)),
+            bring_up: Some(self.cycle.bus().bring_up_took()),
             flight: self.watch.report(&parts.dumps),
             reference_notes: references::notes(&self.keeper, source),
             ..context(&parts, source, options)

@@ -35,6 +35,37 @@ pub struct Emergency {
     pub data: [u8; 5],
 }
 
+/// What its mailbox does wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MailboxFault {
+    /// Nothing.
+    #[default]
+    None,
+    /// Takes requests and answers none.
+    Silent,
+    /// Takes no request: the mailbox stays full.
+    Full,
+    /// Every message has the counter of the one before.
+    SameCounter,
+    /// Messages are longer than they say, by this much, in the eyes of the reader: they are cut.
+    Truncated,
+    /// Answers are about another object.
+    OtherObject,
+    /// It does not know the repeat request.
+    NoRepeat,
+}
+
+/// Refuses to show or take an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SdoRefusal {
+    /// Reading is refused with this abort code.
+    Read(u32),
+    /// Writing is refused with this abort code.
+    Write(u32),
+    /// Writing is confirmed, and the entry keeps what it had.
+    Keep,
+}
+
 /// The CoE side of a device.
 pub(crate) struct Coe {
     pub(crate) dictionary: Dictionary,
@@ -45,6 +76,13 @@ pub(crate) struct Coe {
     transfer: Transfer,
     data: Vec<u8>,
     room: usize,
+    /// The message that was read last, for who asks again.
+    last: Vec<u8>,
+    /// Counter of the last request; the same again is a repetition.
+    heard: u8,
+    pub(crate) fault: MailboxFault,
+    /// Index and subindex, and what is done with it.
+    pub(crate) refusal: Option<(u16, u8, SdoRefusal)>,
 }
 
 impl Coe {
@@ -60,6 +98,10 @@ impl Coe {
             transfer: Transfer::Idle,
             data: Vec::with_capacity(TRANSFER_CAPACITY),
             room,
+            last: Vec::with_capacity(room),
+            heard: 0,
+            fault: MailboxFault::None,
+            refusal: None,
         }
     }
 
@@ -67,6 +109,8 @@ impl Coe {
     pub(crate) fn open(&mut self) {
         self.waiting = 0;
         self.counter = 0;
+        self.heard = 0;
+        self.last.clear();
         self.transfer = Transfer::Idle;
     }
 
@@ -88,9 +132,18 @@ impl Coe {
         if let Some(message) = self.queue.get(self.head) {
             mailbox.fill(0);
             put(mailbox, 0, message.get(..mailbox.len().min(message.len())).unwrap_or(&[]));
+            self.last.clear();
+            self.last.extend(message);
         }
         self.head = (self.head + 1) % QUEUE_MAX;
         self.waiting -= 1;
+    }
+
+    /// Puts the message that was read last into the mailbox again. False: there is none.
+    pub(crate) fn repeat_message(&self, mailbox: &mut [u8]) -> bool {
+        mailbox.fill(0);
+        put(mailbox, 0, self.last.get(..mailbox.len().min(self.last.len())).unwrap_or(&[]));
+        !self.last.is_empty()
     }
 
     /// An emergency to the MainDevice; lost when the queue is full, as in a device.
@@ -105,6 +158,12 @@ impl Coe {
     pub(crate) fn request(&mut self, mailbox: &[u8], pre_op: bool) {
         let length = usize::from(u16_at(mailbox, 0));
         let kind = u8_at(mailbox, 5) & 0x0F;
+        let counter = u8_at(mailbox, 5) >> 4 & 7;
+        let is_repetition = counter != 0 && counter == self.heard;
+        self.heard = counter;
+        if is_repetition || self.fault == MailboxFault::Silent {
+            return;
+        }
         let body = mailbox.get(MAILBOX_HEADER..).and_then(|rest| rest.get(..length));
         match (kind, body) {
             (TYPE_COE, Some(body)) if body.len() >= 2 => self.coe(body, pre_op),
@@ -148,7 +207,9 @@ impl Coe {
             return;
         }
         let place = (self.head + self.waiting) % QUEUE_MAX;
-        self.counter = self.counter % 7 + 1;
+        if self.fault != MailboxFault::SameCounter || self.counter == 0 {
+            self.counter = self.counter % 7 + 1;
+        }
         let (counter, room) = (self.counter, self.room);
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let Some(message) = self.queue.get_mut(place) else { return };
@@ -159,6 +220,15 @@ impl Coe {
             message.extend(part.iter());
         }
         message.truncate(room);
+        let (length, object) = match self.fault {
+            MailboxFault::Truncated => (u16::try_from(room).unwrap_or(u16::MAX), None),
+            MailboxFault::OtherObject if kind == TYPE_COE => (u16_at(message, 0), Some(0x2FFF_u16)),
+            _ => (u16_at(message, 0), None),
+        };
+        put(message, 0, &length.to_le_bytes());
+        if let Some(object) = object {
+            put(message, MAILBOX_HEADER + 3, &object.to_le_bytes());
+        }
         self.waiting += 1;
     }
 }

@@ -1,6 +1,6 @@
 //! SDO server: expedited, normal and segmented transfers, complete access (ETG1000.6 §5.6.2).
 
-use super::{Coe, SERVICE_SDO_REQUEST, SERVICE_SDO_RESPONSE};
+use super::{Coe, SERVICE_SDO_REQUEST, SERVICE_SDO_RESPONSE, SdoRefusal};
 use crate::dictionary::{Abort, DataType, Dictionary};
 use crate::num::{u8_at, u16_at, u32_at};
 
@@ -56,6 +56,9 @@ impl Coe {
 
     fn upload(&mut self, command: u8, index: u16, subindex: u8) -> Result<(), Abort> {
         self.transfer = Transfer::Idle;
+        if let Some((_, _, SdoRefusal::Read(code))) = self.refused(index, subindex) {
+            return Err(Abort(code));
+        }
         let mut data = core::mem::take(&mut self.data);
         data.clear();
         let found = if command & COMPLETE_ACCESS != 0 {
@@ -123,6 +126,11 @@ impl Coe {
         pre_op: bool,
     ) -> Result<(), Abort> {
         self.transfer = Transfer::Idle;
+        match self.refused(index, subindex) {
+            Some((_, _, SdoRefusal::Write(code))) => return Err(Abort(code)),
+            Some((_, _, SdoRefusal::Keep)) => return self.confirm(index, subindex),
+            Some((_, _, SdoRefusal::Read(_))) | None => {}
+        }
         let complete = command & COMPLETE_ACCESS != 0;
         if command & 0x02 != 0 {
             let size = if command & 0x01 != 0 { 4 - usize::from(command >> 2 & 3) } else { 4 };
@@ -145,6 +153,10 @@ impl Coe {
             self.transfer = Transfer::Download { index, subindex, complete, size, toggle: false };
         }
         self.confirm(index, subindex)
+    }
+
+    fn refused(&self, index: u16, subindex: u8) -> Option<(u16, u8, SdoRefusal)> {
+        self.refusal.filter(|(of, at, _)| (*of, *at) == (index, subindex))
     }
 
     fn confirm(&mut self, index: u16, subindex: u8) -> Result<(), Abort> {

@@ -44,7 +44,8 @@ fn ask(coe: &mut Coe, sdo: &[u8]) -> Vec<u8> {
 fn ask_in(coe: &mut Coe, sdo: &[u8], pre_op: bool) -> Vec<u8> {
     let length = u16::try_from(sdo.len() + 2).expect("short");
     let mut mailbox = length.to_le_bytes().to_vec();
-    mailbox.extend([0, 0, 0, 0x13, 0, 0x20]);
+    // Counter 0: repetitions are not looked for.
+    mailbox.extend([0, 0, 0, 0x03, 0, 0x20]);
     mailbox.extend(sdo);
     coe.request(&mailbox, pre_op);
     let answer = next(coe);
@@ -202,4 +203,36 @@ fn the_object_list_comes_in_fragments() {
         }
     }
     assert_eq!(indices, [0x1008, 0x1018, 0x1600, 0x1C12, 0x6040, 0x6041, 0x607A]);
+}
+
+#[test]
+fn a_request_with_the_counter_of_the_last_one_is_a_repetition_and_is_ignored() {
+    let mut coe = coe(128);
+    let request =
+        |counter: u8| [10, 0, 0, 0, 0, 3 | counter << 4, 0, 0x20, 0x40, 0x41, 0x60, 0, 0, 0, 0, 0];
+    for (counter, answered) in
+        [(1, true), (1, false), (2, true), (7, true), (7, false), (0, true), (0, true)]
+    {
+        coe.request(&request(counter), true);
+        assert_eq!(coe.has_message(), answered, "{counter}");
+        if answered {
+            next(&mut coe);
+        }
+    }
+    // Once more after the mailbox was opened anew.
+    coe.request(&request(3), true);
+    coe.open();
+    coe.request(&request(3), true);
+    assert!(coe.has_message());
+}
+
+#[test]
+fn the_message_that_was_read_last_is_there_again_when_it_is_asked_for() {
+    let mut coe = coe(128);
+    let mut again = vec![0; coe.room];
+    assert!(!coe.repeat_message(&mut again), "nothing was read yet");
+    coe.request(&[10, 0, 0, 0, 0, 0x13, 0, 0x20, 0x40, 0x41, 0x60, 0, 0, 0, 0, 0], true);
+    let message = next(&mut coe);
+    assert!(coe.repeat_message(&mut again));
+    assert_eq!(again, message);
 }

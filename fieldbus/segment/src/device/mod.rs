@@ -6,7 +6,7 @@ mod process_data;
 mod states;
 
 use crate::al::{AlState, code};
-use crate::coe::{Coe, Emergency};
+use crate::coe::{Coe, Emergency, MailboxFault, SdoRefusal};
 use crate::describe::{DeviceDescription, Function, Usage};
 use crate::esc::{Clock, Eeprom, Esc, FrameTimes};
 use crate::fault::DeviceStatus;
@@ -21,7 +21,7 @@ pub struct Device {
     pub(crate) esc: Esc,
     pub(crate) powered: bool,
     pub(crate) deaf: bool,
-    pub(crate) refuse_op: Option<u16>,
+    pub(crate) refuse: Option<(AlState, u16)>,
     state: AlState,
     error: bool,
     status_code: u16,
@@ -79,7 +79,7 @@ impl Device {
             esc,
             powered: true,
             deaf: false,
-            refuse_op: None,
+            refuse: None,
             state: AlState::Init,
             error: false,
             status_code: 0,
@@ -171,12 +171,32 @@ impl Device {
         }
     }
 
+    /// A scenario spoils its mailbox.
+    pub(crate) fn inject_mailbox_fault(&mut self, fault: MailboxFault) {
+        if let Some(coe) = &mut self.coe {
+            coe.fault = fault;
+        }
+        self.mailbox_busy = true;
+    }
+
+    /// A scenario makes it refuse an entry.
+    pub(crate) fn inject_refusal(&mut self, refusal: Option<(u16, u8, SdoRefusal)>) {
+        if let Some(coe) = &mut self.coe {
+            coe.refusal = refusal;
+        }
+    }
+
     /// Reacts to what the last datagram did.
     pub(crate) fn handle_events<P: Process>(&mut self, position: usize, now: u64, process: &mut P) {
         let events = core::mem::take(&mut self.esc.events);
         if events.al_control {
             let control = u16_at(self.esc.memory(), 0x0120);
             self.al_control(control, position, now, process);
+        }
+        if events.sync_managers
+            && let Some((_, number_in)) = self.mailbox
+        {
+            self.mailbox_busy |= self.esc.wants_repeat(number_in);
         }
         self.mailbox_busy |=
             (events.written | events.read) & !(self.output_mask | self.input_mask) != 0;
@@ -283,7 +303,7 @@ impl Device {
             coe.emergency(emergency);
         }
         let out = self.esc.sync_manager(number_out);
-        if out.full && coe.has_room() {
+        if out.full && coe.has_room() && coe.fault != MailboxFault::Full {
             if let Some(servo) = &self.servo {
                 servo.publish(&mut coe.dictionary, self.state == AlState::Op, now, 0);
             }
@@ -292,6 +312,16 @@ impl Device {
                 coe.request(message, self.state == AlState::PreOp);
             }
             self.esc.set_mailbox_full(number_out, false);
+        }
+        let into = self.esc.sync_manager(number_in);
+        if self.esc.wants_repeat(number_in) && coe.fault != MailboxFault::NoRepeat {
+            self.esc.acknowledge_repeat(number_in);
+            let first = usize::from(into.start);
+            let range = first..first + usize::from(into.length);
+            let mailbox = self.esc.memory_mut().get_mut(range);
+            if !into.full && mailbox.is_some_and(|mailbox| coe.repeat_message(mailbox)) {
+                self.esc.set_mailbox_full(number_in, true);
+            }
         }
         let into = self.esc.sync_manager(number_in);
         if into.enabled && !into.full && coe.has_message() {

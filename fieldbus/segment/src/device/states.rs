@@ -84,6 +84,9 @@ impl Device {
             return Ok(());
         }
         self.check_mailbox()?;
+        if let Some((_, status_code)) = self.refuse.filter(|(state, _)| *state == target) {
+            return Err(status_code);
+        }
         match target {
             AlState::Init => {}
             AlState::PreOp => {
@@ -99,9 +102,6 @@ impl Device {
             }
             AlState::Op => {
                 self.check_process_data()?;
-                if let Some(status_code) = self.refuse_op {
-                    return Err(status_code);
-                }
                 if self.waits_for().is_some() {
                     self.op_deadline = Some(now.saturating_add(OP_WAIT_NS));
                     return Ok(());

@@ -24,6 +24,8 @@ pub(crate) const REGISTERS: usize = 0x1000;
 pub(crate) struct Events {
     /// AL control was written.
     pub(crate) al_control: bool,
+    /// Registers of SyncManagers were written.
+    pub(crate) sync_managers: bool,
     /// Bit n: the bus completed a write to SyncManager n.
     pub(crate) written: u16,
     /// Bit n: the bus completed a read of SyncManager n.
@@ -332,6 +334,20 @@ impl Esc {
             let status = if full { STATUS_FULL } else { 0 };
             put(&mut self.memory, 0x0800 + number * 8 + 5, &[status]);
         }
+    }
+
+    /// The MainDevice asks for the last message of mailbox `number` again: its repeat request (activate bit 1) differs from the
+    /// device's acknowledgement (PDI control bit 1), ETG1000.4 §6.7.4.
+    pub(crate) fn wants_repeat(&self, number: usize) -> bool {
+        let at = 0x0800 + number * 8;
+        (u8_at(&self.memory, at + 6) ^ u8_at(&self.memory, at + 7)) & 2 != 0
+    }
+
+    /// The device has seen it.
+    pub(crate) fn acknowledge_repeat(&mut self, number: usize) {
+        let at = 0x0800 + number * 8;
+        let control = u8_at(&self.memory, at + 7) ^ 2;
+        self.set(at + 7, &[control]);
     }
 
     fn refresh(&mut self, first: usize, end: usize, times: FrameTimes) {

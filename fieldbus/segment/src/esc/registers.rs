@@ -75,6 +75,7 @@ impl Esc {
         }
         if touches(0x0800, 0x0880) {
             self.parse_sync_managers();
+            self.events.sync_managers = true;
         }
         if touches(0x0900, 0x0904) {
             self.clock.latch(&mut self.memory, times);

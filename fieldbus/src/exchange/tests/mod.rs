@@ -81,7 +81,7 @@ impl Rig {
             now: 0,
             is_down: false,
         };
-        let bus = EtherCat::new(link, plan, &layout, clocks, Vec::new()).unwrap();
+        let bus = EtherCat::new(link, plan, &layout, clocks, BroughtUp::default()).unwrap();
         Self { bus, signals: Signals::new(3), last: Exchange::default(), cycle: 0 }
     }
 
