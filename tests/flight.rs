@@ -68,11 +68,15 @@ fn a_stop_leaves_a_dump_with_its_cycle_and_the_seconds_before_it() {
 fn what_is_kept_and_how_much_is_in_the_machine_file() {
     let directory = scratch("flight-settings");
     let shipped = std::fs::read_to_string(machine("demo-cell.toml")).expect("the demo cell");
-    assert!(!shipped.contains("[recording]"), "the test adds the section");
-    let settings =
-        "\n[recording]\nflight_before = \"2 s\"\nflight_after = \"100 ms\"\nflight_dumps = 1\n";
+    let settings = "[recording]
+flight_before = \"2 s\"
+flight_after = \"100 ms\"
+flight_dumps = 1
+";
+    let text_of_file = shipped.replacen("[recording]\n", settings, 1);
+    assert_ne!(text_of_file, shipped, "the section is there");
     let file = directory.join("cell.toml");
-    std::fs::write(&file, shipped + settings).expect("writable");
+    std::fs::write(&file, text_of_file).expect("writable");
     let dumps_in = directory.join("dumps");
     let recording = dumps_in.join("run.mcap");
     for _ in 0..2 {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rt_core::program::{Program, Requests, Sequence, View};
 use rt_linux::CountingAllocator;
 use rt_linux::guard::is_counting;
+use rt_linux::run::WatchCalls;
 use rt_linux::signal::Shutdown;
 use serde_json::Value;
 use supervisor::cli::Link;
@@ -18,6 +19,9 @@ use supervisor::flight;
 use supervisor::run::{Options, Source, run_program};
 use tactus_tests::hosts::{turn, two_hosts};
 use tactus_tests::{json, machine, run, scratch, tactus};
+
+#[path = "guard_calls.rs"]
+mod calls;
 
 /// The allocator of `tactus`, here too: the library counts with it.
 #[global_allocator]
@@ -40,6 +44,10 @@ enum Planted {
     Nothing,
     Allocation,
     Free,
+    /// Memory that was never touched and is not locked any more.
+    Fault,
+    /// The cheapest system call that does nothing for the cycle.
+    Call,
 }
 
 /// What a program leaves for whoever watches it.
@@ -111,6 +119,11 @@ impl Watched {
             Planted::Nothing => {}
             Planted::Allocation => self.kept[1] = std::hint::black_box(Some(Box::new(self.cycle))),
             Planted::Free => drop(std::hint::black_box(self.kept[0].take())),
+            Planted::Fault => {
+                nix::sys::mman::munlockall().expect("needs no right");
+                drop(std::hint::black_box(vec![1_u8; 8 << 20]));
+            }
+            Planted::Call => drop(std::hint::black_box(std::process::id())),
         }
     }
 }
@@ -143,13 +156,17 @@ struct Run {
     virtual_time: bool,
     planted: Planted,
     cycles: u64,
+    watch_calls: WatchCalls,
+    /// What the cell's file says otherwise.
+    changes: &'static [(&'static str, &'static str)],
     seen: Arc<Seen>,
 }
 
 impl Run {
     fn new(test: &str, virtual_time: bool, planted: Planted, cycles: u64) -> Self {
         let seen = Arc::new(Seen::default());
-        Self { directory: scratch(test), virtual_time, planted, cycles, seen }
+        let (watch_calls, changes) = (WatchCalls::No, [].as_slice());
+        Self { directory: scratch(test), virtual_time, planted, cycles, watch_calls, changes, seen }
     }
 
     /// Dumps at stops, and one that was asked for: what freezes and writes them must not disturb the loop.
@@ -164,8 +181,17 @@ impl Run {
 
     /// Runs it to its end, everything of a real run with it: recording, cameras, supervisor.
     fn report(&self) -> Value {
+        self.outcome().unwrap_or_else(|message| panic!("{message}"))
+    }
+
+    /// The report, or why there is none.
+    fn outcome(&self) -> Result<Value, String> {
         let path = machine("demo-cell.toml");
-        let text = std::fs::read_to_string(&path).expect("the demo cell");
+        let mut text = std::fs::read_to_string(&path).expect("the demo cell");
+        for (from, to) in self.changes {
+            assert!(text.contains(from), "the cell's file has {from}");
+            text = text.replacen(from, to, 1);
+        }
         let machine = config::load(&text, "demo-cell.toml").expect("a right file");
         let bytes = text.into_bytes();
         let source = Source { machine, file_name: "demo-cell.toml".into(), bytes };
@@ -182,14 +208,15 @@ impl Run {
             flight: self.flight(),
             state: None,
             home_again: false,
+            watch_calls: self.watch_calls,
+            park: None,
         };
         let shutdown = Shutdown::detached();
         let sequence = Sequence::new(&source.machine.plan);
         let program = Watched::new(sequence, self.planted, self.cycles, &shutdown, &self.seen);
-        let report = run_program(&source, &options, &shutdown, program)
-            .unwrap_or_else(|error| panic!("{}", error.message));
-        let text = report.to_json().expect("a report");
-        serde_json::from_str(&text).expect("JSON")
+        let report = run_program(&source, &options, &shutdown, program);
+        let text = report.map_err(|error| error.message)?.to_json().expect("a report");
+        Ok(serde_json::from_str(&text).expect("JSON"))
     }
 }
 

@@ -116,6 +116,7 @@ fn the_bus() {
         ("watchdog = \"100 ms\"", "watchdog = \"2 ms\"", "watchdog-short"),
         ("receive_deadline = \"800 us\"", "receive_deadline = \"1 ms\"", "receive-deadline"),
         ("receive_deadline = \"800 us\"", "receive_deadline = \"15 us\"", "wire-time"),
+        ("receive_deadline = \"800 us\"", "receive_deadline = \"1 ms\"", "receive-deadline"),
         ("period = \"1 ms\"", "period = \"62.5 us\"", "period-not-expressible"),
         ("lock_window = \"1 us\"", "lock_window = \"1 s\"", "out-of-range"),
         ("frame_before_sync0 = \"700 us\"", "frame_before_sync0 = \"2 ms\"", "out-of-range"),
@@ -354,6 +355,27 @@ fn interlocks() {
         ("press_min = \"50 ms\"", "press_min = \"1 ms\"", "out-of-range"),
         ("press_max = \"3 s\"", "press_max = \"20 ms\"", "out-of-range"),
     ]);
+}
+
+#[test]
+fn a_spin_tail_as_long_as_the_period_is_refused() {
+    let fast = "period = \"150 us\"\nspin = \"149999 ns\"";
+    let deadline = "receive_deadline = \"800 us\"";
+    let text = changed("period = \"1 ms\"", fast).replace(deadline, "");
+    let codes_of = |text: &str| match config::load(text, "cell.toml") {
+        Ok(_) => Vec::new(),
+        Err(wrong) => wrong.problems().iter().map(|problem| problem.code).collect::<Vec<_>>(),
+    };
+    assert!(!codes_of(&text).contains(&"spin-too-long"));
+    assert!(codes_of(&text.replace("149999 ns", "150 us")).contains(&"spin-too-long"));
+}
+
+#[test]
+fn a_limit_on_overruns_that_no_interlock_answers_is_warned_about() {
+    let text = changed("cause = { kind = \"overrun\" }", "cause = { kind = \"bus\" }");
+    let machine = config::load(&text, "cell.toml").unwrap();
+    let codes: Vec<_> = machine.warnings.iter().map(|warning| warning.code).collect();
+    assert_eq!(codes, ["overrun-unanswered"]);
 }
 
 #[test]

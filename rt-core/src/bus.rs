@@ -64,6 +64,9 @@ pub struct Exchange {
     pub dc_offset_ns: i32,
     /// When the last frame had been given to the link, ns of CLOCK_MONOTONIC.
     pub sent_at: u64,
+    /// What the next wake-up should move by to keep in step with the bus' clock, ns, signed; 0 when nothing asks for it. The schedule
+    /// takes it within ±1 % of the period, once, on top of the period.
+    pub trim_ns: i32,
     /// When the last frame came back, ns of CLOCK_MONOTONIC; that is what inputs of devices without SYNC0 carry.
     pub received_at: u64,
     /// Totals since start.

@@ -207,6 +207,11 @@ pub enum Event {
         /// The newest result counts.
         valid: bool,
     },
+    /// The loop was late by whole periods: they were skipped, before this cycle.
+    Overrun {
+        /// How many.
+        missed: u32,
+    },
     /// The controlled end was asked for (Ctrl-C, end of `--for`).
     ShutdownRequested,
     /// Every axis stands and is without power; the loop may end.

@@ -8,10 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use config::{Machine, Style};
 use fieldbus::coe::Object;
+use rt_linux::run::WatchCalls;
 use rt_linux::signal::Shutdown;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{CheckArgs, Cli, Command, Link, RunArgs, SdoCommand, SimArgs};
+use crate::cli::{
+    CheckArgs, Cli, Command, DoctorArgs, GuardCalls, Link, RunArgs, SdoCommand, SimArgs,
+};
+use crate::doctor::{self, System, Target};
 use crate::exit::{Error, ExitCode};
 use crate::report::{Context, Report};
 use crate::run::{self, Options, Source};
@@ -42,6 +46,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         }
         Command::Sdo(arguments) => sdo_transfer(&arguments.command),
         Command::Sim(arguments) => simulate(arguments),
+        Command::Doctor(arguments) => examine(arguments),
         Command::Trace(arguments) => {
             let mut out = std::io::stdout();
             flight::trace_command(arguments, &mut out)
@@ -292,6 +297,12 @@ fn options(arguments: &RunArgs, machine: &Machine) -> Result<Options, Error> {
             (!arguments.virtual_time).then(|| machine.state_directory.clone())
         }),
         home_again: arguments.home_again,
+        watch_calls: match arguments.guards {
+            None => WatchCalls::No,
+            Some(GuardCalls::Count) => WatchCalls::Count,
+            Some(GuardCalls::Trap) => WatchCalls::Trap,
+        },
+        park: arguments.park_supervisor,
     })
 }
 
@@ -359,4 +370,32 @@ fn simulate(arguments: &SimArgs) -> Result<ExitCode, Error> {
     };
     let shutdown = install_signals()?;
     sim::run(&source.machine, &options, &shutdown, &mut std::io::stdout())
+}
+
+fn examine(arguments: &DoctorArgs) -> Result<ExitCode, Error> {
+    let machine = arguments.file.as_deref().map(load).transpose()?.map(|source| source.machine);
+    let system = match &arguments.root {
+        None => System::here(),
+        Some(root) if root.is_dir() => System::below(root),
+        Some(root) => {
+            return Err(Error::file(format!(
+                "{} is not a folder\n  expected the copy of a machine's files: proc/, sys/, ...",
+                root.display()
+            )));
+        }
+    };
+    let target = Target::new(&system, machine.as_ref(), arguments.iface.as_deref());
+    let diagnosis = doctor::examine(&system, &target);
+    if arguments.fix {
+        print(&doctor::script(&diagnosis));
+        return Ok(ExitCode::Done);
+    }
+    if arguments.json {
+        print(&diagnosis.to_json().map_err(|wrong| {
+            Error::environment(format!("the diagnosis cannot be written: {wrong}"))
+        })?);
+    } else {
+        print(&doctor::render(&diagnosis, arguments.verbose));
+    }
+    Ok(diagnosis.code())
 }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES_HELP;
+use crate::run::Park;
 
 const RUN_EXAMPLES: &str = "Examples:
   tactus run config/machines/demo-cell.toml
@@ -15,7 +16,9 @@ const RUN_EXAMPLES: &str = "Examples:
   tactus run demo-cell.toml --link raw:eth1 --report report.json
       the same machine on a network interface; a run that fails leaves its report too
   tactus run demo-cell.toml --link raw:eth1 --home-again
-      after work on motor, encoder or mechanics: no kept reference counts";
+      after work on motor, encoder or mechanics: no kept reference counts
+  tactus run demo-cell.toml --guards=count --for 60s
+      system calls of the loop too: the report says whether any was made that is not declared";
 
 const CHECK_EXAMPLES: &str = "Examples:
   tactus check demo-cell.toml
@@ -42,6 +45,19 @@ const SDO_EXAMPLES: &str = "Examples:
 
 The segment is brought to PreOp for it, and down to Init afterwards: no device takes outputs.
 It refuses while another MainDevice cycles on the interface.";
+
+const DOCTOR_EXAMPLES: &str = "Examples:
+  sudo tactus doctor machine.toml
+      what must be right for this machine: its CPU, its priority, its interface
+  tactus doctor --iface eth1 --json > doctor.json
+      every check with evidence, for scripts
+  tactus doctor machine.toml --fix > fix.sh
+      one script of all that is left to do, to read and to run; nothing is changed here
+  tactus doctor --root tree --iface eth1
+      the files of another machine, copied to ./tree/proc, ./tree/sys, ...
+
+Exit codes here: 0 no check fails and none is unknown; 3 a check fails; 6 none fails, one is unknown.
+With --fix: 0 as soon as the script is printed.";
 
 const TRACE_EXAMPLES: &str = "Examples:
   tactus trace recordings/demo-cell-flight-*.tfr
@@ -80,6 +96,9 @@ pub enum Command {
     /// Be the machine: virtual devices and the world behind them, on a network interface.
     #[command(after_help = help(SIM_EXAMPLES))]
     Sim(SimArgs),
+    /// Check what must be right on this PC for real time, and say what gives it. Changes nothing.
+    #[command(after_help = help(DOCTOR_EXAMPLES))]
+    Doctor(DoctorArgs),
     /// Look into dumps of the flight recorder, and export them as a trace for Perfetto.
     #[command(after_help = help(TRACE_EXAMPLES))]
     Trace(TraceArgs),
@@ -138,6 +157,22 @@ pub struct RunArgs {
     /// Socket on which camera processes are heard (in real time); without it, one in the user's runtime folder, and on the virtual link one of this process alone.
     #[arg(long, value_name = "PATH")]
     pub vision_socket: Option<PathBuf>,
+    /// Watch the system calls of the loop: `count` counts them where that is permitted (root, or CAP_PERFMON and tracefs); `trap`
+    /// ends the run at the first that is not declared. Allocations, page faults and context switches are always watched.
+    #[arg(long, value_name = "count|trap", num_args = 0..=1, default_missing_value = "count", conflicts_with = "virtual_time")]
+    pub guards: Option<GuardCalls>,
+    /// Test hook (docs/guide/on-target.md): so long after the first cycle the supervisor's thread stops for so long.
+    #[arg(long, hide = true, value_name = "AFTER,LENGTH", value_parser = park, conflicts_with = "virtual_time")]
+    pub park_supervisor: Option<Park>,
+}
+
+/// What `--guards` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GuardCalls {
+    /// Count.
+    Count,
+    /// End at the first that is not declared.
+    Trap,
 }
 
 /// `tactus check`.
@@ -223,6 +258,28 @@ pub struct SdoObject {
     /// Print it as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `tactus doctor`.
+#[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {
+    /// Machine file (TOML): its CPU, priority and interface are judged; without it, the isolated CPUs.
+    pub file: Option<PathBuf>,
+    /// Network interface of the fieldbus; without it, the one of the machine file.
+    #[arg(long, value_name = "IFACE")]
+    pub iface: Option<String>,
+    /// Print the findings as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Print a shell script of all that is left to do, and nothing else.
+    #[arg(long, conflicts_with_all = ["json", "verbose"])]
+    pub fix: bool,
+    /// Show evidence and reason of what passes, too.
+    #[arg(long, short, conflicts_with = "json")]
+    pub verbose: bool,
+    /// Look at the files below this folder instead of this machine's.
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
 }
 
 /// `tactus trace`.
@@ -328,6 +385,12 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+fn park(text: &str) -> Result<Park, String> {
+    let (after, length) =
+        text.split_once(',').ok_or("expected two times with their units, such as 6s,3s")?;
+    Ok(Park { after: duration(after)?, length: duration(length)? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -375,6 +438,18 @@ mod tests {
         assert_eq!(link("raw:eth1"), Ok(Link::Raw("eth1".into())));
         assert!(link("raw:").is_err());
         assert!(link("eth1").is_err());
+    }
+
+    #[test]
+    fn parking_the_supervisor_takes_two_times_and_is_not_offered_to_people() {
+        let seconds = Duration::from_secs;
+        assert_eq!(park("6s,3s"), Ok(Park { after: seconds(6), length: seconds(3) }));
+        for wrong in ["6s", "6s,", "6,3", "6s,3s,1s"] {
+            assert!(park(wrong).is_err(), "{wrong}");
+        }
+        let mut run = Cli::command();
+        let run = run.find_subcommand_mut("run").expect("there is one");
+        assert!(!run.render_long_help().to_string().contains("park"));
     }
 
     #[test]

@@ -337,7 +337,8 @@ fn counters(statistics: &Statistics, scene: &Scene, out: &mut String) -> std::fm
 fn phases(durations: &[(&str, Quantiles)], out: &mut String) -> std::fmt::Result {
     write!(out, "  µs    ")?;
     durations.iter().try_for_each(|(name, _)| write!(out, "{name:>8.7}"))?;
-    let rows: [(&str, fn(&Quantiles) -> u64); 4] =
+    type Of = fn(&Quantiles) -> u64;
+    let rows: [(&str, Of); 4] =
         [("p50", |of| of.p50), ("p99", |of| of.p99), ("p99.9", |of| of.p999), ("max", |of| of.max)];
     for (name, of) in rows {
         write!(out, "\n  {name:<6}")?;

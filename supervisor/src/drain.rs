@@ -1,6 +1,8 @@
 //! From the loop to people and disk: takes the records, sums them up, hands them to the recording. And the loop's own ends of the
 //! channels.
 
+use std::time::Duration;
+
 use rt_channel::{latest, stream};
 use rt_core::cycle::{Command, Ports};
 use rt_core::flight::Ring;
@@ -96,19 +98,29 @@ pub struct Drain {
     pub homed: Vec<(AxisId, Nano)>,
     recording: Recording,
     not_recorded: u64,
+    park: Option<Duration>,
 }
 
 impl Drain {
     /// Begins with nothing.
     #[must_use]
     pub fn new(statistics: Statistics, recording: Recording) -> Self {
-        Self { statistics, homed: Vec::new(), recording, not_recorded: 0 }
+        Self { statistics, recording, homed: Vec::new(), not_recorded: 0, park: None }
+    }
+
+    /// The next record taken holds this thread up for so long, before its place in the stream is given back. See
+    /// [`Park`](crate::run::Park).
+    pub fn park(&mut self, length: Duration) {
+        self.park = Some(length);
     }
 
     /// Takes what is there now, up to a bound; returns how many.
     pub fn take(&mut self, records: &mut stream::Consumer<Record>) -> usize {
-        let Self { statistics, homed, recording, not_recorded } = self;
+        let Self { statistics, homed, recording, not_recorded, park } = self;
         let taken = records.drain(DRAIN_MAX, |sequence, record| {
+            if let Some(length) = park.take() {
+                std::thread::sleep(length);
+            }
             statistics.take(&record);
             if let Body::Event(Event::Referenced { axis, offset, kept: false }) = record.body {
                 homed.push((axis, offset));
@@ -218,6 +230,25 @@ mod tests {
             assert_eq!(ledger.stored.stored == 0, off);
             holds(&ledger);
         }
+    }
+
+    #[test]
+    fn a_reader_held_up_in_the_middle_of_taking_costs_what_does_not_fit_and_counts_it() {
+        let (mut ports, mut outside) = channels(0);
+        let mut drain = Drain::new(Statistics::new(vec![]), Recording::Off);
+        let fits = u64::try_from(STREAM_RECORDS).unwrap();
+        ports.record(record(0));
+        drain.park(Duration::from_millis(200));
+        std::thread::scope(|scope| {
+            let taking = scope.spawn(|| drain.take(&mut outside.records));
+            std::thread::sleep(Duration::from_millis(50));
+            assert!(!taking.is_finished(), "it is held up");
+            (1..fits + 10).for_each(|cycle| ports.record(record(cycle)));
+            assert_eq!(taking.join().unwrap(), 1);
+        });
+        let ledger = drain.finish(&mut outside.records);
+        assert_eq!(ledger.dropped_by_stream, 10, "the place of the one being taken was not free");
+        holds(&ledger);
     }
 
     #[test]

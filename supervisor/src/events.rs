@@ -106,6 +106,10 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
             };
             described("vision", Info, name, text)
         }
+        Event::Overrun { missed } => {
+            let text = format!("overrun: {missed} cycles missed, the phase is kept");
+            described("overrun", Warning, "", text)
+        }
         Event::ShutdownRequested => {
             described("shutdown_requested", Info, "", "controlled end requested".into())
         }

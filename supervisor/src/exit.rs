@@ -17,6 +17,8 @@ pub enum ExitCode {
     Bus,
     /// Ended in a safety stop that nobody resolved.
     SafetyStop,
+    /// `tactus doctor`: nothing fails, and something could not be found out.
+    Unknown,
 }
 
 impl ExitCode {
@@ -29,6 +31,7 @@ impl ExitCode {
             Self::Environment => 3,
             Self::Bus => 4,
             Self::SafetyStop => 5,
+            Self::Unknown => 6,
         }
     }
 }
@@ -37,9 +40,10 @@ impl ExitCode {
 pub const EXIT_CODES_HELP: &str = "Exit codes:
   0  done
   2  the machine file or the command line is wrong
-  3  the environment: rights, network interface, files that cannot be written
+  3  the environment: rights, network interface, files that cannot be written; a check of doctor fails
   4  the bus: a device is missing, is another one, refuses Op, or the link was lost
-  5  ended in a safety stop that nobody resolved";
+  5  ended in a safety stop that nobody resolved
+  6  doctor: nothing fails, but something could not be found out";
 
 /// An error for people, with the exit code that belongs to it.
 #[derive(Debug)]

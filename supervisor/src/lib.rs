@@ -7,6 +7,7 @@ pub mod app;
 pub mod cell;
 pub mod cli;
 pub mod console;
+pub mod doctor;
 pub mod drain;
 pub mod events;
 pub mod exit;

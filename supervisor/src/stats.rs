@@ -270,7 +270,9 @@ impl Statistics {
             Event::ProgramFault { .. } => self.program_faults += 1,
             Event::ShutdownRequested => self.shutting_down = true,
             Event::ShutdownDone => self.shutdown_done = true,
-            Event::Demand { .. }
+            // Counted by the record of the cycle.
+            Event::Overrun { .. }
+            | Event::Demand { .. }
             | Event::Clear { .. }
             | Event::SpeedLimit { .. }
             | Event::Axis { .. }

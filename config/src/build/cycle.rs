@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use fieldbus::plan::{DcPlan, SubDevicePlan};
-use rt_core::plan::{OverrunLimit, OverrunPlan};
+use rt_core::plan::{Cause, InterlockPlan, OverrunLimit, OverrunPlan};
 
 use super::axes::time_in;
 use super::image::{IMAGE_MAX, unit_bytes};
@@ -42,6 +42,16 @@ pub(crate) fn cycle(section: &file::Cycle, problems: &mut Problems) -> Option<Cy
         None => Some(0),
         Some(time) => time_in(time, 0..=200_000, "the spin time", problems),
     };
+    if let (Some(at), Some(spin), Some(period)) = (&section.spin, spin, period)
+        && spin >= period
+    {
+        problems.push(
+            Problem::error("spin-too-long", &at.span, "the loop would never sleep")
+                .expected(format!("below the period, {}", section.period.show()))
+                .found(at.show())
+                .remedy("20 us to 100 us is what helps; 0 us sleeps to the end"),
+        );
+    }
     let demand = section
         .overrun
         .as_ref()
@@ -130,6 +140,29 @@ pub(crate) fn dc(
         lock_window_ns: window.and_then(|window| u32::try_from(window).ok())?,
         lock_timeout_ns: timeout?,
     })
+}
+
+/// A limit on overruns makes a demand; an interlock must turn it into a stop.
+pub(crate) fn check_overrun(
+    section: &file::Cycle,
+    interlocks: &[InterlockPlan],
+    problems: &mut Problems,
+) {
+    let answered = interlocks.iter().any(|interlock| interlock.cause == Cause::Overrun);
+    if let Some(overrun) = &section.overrun
+        && !answered
+    {
+        problems.push(
+            Problem::warning(
+                "overrun-unanswered",
+                &overrun.span,
+                "nothing stops on these overruns",
+            )
+            .expected("an [[interlock]] with cause = { kind = \"overrun\" }")
+            .found("none")
+            .remedy("add one, or remove `overrun`: overruns are then counted and skipped"),
+        );
+    }
 }
 
 /// Time that the cyclic frames take on a 100 Mbit/s wire and through the devices, ns.

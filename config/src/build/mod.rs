@@ -64,6 +64,9 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         problems,
     );
     cover::check(file, &built, control.as_ref(), &interlocks, &program, problems);
+    if let Some(section) = &file.cycle.0 {
+        cycle::check_overrun(section, &interlocks.plans, problems);
+    }
     let virtual_cell = virtual_cell(file, &built, control.as_ref(), &interlocks, problems);
     let copies = bus::copies(bus_section, &built.devices, problems);
     check_wire(file, &built, cycle.as_ref(), dc.is_some(), problems);

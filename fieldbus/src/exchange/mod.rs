@@ -437,6 +437,7 @@ impl<L: Link> Bus for EtherCat<L> {
             dc_unlocked: self.ladder.is_dc_unlocked(),
             dc_offset_ns: self.dc_offset_ns,
             sent_at,
+            trim_ns: 0,
             received_at: self.received_at,
             counts: self.counts,
             fault: self.ladder.fault(),

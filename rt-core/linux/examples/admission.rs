@@ -1,16 +1,23 @@
 //! Asks for real time, says what became of it, and runs a few cycles.
 //!
-//! `cargo run -p rt-linux --example admission -- [--strict] [--cpu N] [--priority N] [--runaway]`;
-//! exit status 3 for a refusal. `--runaway` then spins without a sleep, as a broken loop would.
+//! `cargo run -p rt-linux --example admission -- [--strict] [--cpu N] [--priority N] [--hold]
+//! [--break HOW] [--supervised]`; exit status 3 for a refusal. `--hold` waits for the end of the
+//! standard input once armed. `--break` then does what a broken loop would: `spin` without a sleep,
+//! `deaf` the same without an ear for signals, `getpid`, `write`, or `allocate` behind the filter of
+//! system calls. `--supervised`: the main thread takes over what broke.
 
 use std::fs;
+use std::hint::black_box;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::signal::{SigSet, Signal};
 use rt_core::Clock;
 use rt_linux::admission::{self, Locked, Refused, Request};
+use rt_linux::guard::filter::Filter;
 use rt_linux::guard::{faults, memory, thread_counts};
-use rt_linux::{CountingAllocator, Monotonic, thread};
+use rt_linux::{CountingAllocator, Monotonic, broken, clock, thread};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -21,16 +28,25 @@ const PERIOD_NS: u64 = 1_000_000;
 const SPIN_NS: u64 = 4_000_000_000;
 const STACK_BYTES: usize = 256 * 1024;
 
+/// What the command line asks for.
+#[derive(Clone, Default)]
+struct Asked {
+    request: Request,
+    hold: bool,
+    breaks: Option<String>,
+    supervised: bool,
+}
+
 fn main() -> ExitCode {
-    let (request, runaway) = match read_request() {
+    let asked = match read_request() {
         Ok(asked) => asked,
         Err(message) => {
             eprintln!("{message}");
             return ExitCode::from(2);
         }
     };
-    match run(request, runaway) {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(asked) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(3)
@@ -38,41 +54,81 @@ fn main() -> ExitCode {
     }
 }
 
-fn read_request() -> Result<(Request, bool), String> {
-    let mut runaway = false;
-    let mut request = Request::default();
+fn read_request() -> Result<Asked, String> {
+    let mut asked = Asked::default();
+    let request = &mut asked.request;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let mut number = || arguments.next().ok_or(format!("{argument} needs a number"));
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
-            "--runaway" => runaway = true,
+            "--break" => asked.breaks = Some(value()?),
+            "--hold" => asked.hold = true,
+            "--supervised" => asked.supervised = true,
             "--strict" => request.strict = true,
-            "--cpu" => request.cpu = Some(number()?.parse().map_err(|e| format!("--cpu: {e}"))?),
+            "--cpu" => request.cpu = Some(value()?.parse().map_err(|e| format!("--cpu: {e}"))?),
             "--priority" => {
-                request.priority = Some(number()?.parse().map_err(|e| format!("--priority: {e}"))?);
+                request.priority = Some(value()?.parse().map_err(|e| format!("--priority: {e}"))?);
             }
             other => return Err(format!("unknown argument {other}")),
         }
     }
-    Ok((request, runaway))
+    Ok(asked)
 }
 
-fn run(request: Request, runaway: bool) -> Result<(), Refused> {
-    let locked = admission::lock(&request)?;
+fn run(asked: Asked) -> Result<ExitCode, Refused> {
+    let locked = admission::lock(&asked.request)?;
     // A low limit on locked memory must not show only now, by a thread that cannot be spawned.
-    let helper = thread::spawn_helper("helper", policy).expect("a helper can be spawned");
-    println!("helper: policy {}", helper.join().expect("the helper ends"));
-    let cycle = thread::spawn_realtime("cycle", STACK_BYTES, move || cycle(locked, runaway))
+    let helper = thread::spawn_helper("helper", || (policy(), allowed_cpus()));
+    let (helper, cpus) = helper.expect("a helper can be spawned").join().expect("it ends");
+    println!("helper: policy {helper}");
+    println!("helper cpus: {cpus}");
+    let supervised = asked.supervised;
+    let cycle = thread::spawn_realtime("cycle", STACK_BYTES, move || cycle(locked, &asked))
         .expect("the real-time thread can be spawned");
-    cycle.join().expect("the cycle ends")
+    while supervised && !cycle.is_finished() {
+        if let Some(broken) = broken::take() {
+            println!("taken over: {broken}");
+            return Ok(ExitCode::from(7));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    cycle.join().expect("the cycle ends").map(|()| ExitCode::SUCCESS)
 }
 
-fn cycle(locked: Locked, runaway: bool) -> Result<(), Refused> {
+/// Does what a loop must not.
+fn misbehave(how: &str) {
+    if let "getpid" | "write" | "allocate" = how {
+        Filter::new().expect("a filter").install().expect("it takes");
+    }
+    match how {
+        "getpid" => {
+            black_box(std::process::id());
+        }
+        "write" => println!("hello from the cycle"),
+        // More than the heap has: the allocator asks the kernel, and holds its lock while it does.
+        "allocate" => drop(black_box(vec![1_u8; 64 << 20])),
+        "deaf" => {
+            let mut deaf = SigSet::empty();
+            deaf.add(Signal::SIGXCPU);
+            deaf.thread_block().expect("a valid set");
+        }
+        _ => {}
+    }
+    let spin_end = clock::now() + SPIN_NS;
+    while clock::now() < spin_end {
+        std::hint::spin_loop();
+    }
+}
+
+fn cycle(locked: Locked, asked: &Asked) -> Result<(), Refused> {
     let armed = locked.arm()?;
     let mut clock = Monotonic::new(0);
-    let spin_end = clock.now() + SPIN_NS;
-    while runaway && clock.now() < spin_end {
-        std::hint::spin_loop();
+    if asked.hold {
+        println!("armed");
+        let _ = std::io::stdin().read_line(&mut String::new());
+    }
+    if let Some(how) = &asked.breaks {
+        misbehave(how);
     }
     let (mut next, mut early, mut latency_max) = (clock.now(), 0, 0);
     let (counts, faulted) = (thread_counts(), faults());

@@ -20,6 +20,8 @@ use std::marker::PhantomData;
 pub use cause::{Cause, Refused};
 pub use scheduling::cpu_default;
 
+use crate::broken;
+
 /// SCHED_FIFO priority of a strict run that names none. Above threaded interrupts (50), below the
 /// kernel's watchdogs (99).
 pub const PRIORITY_DEFAULT: u8 = 80;
@@ -40,8 +42,8 @@ pub struct Request {
 /// One step: asked, and read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Short and stable: `allocator`, `memory`, `runaway`, `power`, `cpu`, `slack`, `scheduling`,
-    /// `kernel`, `isolation`, `throttling`.
+    /// Short and stable: `allocator`, `memory`, `runaway`, `power`, `helpers`, `cpu`, `slack`,
+    /// `scheduling`, `kernel`, `isolation`, `throttling`.
     pub name: &'static str,
     /// What real time needs.
     pub wanted: String,
@@ -158,8 +160,9 @@ pub struct Armed {
     _thread: PhantomData<*const ()>,
 }
 
-/// Prepares the process: allocator, memory, runaway limit, power saving. Call it once, before other
-/// threads are spawned.
+/// Prepares the process: allocator, memory, runaway limit, power saving; and keeps the calling
+/// thread off the loop's CPU. Call it once, before other threads are spawned: helpers stay where
+/// their parent is.
 ///
 /// # Errors
 /// Strict: the first refusal. The steps before it stay in force.
@@ -171,6 +174,7 @@ pub fn lock(request: &Request) -> Result<Locked, Refused> {
     outcome.note(strict, process::runaway())?;
     let (asked, power) = process::power();
     outcome.note(strict, asked)?;
+    outcome.note(strict, scheduling::housekeeping(request))?;
     Ok(Locked { request: *request, outcome, power })
 }
 
@@ -183,6 +187,7 @@ impl Locked {
     pub fn arm(self) -> Result<Armed, Refused> {
         let Locked { request, mut outcome, power } = self;
         let strict = request.strict;
+        broken::this_thread_is_watched();
         outcome.note(strict, scheduling::cpu(&request))?;
         outcome.note(strict, scheduling::slack())?;
         outcome.note(strict, scheduling::fifo(&request))?;

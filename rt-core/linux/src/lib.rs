@@ -5,9 +5,12 @@
 //!   kernel, and written down with the command that would give it. The way is a type:
 //!   [`admission::Locked`], then [`admission::Armed`].
 //! - [`clock`]: CLOCK_MONOTONIC, and the sleep to an absolute time that is never early.
+//! - [`ethtool`]: what a network interface is set to, for `tactus doctor`.
 //! - [`thread`]: a thread whose stack is there before it is needed.
 //! - [`guard`]: counts of what must not happen in the cycle: allocations, page faults, context
-//!   switches.
+//!   switches, system calls that are not declared.
+//! - [`broken`]: what becomes of a real-time thread that does not sleep, or calls what it must not.
+//! - [`run`]: the cycle on an armed thread, watched.
 //! - [`signal`]: Ctrl-C and SIGTERM as a flag for the supervisor.
 #![deny(
     clippy::unwrap_used,
@@ -18,9 +21,12 @@
 )]
 
 pub mod admission;
+pub mod broken;
 pub mod clock;
 mod cpus;
+pub mod ethtool;
 pub mod guard;
+pub mod run;
 pub mod signal;
 pub mod thread;
 

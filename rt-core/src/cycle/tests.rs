@@ -1,8 +1,11 @@
 use super::*;
 use crate::bus::{BusState, Exchange};
 use crate::flight::{OVERRUN, TriggerKind, WOKE_LATE};
+use crate::plan::{
+    Cause, Effect, GroupId, InterlockId, InterlockPlan, MachinePlan, OverrunLimit, Reaction,
+};
 use crate::program::Sequence;
-use crate::record::{Body, CycleRecord};
+use crate::record::{Body, CycleRecord, Event};
 use crate::signal::SignalId;
 use crate::step::testing::machine_plan;
 use alloc::rc::Rc;
@@ -43,6 +46,53 @@ proptest::proptest! {
     }
 }
 
+proptest::proptest! {
+    /// Any wishes, of any size: each moves one due time by at most 1 % of the period, and the sum of what was taken is the phase.
+    #[test]
+    fn a_trim_moves_the_phase_by_at_most_one_percent_a_cycle_and_by_nothing_else(
+        cycles in proptest::collection::vec((proptest::num::i32::ANY, 0_u64..5 * PERIOD), 1..300),
+    ) {
+        let first = 1_000_000;
+        let mut schedule = Schedule::new(first, PERIOD);
+        let mut phase = i128::from(first);
+        for (wish, work) in cycles {
+            let due = schedule.next();
+            schedule.woke(due);
+            let taken = schedule.trim(wish);
+            proptest::prop_assert_eq!(taken, i64::from(wish).clamp(-10, 10));
+            schedule.ended(due + work);
+            phase += i128::from(taken);
+            let period = i128::from(PERIOD);
+            proptest::prop_assert_eq!((i128::from(schedule.next()) - phase).rem_euclid(period), 0);
+            proptest::prop_assert!(schedule.next() > due + work, "no burst");
+            let least = due + PERIOD - 10;
+            proptest::prop_assert!(schedule.next() >= least, "{} < {least}", schedule.next());
+        }
+    }
+}
+
+#[test]
+fn a_trim_is_taken_once_and_the_newest_wish_counts() {
+    let mut schedule = Schedule::new(PERIOD, PERIOD);
+    schedule.woke(PERIOD);
+    assert_eq!((schedule.trim(7), schedule.trim(-3)), (7, -3));
+    schedule.ended(PERIOD);
+    assert_eq!(schedule.next(), 2 * PERIOD - 3);
+    schedule.woke(schedule.next());
+    schedule.ended(schedule.next());
+    assert_eq!(schedule.next(), 3 * PERIOD - 3, "once");
+}
+
+#[test]
+fn a_trim_ahead_of_the_end_of_the_cycle_skips_a_period_on_the_new_phase() {
+    let mut schedule = Schedule::new(PERIOD, PERIOD);
+    schedule.woke(PERIOD);
+    schedule.trim(-10);
+    schedule.ended(2 * PERIOD - 5);
+    assert_eq!((schedule.overruns(), schedule.missed()), (1, 1));
+    assert_eq!(schedule.next(), 3 * PERIOD - 10);
+}
+
 #[test]
 fn a_cycle_that_ends_exactly_when_the_next_is_due_is_an_overrun() {
     let mut schedule = Schedule::new(PERIOD, PERIOD);
@@ -62,10 +112,12 @@ fn a_wake_up_that_is_early_by_a_clock_that_stepped_is_not_late() {
 }
 
 /// Virtual time that can freeze: sleeping and working take as long as the script says.
+#[derive(Default)]
 struct Script {
     now: u64,
     late: u64,
     work: u64,
+    trim: i32,
 }
 
 struct VirtualClock(Rc<RefCell<Script>>);
@@ -95,7 +147,8 @@ impl Bus for Loop {
         self.order.push("exchange");
         let mut script = self.script.borrow_mut();
         script.now += script.work;
-        Exchange { state: BusState::Operational, received_at: script.now, ..Exchange::default() }
+        let (received_at, trim_ns) = (script.now, script.trim);
+        Exchange { state: BusState::Operational, received_at, trim_ns, ..Exchange::default() }
     }
 
     fn decode(&mut self, signals: &mut Signals) {
@@ -113,9 +166,10 @@ impl Bus for Loop {
 struct Kept {
     vision: VisionInputs,
     cycles: Vec<CycleRecord>,
+    events: Vec<(u64, Event)>,
     shown: u64,
     shutdown: bool,
-    frozen: Vec<Box<Ring>>,
+    frozen: Vec<Ring>,
 }
 
 impl Ports for Kept {
@@ -128,8 +182,10 @@ impl Ports for Kept {
     }
 
     fn record(&mut self, record: Record) {
-        if let Body::Cycle(cycle) = record.body {
-            self.cycles.push(cycle);
+        match record.body {
+            Body::Cycle(cycle) => self.cycles.push(cycle),
+            Body::Event(event) => self.events.push((record.cycle, event)),
+            Body::Axis(_) | Body::Signal { .. } => {}
         }
     }
 
@@ -138,15 +194,31 @@ impl Ports for Kept {
     }
 
     fn freeze(&mut self, ring: &mut Box<Ring>) -> bool {
-        let empty = Box::new(Ring::new(ring.capacity()));
-        self.frozen.push(core::mem::replace(ring, empty));
+        let empty = Ring::new(ring.capacity());
+        self.frozen.push(core::mem::replace(&mut **ring, empty));
         true
     }
 }
 
-fn virtual_loop() -> (Rc<RefCell<Script>>, Cycle<Loop, VirtualClock, Sequence, Kept>) {
-    let script = Rc::new(RefCell::new(Script { now: 5_000_000, late: 0, work: 0 }));
-    let plan = machine_plan();
+type VirtualLoop = (Rc<RefCell<Script>>, Cycle<Loop, VirtualClock, Sequence, Kept>);
+
+fn virtual_loop() -> VirtualLoop {
+    virtual_loop_of(machine_plan())
+}
+
+/// Stops at a single missed cycle; the two groups belong to one interlock.
+fn safe_stop_after_none() -> MachinePlan {
+    let mut plan = machine_plan();
+    plan.overrun.demand = Some(OverrunLimit { count: 0, cycles: 10 });
+    let effects = [0, 1].map(|group| Effect { group: GroupId(group), reaction: Reaction::Stop1 });
+    let effects = effects.into_iter().collect();
+    plan.interlocks =
+        [InterlockPlan { cause: Cause::Overrun, effects, latch: true }].into_iter().collect();
+    plan
+}
+
+fn virtual_loop_of(plan: MachinePlan) -> VirtualLoop {
+    let script = Rc::new(RefCell::new(Script { now: 5_000_000, ..Script::default() }));
     let program = Sequence::new(&plan);
     let core = Core::new(plan, program).unwrap();
     let bus = Loop { script: script.clone(), asked: Vec::new(), order: Vec::new() };
@@ -235,6 +307,58 @@ fn a_freeze_is_counted_told_and_not_made_up_for() {
     assert_eq!(cycle.report().wake_up_latency_ns.max, 250_000);
 }
 
+fn overruns(cycle: &mut Cycle<Loop, VirtualClock, Sequence, Kept>) -> Vec<(u64, Event)> {
+    let events = cycle.ports_mut().events.iter();
+    events.filter(|(_, event)| matches!(event, Event::Overrun { .. })).copied().collect()
+}
+
+#[test]
+fn a_freeze_of_three_and_a_half_seconds_is_one_event_with_every_cycle_it_took_and_then_safe() {
+    // given a machine that stops after one missed cycle in ten, and that runs on time
+    let (script, mut cycle) = virtual_loop_of(safe_stop_after_none());
+    for _ in 0..5 {
+        cycle.run_one();
+    }
+    let demanded = Event::Demand { interlock: InterlockId(0) };
+    assert!(cycle.ports_mut().events.iter().all(|(_, event)| *event != demanded));
+    // when everything stands still for 3.5 s, from 100 µs after a cycle was due
+    script.borrow_mut().late = 3_500_100_000;
+    cycle.run_one();
+    script.borrow_mut().late = 0;
+    for _ in 0..20 {
+        cycle.run_one();
+    }
+    // then there is one event, in the first cycle after it, with every cycle that was missed
+    assert_eq!(overruns(&mut cycle), [(5, Event::Overrun { missed: 3_500 })]);
+    assert_eq!(cycle.report().missed, 3_500);
+    assert_eq!(cycle.report().overruns, 1);
+    // and in that very cycle the machine has its demand, and is and stays safe
+    let demands: Vec<u64> = cycle
+        .ports_mut()
+        .events
+        .iter()
+        .filter(|(_, event)| *event == demanded)
+        .map(|(at, _)| *at)
+        .collect();
+    assert_eq!(demands, [5]);
+    let last = cycle.ports_mut().cycles.last().copied().unwrap();
+    assert_eq!(last.machine, crate::record::MachineState::Safe);
+    // and the cycles after it are on the beat, none made up for
+    let asked: Vec<u64> = cycle.bus().asked.iter().map(|(now, _)| *now).collect();
+    assert_eq!(asked[5], 11_000_000 + 3_500_100_000);
+    assert_eq!(asked[6..9], [1, 2, 3].map(|n| 11_000_000 + 3_500_000_000 + n * 1_000_000));
+}
+
+#[test]
+fn with_the_policy_skip_a_freeze_is_an_event_and_no_demand() {
+    let (script, mut cycle) = virtual_loop();
+    script.borrow_mut().late = 3_500_000_000;
+    cycle.run_one();
+    assert_eq!(overruns(&mut cycle), [(0, Event::Overrun { missed: 3_500 })]);
+    let demands = cycle.ports_mut().events.iter();
+    assert_eq!(demands.filter(|(_, event)| matches!(event, Event::Demand { .. })).count(), 0);
+}
+
 #[test]
 fn work_over_the_period_is_an_overrun_and_the_next_cycle_is_on_the_beat() {
     let (script, mut cycle) = virtual_loop();
@@ -250,6 +374,20 @@ fn work_over_the_period_is_an_overrun_and_the_next_cycle_is_on_the_beat() {
     assert_eq!(report.execution_time_ns.max, 1_400_000);
     let told: Vec<u32> = cycle.ports_mut().cycles.iter().map(|cycle| cycle.execution_ns).collect();
     assert_eq!(told, [0, 1_400_000, 400_000]);
+}
+
+#[test]
+fn a_trim_that_the_bus_asks_for_moves_the_wake_ups_that_follow() {
+    let (script, mut cycle) = virtual_loop();
+    script.borrow_mut().trim = 250;
+    cycle.run_one();
+    script.borrow_mut().trim = -1_000_000;
+    cycle.run_one();
+    script.borrow_mut().trim = 0;
+    cycle.run_one();
+    cycle.run_one();
+    let asked: Vec<u64> = cycle.bus().asked.iter().map(|(now, _)| *now).collect();
+    assert_eq!(asked, [6_000_000, 7_000_250, 7_990_250, 8_990_250], "-1 % of 1 ms is the most");
 }
 
 #[test]

@@ -109,7 +109,7 @@ mod tests {
             list.iter().for_each(|ns| durations.record(*ns));
             list.sort_unstable();
             let found = durations.quantiles();
-            proptest::prop_assert_eq!(durations.count(), list.len() as u64);
+            proptest::prop_assert_eq!(durations.count(), u64::try_from(list.len()).unwrap());
             for (permille, found) in [(500, found.p50), (990, found.p99), (999, found.p999)] {
                 let rank = (list.len() * permille).div_ceil(1000).max(1);
                 let exact = u64::from(list[rank - 1]);

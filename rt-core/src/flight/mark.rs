@@ -142,6 +142,7 @@ impl Mark {
             | Event::Referenced { .. }
             | Event::ReferenceRefused { .. }
             | Event::Emergency(_)
+            | Event::Overrun { .. }
             | Event::ResetRefused { .. }
             | Event::Step { .. }
             | Event::Vision { .. }

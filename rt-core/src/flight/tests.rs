@@ -10,15 +10,15 @@ const PLAN: FlightPlan = FlightPlan { before_ns: 10 * PERIOD, after_ns: 3 * PERI
 /// A recorder and whoever takes its rings.
 struct Rig {
     flight: Flight,
-    spares: Vec<Box<Ring>>,
-    frozen: Vec<Box<Ring>>,
+    spares: Vec<Ring>,
+    frozen: Vec<Ring>,
     cycle: u64,
 }
 
 impl Rig {
     fn new(spares: usize) -> Self {
         let flight = Flight::new(PERIOD, PLAN);
-        let spares = (0..spares).map(|_| flight.spare()).collect();
+        let spares = (0..spares).map(|_| *flight.spare()).collect();
         Self { flight, spares, frozen: Vec::new(), cycle: 0 }
     }
 
@@ -46,7 +46,7 @@ impl Rig {
             let (spares, frozen) = (&mut self.spares, &mut self.frozen);
             self.flight.freeze(|ring| {
                 let Some(spare) = spares.pop() else { return false };
-                frozen.push(core::mem::replace(ring, spare));
+                frozen.push(core::mem::replace(&mut **ring, spare));
                 true
             });
         }
@@ -152,7 +152,7 @@ fn without_an_empty_ring_the_loop_goes_on_and_what_is_overwritten_is_counted() {
     rig.cycle(false, &[trip(Reaction::Stop1)]);
     rig.quiet(3 + 6);
     assert_eq!(rig.flight.account().counts().lost, 7);
-    let spare = rig.flight.spare();
+    let spare = *rig.flight.spare();
     rig.spares.push(spare);
     rig.quiet(1);
     let [ring] = &rig.frozen[..] else { panic!("frozen as soon as it could be") };
@@ -231,7 +231,7 @@ proptest::proptest! {
         for cycle in 0..written {
             ring.push(CycleStamps { cycle, ..CycleStamps::default() });
         }
-        let first = written.saturating_sub(capacity as u64);
+        let first = written.saturating_sub(u64::try_from(capacity).unwrap());
         proptest::prop_assert_eq!(cycles(&ring), (first..written).collect::<Vec<_>>());
         ring.clear();
         proptest::prop_assert_eq!(cycles(&ring), Vec::<u64>::new());

@@ -164,6 +164,9 @@ impl<P: Program> Core<P> {
             stale_after_ns: self.stale_after_ns,
         };
         self.missed = self.missed.saturating_add(u64::from(inputs.skipped));
+        if inputs.skipped > 0 {
+            log.event(Event::Overrun { missed: inputs.skipped });
+        }
         self.interlocks.evaluate(&facts, log);
         if inputs.command.shutdown && self.ending == Ending::No {
             self.ending = Ending::Since(log.now);

@@ -451,6 +451,7 @@ fn event_ids(event: &rt_core::record::Event) -> messages::Event {
         | E::Step { .. }
         | E::ProgramFault { .. }
         | E::Vision { .. }
+        | E::Overrun { .. }
         | E::ShutdownRequested
         | E::ShutdownDone => none,
     }

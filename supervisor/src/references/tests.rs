@@ -21,6 +21,8 @@ fn options(folder: &Path) -> Options {
         flight: crate::flight::Options::default(),
         state: Some(folder.to_path_buf()),
         home_again: false,
+        watch_calls: rt_linux::run::WatchCalls::No,
+        park: None,
     }
 }
 

@@ -4,11 +4,13 @@
 //! there in both: they run from input to output on the clock of the loop.
 
 mod flight;
+pub mod guards;
 mod text;
 
 use rt_core::cycle::CycleReport;
 use serde::Serialize;
 
+use self::guards::Guards;
 use crate::exit::{Error, ExitCode};
 use crate::histogram::Histogram;
 use crate::labels::Labels;
@@ -64,6 +66,8 @@ pub struct Report {
     pub frees: Option<u64>,
     /// Page faults of the cyclic thread, from SafeOp on; `null` in virtual time.
     pub page_faults: Option<u64>,
+    /// What must not happen in the cycle, and whether it did.
+    pub guards: Guards,
     /// Datagrams whose working counter was not the expected one.
     pub working_counter_errors: u64,
     /// Frames.
@@ -295,10 +299,8 @@ pub struct Context {
     pub loop_report: CycleReport,
     /// Durations were measured.
     pub measured: bool,
-    /// Of the cyclic thread from SafeOp on: allocations, frees.
-    pub allocator: Option<(u64, u64)>,
-    /// Of the cyclic thread from SafeOp on.
-    pub page_faults: Option<u64>,
+    /// Of the cyclic thread.
+    pub guards: Guards,
     /// Virtual time only.
     pub speed: Option<f64>,
     /// Where the recording is.
@@ -343,8 +345,12 @@ impl Report {
     ) -> Self {
         let (code, ended) = end;
         let counts = statistics.exchange.counts;
-        let durations =
-            |histogram: &Histogram| context.measured.then(|| Quantiles::of(histogram)).flatten();
+        // The loop's own maximum counts cycles whose records were dropped, too.
+        let durations = |histogram: &Histogram, max: u64| {
+            let quantiles = context.measured.then(|| Quantiles::of(histogram)).flatten()?;
+            Some(Quantiles { max: quantiles.max.max(max), ..quantiles })
+        };
+        let own = &context.loop_report;
         Self {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
@@ -362,9 +368,10 @@ impl Report {
             cycles: context.loop_report.cycles,
             overruns: context.loop_report.overruns,
             periods_skipped: context.loop_report.missed,
-            allocations: context.allocator.map(|(allocations, _)| allocations),
-            frees: context.allocator.map(|(_, frees)| frees),
-            page_faults: context.page_faults,
+            allocations: context.guards.allocations,
+            frees: context.guards.frees,
+            page_faults: context.guards.page_faults,
+            guards: context.guards.clone(),
             working_counter_errors: counts.working_counter_errors,
             frames: Frames {
                 sent: counts.sent,
@@ -374,8 +381,8 @@ impl Report {
                 corrupt: counts.corrupt,
                 lost: counts.lost,
             },
-            wake_up_latency_ns: durations(&statistics.latency),
-            execution_time_ns: durations(&statistics.execution),
+            wake_up_latency_ns: durations(&statistics.latency, own.wake_up_latency_ns.max),
+            execution_time_ns: durations(&statistics.execution, own.execution_time_ns.max),
             phases_ns: context.measured.then(|| context.flight.phases.clone()),
             axes: axes(statistics, labels, &context.reference_notes),
             trips: statistics.trips.iter().map(|trip| trip_report(trip, labels)).collect(),
@@ -399,7 +406,7 @@ impl Report {
     pub fn failed(error: &Error, labels: &Labels, context: &Context, ledger: &Ledger) -> Self {
         let reason = match error.code {
             ExitCode::Done | ExitCode::File => "file",
-            ExitCode::Environment => "environment",
+            ExitCode::Environment | ExitCode::Unknown => "environment",
             ExitCode::Bus => "bus",
             ExitCode::SafetyStop => "safety_stop",
         };

@@ -1,3 +1,4 @@
+use rt_core::cycle::Quantiles as Own;
 use rt_core::plan::{GroupId, InterlockId, Reaction};
 use rt_core::record::{Body, CycleRecord, Event, MachineState, Record};
 use twin_lite::Nano;
@@ -38,6 +39,11 @@ fn statistics() -> Statistics {
 }
 
 fn report(measured: bool) -> Report {
+    let loop_report = CycleReport { cycles: 1000, ..Default::default() };
+    report_with(measured, loop_report)
+}
+
+fn report_with(measured: bool, loop_report: CycleReport) -> Report {
     let context = Context {
         realtime: if measured { "degraded" } else { "virtual" }.into(),
         degraded_reasons: vec!["SCHED_FIFO was refused: setcap cap_sys_nice=ep".into()],
@@ -45,9 +51,9 @@ fn report(measured: bool) -> Report {
         config_hash: "0123456789abcdef0123".into(),
         seed: Some(1),
         period_ns: 1_000_000,
-        loop_report: CycleReport { cycles: 1000, ..Default::default() },
+        loop_report,
         measured,
-        allocator: Some((0, 0)),
+        guards: Guards { allocations: Some(0), frees: Some(0), ..Default::default() },
         ..Context::default()
     };
     let ledger = Ledger {
@@ -81,6 +87,15 @@ fn the_json_has_every_field_that_scripts_rely_on() {
         "/overruns",
         "/allocations",
         "/frees",
+        "/guards/allocations",
+        "/guards/frees",
+        "/guards/page_faults",
+        "/guards/switches",
+        "/guards/worst_window",
+        "/guards/system_calls",
+        "/guards/undeclared_system_calls",
+        "/guards/system_calls_unknown",
+        "/guards/violations",
         "/working_counter_errors",
         "/frames/sent",
         "/frames/received",
@@ -115,6 +130,17 @@ fn the_json_has_every_field_that_scripts_rely_on() {
     assert_eq!(json["wake_up_latency_ns"]["max"], 9990);
     assert_eq!(json["trips"][0]["cause"], "emergency_stop");
     assert_eq!(json["trips"][0]["stop_distance"], 8.0);
+}
+
+#[test]
+fn the_longest_cycle_is_the_loops_own_even_if_its_record_was_dropped() {
+    let own = |max| Own { max, ..Own::default() };
+    let longest = |latency| {
+        let loop_report = CycleReport { wake_up_latency_ns: own(latency), ..Default::default() };
+        report_with(true, loop_report).wake_up_latency_ns.map(|latency| latency.max)
+    };
+    assert_eq!(longest(50_000), Some(50_000));
+    assert_eq!(longest(9), Some(9990), "and never less than what the records say");
 }
 
 #[test]

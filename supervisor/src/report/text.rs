@@ -88,14 +88,7 @@ fn timing(report: &Report, out: &mut String) -> std::fmt::Result {
     if let Some(phases) = &report.phases_ns {
         super::phase_table(phases, out)?;
     }
-    let count = |value: Option<u64>| value.map_or("not counted".to_owned(), |v| v.to_string());
-    writeln!(
-        out,
-        "  in the cycle: allocations {}, frees {}, page faults {}",
-        count(report.allocations),
-        count(report.frees),
-        count(report.page_faults)
-    )
+    report.guards.write(out)
 }
 
 fn histogram(name: &str, quantiles: &Quantiles, out: &mut String) -> std::fmt::Result {

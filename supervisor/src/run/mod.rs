@@ -4,6 +4,7 @@
 //! recording is closed → the report is written.
 
 mod end;
+mod guards;
 mod link;
 mod real_time;
 mod references;
@@ -15,6 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::Machine;
 use rt_core::program::{Program, Sequence};
+use rt_linux::run::WatchCalls;
 use rt_linux::signal::Shutdown;
 
 pub use end::{BUS_GRACE_NS, fault_text};
@@ -56,6 +58,20 @@ pub struct Options {
     pub state: Option<PathBuf>,
     /// No kept reference counts: every axis is homed.
     pub home_again: bool,
+    /// What watches the system calls of the loop, in real time.
+    pub watch_calls: WatchCalls,
+    /// A test hook: hold the supervisor up. `None` but in tests.
+    pub park: Option<Park>,
+}
+
+/// A test hook: the supervisor's thread stops in the middle of taking a record out of the loop's stream, as if it were starved there.
+/// It can only make the machine stop: what it keeps from the loop is the heartbeat. Real time only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Park {
+    /// After the first cycle.
+    pub after: Duration,
+    /// For so long.
+    pub length: Duration,
 }
 
 /// A machine to run: its file as read, and as bytes.

@@ -18,20 +18,24 @@ use rt_core::flight::Flight;
 use rt_core::program::Program;
 use rt_core::step::Core;
 use rt_linux::admission::{self, Locked, Outcome};
+use rt_linux::broken::{self, Broken};
 use rt_linux::clock::{self, Monotonic};
-use rt_linux::guard::{self, Counts, Faults};
+use rt_linux::guard;
+use rt_linux::guard::filter::NoFilter;
+use rt_linux::run::{Ran, Watch, WatchCalls};
 use rt_linux::signal::Shutdown;
 use rt_linux::thread::{spawn_helper, spawn_realtime};
 
+use super::guards::{self, Beside, Calls};
 use super::link::{Tapped, Wired};
 use super::supervise::Supervise;
-use super::{Options, Parts, Source, references};
+use super::{Options, Park, Parts, Source, references};
 use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::cli::Link;
 use crate::console::Scene;
 use crate::drain::{self, Drain, LoopPorts, Outside, Recording};
 use crate::exit::Error;
-use crate::flight::{self, FlightThread, Watch};
+use crate::flight::{self, FlightThread};
 use crate::inquiry::Inquiry;
 use crate::receiver::{Socket, VisionThread};
 use crate::record::RecorderThread;
@@ -45,6 +49,8 @@ const STACK_BYTES: usize = 1 << 20;
 const CAPTURE_BYTES: usize = 8 << 20;
 /// Between two rounds of the supervisor.
 const ROUND: Duration = Duration::from_millis(5);
+/// The virtual devices have so long to end, ns.
+const LEAVE_NS: u64 = 1_000_000_000;
 /// Messages of the cyclic thread before its cycles begin.
 const NEWS_MAX: usize = 256;
 
@@ -55,8 +61,8 @@ enum News {
     Admitted(Outcome),
     /// What the drives that were found mean for kept references.
     References(Vec<Verdict>),
-    /// The first cycle is about to begin, ns.
-    Begins(u64),
+    /// The first cycle is about to begin, ns, in this thread.
+    Begins(u64, i32),
     /// Through it the loop can be asked for mailbox traffic.
     Mailboxes(Box<CoeClient>),
 }
@@ -65,8 +71,18 @@ enum News {
 struct LoopEnd {
     bus: EtherCat<Wired>,
     report: CycleReport,
-    counts: Counts,
-    faults: Faults,
+    ran: Ran,
+    calls: Calls,
+}
+
+/// How the cyclic thread ended.
+enum Ended {
+    /// It is over, and can be joined.
+    Over,
+    /// It handed over what it had and can do no more: it is behind a filter.
+    Resting(Box<LoopEnd>),
+    /// It was stopped, and cannot be joined.
+    Broken(Broken),
 }
 
 /// The segment's thread, in a run on the virtual link.
@@ -105,8 +121,13 @@ impl SegmentThread {
 impl Drop for SegmentThread {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            // A panic of the virtual devices was printed where it happened.
+        let Some(thread) = self.thread.take() else { return };
+        let patience = clock::now().saturating_add(LEAVE_NS);
+        while !thread.is_finished() && clock::now() < patience {
+            std::thread::sleep(ROUND);
+        }
+        // A panic of the virtual devices was printed where it happened; and devices that ran away were stopped for good.
+        if thread.is_finished() {
             let _ = thread.join();
         }
     }
@@ -151,7 +172,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         }
     };
     let link = Tapped::new(link, options.capture.is_some(), CAPTURE_BYTES, wall_offset_ns());
-    let mut parts = Parts::new(source, options, "realtime")?;
+    let mut parts = Parts::new(source, options, asked_for(machine.cycle.realtime))?;
     let recording = match parts.recorder.take() {
         Some(recorder) => {
             Recording::Threaded(Box::new(RecorderThread::spawn(recorder).map_err(no_thread)?))
@@ -177,11 +198,19 @@ pub(super) fn run<P: Program + Send + 'static>(
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
     let (news, hear) = bounded(NEWS_MAX);
     let leave = Arc::new(AtomicBool::new(false));
-    let thread = spawn_loop(
-        source,
-        (link, locked, core, ports, prepared.flight, news, keeper.kept()),
-        &leave,
-    )?;
+    let (hand_over, resting) = bounded(1);
+    let with = ForLoop {
+        link,
+        locked,
+        core,
+        ports,
+        flight: prepared.flight,
+        news,
+        kept: keeper.kept(),
+        calls: options.watch_calls,
+        hand_over,
+    };
+    let thread = spawn_loop(source, with, &leave)?;
     let mut run = Run {
         drain,
         keeper,
@@ -189,8 +218,10 @@ pub(super) fn run<P: Program + Send + 'static>(
         command,
         vision,
         hear,
+        resting,
         leave,
         inquiry: Inquiry::new(machine),
+        beside: Beside::default(),
         supervise: None,
         outcome: Outcome::default(),
         admitted: false,
@@ -199,11 +230,35 @@ pub(super) fn run<P: Program + Send + 'static>(
         watch,
         dumps: Some(dumps),
         started: clock::now(),
+        park: options.park,
+        begins: None,
     };
-    run.rounds(&thread, &mut parts, options, shutdown);
-    let ended = thread.join();
+    let ended = match run.rounds(&thread, &mut parts, options, shutdown) {
+        Ended::Over => thread.join().unwrap_or_else(|_| Err(crashed())),
+        Ended::Resting(mut end) => {
+            end.ran.faults = run.beside.faults_since(end.ran.faults_before);
+            // What became of the devices is in the recording and the exit code already.
+            let _ = end.bus.shutdown();
+            Ok(*end)
+        }
+        Ended::Broken(broken) => Err(Error::bus(broken.to_string())),
+    };
     drop(segment);
-    run.end(ended, parts, source, options)
+    let report = run.end(ended, parts, source, options);
+    broken::settled();
+    report
+}
+
+fn crashed() -> Error {
+    Error::bus("the cyclic thread panicked: this is a fault of tactus")
+}
+
+/// What the machine file allows; what became of it is a remark in the recording.
+fn asked_for(realtime: Realtime) -> &'static str {
+    match realtime {
+        Realtime::Strict => "strict",
+        Realtime::Degraded => "degraded allowed",
+    }
 }
 
 /// What the loop asks of the kernel.
@@ -231,13 +286,26 @@ fn wall_offset_ns() -> u64 {
     u64::try_from(wall.as_nanos()).unwrap_or(0).saturating_sub(clock::now())
 }
 
-type ForLoop<P> = (Wired, Locked, Core<P>, LoopPorts, Flight, Sender<News>, Kept);
+/// What the cyclic thread takes along.
+struct ForLoop<P: Program> {
+    link: Wired,
+    locked: Locked,
+    core: Core<P>,
+    ports: LoopPorts,
+    flight: Flight,
+    news: Sender<News>,
+    kept: Kept,
+    calls: WatchCalls,
+    /// Where it leaves its end when it may not end by itself.
+    hand_over: Sender<LoopEnd>,
+}
 
 fn spawn_loop<P: Program + Send + 'static>(
     source: &Source,
-    (link, locked, mut core, ports, flight, news, kept): ForLoop<P>,
+    with: ForLoop<P>,
     leave: &Arc<AtomicBool>,
 ) -> Result<JoinHandle<Result<LoopEnd, Error>>, Error> {
+    let ForLoop { link, locked, mut core, ports, flight, news, kept, calls, hand_over } = with;
     let plan = source.machine.bus.clone();
     let (name, settings) = (source.machine.name.clone(), source.machine.cycle);
     let leave = Arc::clone(leave);
@@ -256,28 +324,47 @@ fn spawn_loop<P: Program + Send + 'static>(
         // Who keeps references must hear it; there is room as soon as the supervisor looks.
         let _ = news.send(News::References(verdicts));
         drop(kept);
+        let no_filter = |wrong: NoFilter| Error::environment(wrong.to_string());
+        let watch = armed.watch(calls).map_err(no_filter)?;
         let mut clock = Monotonic::new(settings.spin_ns);
         let begins = bus.aligned_start(clock::now().saturating_add(2 * settings.period_ns));
-        let _ = news.try_send(News::Begins(begins));
+        let _ = news.try_send(News::Begins(begins, guard::thread_id()));
         drop(news);
         rt_core::Clock::sleep_until(&mut clock, begins.saturating_sub(settings.period_ns));
         let mut cycle =
             Cycle::starting_at(begins, (bus, clock, core, ports), settings.receive_deadline_ns)
                 .with_flight(flight);
-        let (counts, faults) = (guard::thread_counts(), guard::faults());
-        while cycle.run_one() && !leave.load(Ordering::Relaxed) {}
-        let counts = guard::thread_counts().since(counts);
-        let faults = guard::faults().since(faults);
+        let ran = armed.run(&mut cycle, &watch, &leave).map_err(no_filter)?;
         let report = cycle.report();
+        let calls = became_of(&watch, &ran);
         cycle.land();
-        let (mut bus, _, _, ports) = cycle.into_parts();
+        let (mut bus, _, core, ports) = cycle.into_parts();
+        if let Watch::Trap(_) = watch {
+            // Nothing is asked of the allocator here: that might take a system call.
+            let _ = hand_over.try_send(LoopEnd { bus, report, ran, calls });
+            std::mem::forget((core, ports));
+            armed.rest();
+        }
         // What became of the devices is in the recording and the exit code already.
         let _ = bus.shutdown();
         drop(ports);
         drop(armed);
-        Ok(LoopEnd { bus, report, counts, faults })
+        Ok(LoopEnd { bus, report, ran, calls })
     })
     .map_err(no_thread)
+}
+
+/// The system calls of a run.
+fn became_of(watch: &Watch, ran: &Ran) -> Calls {
+    match (watch, &ran.system_calls) {
+        (Watch::Trap(_), _) => Calls::Filtered,
+        (_, Some(Ok(calls))) => Calls::Counted(calls.clone()),
+        (_, Some(Err(wrong))) => Calls::Unknown(wrong.to_string()),
+        (Watch::Count(Err(why)), None) => Calls::Unknown(why.to_string()),
+        (Watch::Count(Ok(_)) | Watch::No, None) => {
+            Calls::Unknown(String::from("not counted; --guards=count counts them"))
+        }
+    }
 }
 
 struct Run {
@@ -287,8 +374,11 @@ struct Run {
     command: rt_channel::latest::Writer<Command>,
     vision: Option<VisionThread>,
     hear: Receiver<News>,
+    /// What a loop hands over that cannot end.
+    resting: Receiver<LoopEnd>,
     leave: Arc<AtomicBool>,
     inquiry: Inquiry,
+    beside: Beside,
     /// From the first cycle on.
     supervise: Option<Supervise>,
     outcome: Outcome,
@@ -297,9 +387,13 @@ struct Run {
     people: Vec<Object>,
     notice: Option<String>,
     started: u64,
-    watch: Watch,
+    watch: flight::Watch,
     /// Until the end.
     dumps: Option<FlightThread>,
+    /// Not done yet.
+    park: Option<Park>,
+    /// The first cycle, ns.
+    begins: Option<u64>,
 }
 
 impl Run {
@@ -309,12 +403,20 @@ impl Run {
         parts: &mut Parts,
         options: &Options,
         shutdown: &Shutdown,
-    ) {
+    ) -> Ended {
         let duration_ns =
             options.duration.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         while !thread.is_finished() {
             let now = clock::now();
+            if let Some(broken) = broken::take() {
+                return Ended::Broken(broken);
+            }
+            if let Ok(end) = self.resting.try_recv() {
+                return Ended::Resting(Box::new(end));
+            }
             self.listen(duration_ns);
+            self.beside.look(now);
+            self.park_as_asked(now);
             self.drain.take(&mut self.records);
             self.inquiry.look(&mut self.drain, now);
             references::settle(&mut self.keeper, &mut self.drain, now, options.headless);
@@ -331,6 +433,7 @@ impl Run {
             self.show(parts, options, now, asked);
             std::thread::sleep(ROUND);
         }
+        Ended::Over
     }
 
     fn listen(&mut self, duration_ns: Option<u64>) {
@@ -352,16 +455,50 @@ impl Run {
                     }
                     self.outcome = outcome;
                     self.admitted = true;
+                    self.label_recording();
                 }
                 Ok(News::References(verdicts)) => self.keeper.hear(verdicts),
-                Ok(News::Begins(at)) => {
+                Ok(News::Begins(at, thread)) => {
                     self.supervise = Some(Supervise::new(at, duration_ns));
+                    self.beside.begin(thread, clock::now());
+                    self.begins = Some(at);
                     self.notice = None;
                 }
                 Ok(News::Mailboxes(client)) => self.inquiry.begin(Some(client)),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }
+    }
+
+    /// Whoever reads the recording must see what its timing is worth.
+    fn label_recording(&mut self) {
+        let now = clock::now();
+        for reason in self.degraded_reasons() {
+            self.drain.note(now, &format!("degraded, not real time: {reason}"));
+        }
+    }
+
+    fn degraded_reasons(&self) -> Vec<String> {
+        let reasons = self.outcome.reasons().map(|step| {
+            let check = crate::doctor::check_for_step(step.name);
+            let check = check.map(|check| format!("; tactus doctor: {}", check.id));
+            let check = check.unwrap_or_default();
+            format!("{}: {} (wanted: {}); {}{check}", step.name, step.found, step.wanted, step.fix)
+        });
+        reasons.collect()
+    }
+
+    /// See [`Park`].
+    fn park_as_asked(&mut self, now: u64) {
+        let (Some(Park { after, length }), Some(begins)) = (self.park, self.begins) else { return };
+        if u128::from(now.saturating_sub(begins)) < after.as_nanos() {
+            return;
+        }
+        self.park = None;
+        let text = format!("test hook: the supervisor stops for {length:?}");
+        tracing::warn!("{text}");
+        self.drain.note(now, &text);
+        self.drain.park(length);
     }
 
     fn pictures(&mut self) {
@@ -398,14 +535,12 @@ impl Run {
 
     fn end(
         mut self,
-        ended: std::thread::Result<Result<LoopEnd, Error>>,
+        ended: Result<LoopEnd, Error>,
         mut parts: Parts,
         source: &Source,
         options: &Options,
     ) -> Result<Report, Error> {
         self.listen(None);
-        let crashed = |_| Error::bus("the cyclic thread panicked: this is a fault of tactus");
-        let ended = ended.map_err(crashed).and_then(|ended| ended);
         if let Err(error) = &ended {
             self.drain.note(clock::now(), &error.message);
         }
@@ -428,11 +563,12 @@ impl Run {
         let statistics = &self.drain.statistics;
         let supervise = self.supervise.clone().unwrap_or_else(|| Supervise::new(0, None));
         let end = supervise.end(statistics).judge(statistics, &parts.labels);
+        let counts = guard::is_counting().then_some(ended.ran.counts);
+        let guards =
+            guards::report(&self.beside, &self.outcome, counts, ended.ran.faults, &ended.calls);
         let context = Context {
             loop_report: ended.report,
-            allocator: guard::is_counting()
-                .then_some((ended.counts.allocations, ended.counts.frees)),
-            page_faults: Some(ended.faults.minor.saturating_add(ended.faults.major)),
+            guards,
             flight,
             bring_up: Some(ended.bus.bring_up_took()),
             ..known
@@ -442,12 +578,9 @@ impl Run {
 
     /// What is known whether there were cycles or not.
     fn context(&self, parts: &Parts, source: &Source, options: &Options) -> Context {
-        let reasons = self.outcome.reasons().map(|step| {
-            format!("{}: {} (wanted: {}); {}", step.name, step.found, step.wanted, step.fix)
-        });
         Context {
             realtime: if self.admitted { self.realtime().into() } else { String::new() },
-            degraded_reasons: reasons.collect(),
+            degraded_reasons: self.degraded_reasons(),
             measured: true,
             resident_bytes: guard::resident_bytes().ok(),
             locked_bytes: guard::locked_bytes().ok(),

@@ -20,6 +20,7 @@ use crate::exit::Error;
 use crate::flight::{self, RingTaker, Watch};
 use crate::inquiry::Inquiry;
 use crate::references::Keeper;
+use crate::report::guards::Guards;
 use crate::report::{Context, Report};
 use crate::vision::Judge;
 
@@ -231,8 +232,12 @@ impl<P: Program> Run<P> {
         vision.stored = ledger.stored.vision;
         let context = Context {
             loop_report,
-            allocator: guard::is_counting()
-                .then_some((self.allocator.allocations, self.allocator.frees)),
+            guards: Guards {
+                allocations: guard::is_counting().then_some(self.allocator.allocations),
+                frees: guard::is_counting().then_some(self.allocator.frees),
+                ..Guards::default()
+            }
+            .judged(),
             speed: Some(ratio(simulated, elapsed)),
             bring_up: Some(self.cycle.bus().bring_up_took()),
             flight: self.watch.report(&parts.dumps),

@@ -19,6 +19,9 @@ pub enum Cause {
     /// Not glibc, or an option it does not know.
     #[error("the C library does not take mallopt {option}")]
     Allocator { option: &'static str },
+    /// It took the options and does otherwise (another allocator is loaded before it).
+    #[error("the allocator maps or gives back large blocks: {kept} of {held} bytes kept")]
+    AllocatorNotTaken { held: usize, kept: usize },
     /// Neither right nor limit. Nothing is locked then: with a low limit locking would succeed now
     /// and thread stacks fail later.
     #[error("no CAP_IPC_LOCK, and RLIMIT_MEMLOCK is {limit} bytes, below the {needed} needed")]
@@ -53,6 +56,12 @@ pub enum Cause {
     /// Degraded, and the machine file names none.
     #[error("no priority asked for; runs as {found}")]
     PriorityNotAsked { found: String },
+    /// The loop's CPU is the only one.
+    #[error("CPU {cpu} is the only one allowed here, {allowed}")]
+    NoHousekeeping { cpu: usize, allowed: String },
+    /// Helpers stayed where they were.
+    #[error("helpers may run on {found}, the loop runs on CPU {cpu}")]
+    HelpersNotMoved { cpu: usize, found: String },
     /// Not a priority.
     #[error("priority {priority} is not within 1..=99")]
     PriorityRange { priority: u8 },
@@ -84,6 +93,9 @@ impl Cause {
     pub fn fix(&self) -> String {
         match self {
             Cause::Allocator { .. } => "build for a target with glibc".to_owned(),
+            Cause::AllocatorNotTaken { .. } => {
+                "run without LD_PRELOAD and GLIBC_TUNABLES of malloc".to_owned()
+            }
             Cause::MemoryLimit { .. } => format!(
                 "{GRANT}; or `ulimit -l unlimited` by `@realtime - memlock unlimited` in \
                  /etc/security/limits.conf"
@@ -109,6 +121,10 @@ impl Cause {
                 format!("let the cpuset or container have CPU {cpu}, or another cycle.cpu")
             }
             Cause::CpuNotAsked { .. } => "cycle.cpu in the machine file".to_owned(),
+            Cause::NoHousekeeping { .. } | Cause::HelpersNotMoved { .. } => {
+                "a second CPU for helpers: let the cpuset or container have more than one"
+                    .to_owned()
+            }
             Cause::Slack { .. } => "echo 1 > /proc/self/timerslack_ns".to_owned(),
             Cause::PriorityNotAsked { .. } | Cause::PriorityRange { .. } => {
                 "cycle.priority in the machine file, 1 to 99".to_owned()

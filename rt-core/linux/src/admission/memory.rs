@@ -12,14 +12,43 @@ use crate::guard;
 const LOCKABLE_BYTES_MIN: u64 = 256 * 1024 * 1024;
 
 /// One arena for all threads, none of it given back, nothing mapped apart: the heap grows, and
-/// pages once touched stay. The C library's yes is all there is to read back.
+/// pages once touched stay. Read back by what the C library does with a large block.
 pub(super) fn allocator() -> Asked {
     Asked {
         name: "allocator",
         required: true,
         wanted: "one arena, no trimming, no separate mappings".to_owned(),
-        found: set_allocator().map(|()| "taken by the C library".to_owned()),
+        found: set_allocator().and_then(|()| read_allocator()),
     }
+}
+
+/// Twice what the C library maps apart, and gives back, if it is left alone (128 KiB).
+#[cfg(target_env = "gnu")]
+const LARGE_BYTES: usize = 256 << 10;
+
+/// A large block comes from the heap, and the heap keeps it when it is given back.
+#[cfg(target_env = "gnu")]
+fn read_allocator() -> Result<String, Cause> {
+    let before = heap();
+    let block = std::hint::black_box(Vec::<u8>::with_capacity(LARGE_BYTES));
+    let held = heap();
+    drop(block);
+    let after = heap();
+    if held.hblks > before.hblks || after.arena < held.arena {
+        return Err(Cause::AllocatorNotTaken { held: held.arena, kept: after.arena });
+    }
+    Ok(format!("heap {} bytes, {} bytes mapped apart before", after.arena, after.hblkhd))
+}
+
+#[cfg(target_env = "gnu")]
+fn heap() -> libc::mallinfo2 {
+    // SAFETY: no arguments; the C library counts under its own lock.
+    unsafe { libc::mallinfo2() }
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn read_allocator() -> Result<String, Cause> {
+    Err(Cause::Allocator { option: "M_ARENA_MAX" })
 }
 
 #[cfg(target_env = "gnu")]

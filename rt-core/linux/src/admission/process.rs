@@ -9,11 +9,14 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::utsname::uname;
 
 use super::{Asked, Cause};
+use crate::broken;
 
-/// CPU time that a real-time thread may use without a sleep, µs. Then the kernel ends the process
-/// (SIGXCPU): a loop that has run away takes the machine to its safe state by the devices'
-/// watchdogs, and leaves the PC usable.
+/// CPU time that a real-time thread may use without a sleep, µs. Then the kernel sends SIGXCPU, and
+/// [the thread is stopped](crate::broken): a loop that has run away takes the machine to its safe
+/// state by the devices' watchdogs, and leaves the PC usable.
 const RUNAWAY_US: u64 = 1_000_000;
+/// After this the kernel ends the process itself (SIGKILL), should the thread not even take a signal.
+const RUNAWAY_END_US: u64 = 2 * RUNAWAY_US;
 
 /// Limits a runaway real-time thread.
 pub(super) fn runaway() -> Asked {
@@ -27,8 +30,12 @@ pub(super) fn runaway() -> Asked {
 
 fn limit_runaway() -> Result<u64, Cause> {
     let failed = |errno| Cause::Runaway { found: 0, errno };
+    broken::watch()
+        .map_err(|error| failed(Errno::from_raw(error.raw_os_error().unwrap_or_default())))?;
     let (_, hard) = getrlimit(Resource::RLIMIT_RTTIME).map_err(failed)?;
-    setrlimit(Resource::RLIMIT_RTTIME, RUNAWAY_US.min(hard), hard).map_err(failed)?;
+    let hard = RUNAWAY_END_US.min(hard);
+    // Below the ceiling: at the ceiling the process ends without a word.
+    setrlimit(Resource::RLIMIT_RTTIME, hard / 2, hard).map_err(failed)?;
     match getrlimit(Resource::RLIMIT_RTTIME).map_err(failed)? {
         (found, _) if found <= RUNAWAY_US => Ok(found),
         (found, _) => Err(Cause::Runaway { found, errno: Errno::UnknownErrno }),

@@ -2,7 +2,7 @@
 
 use core_affinity::CoreId;
 use nix::errno::Errno;
-use nix::sched::{CpuSet, sched_getaffinity};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
@@ -17,9 +17,42 @@ use crate::cpus;
 /// Name of the step that only an armed thread has.
 pub(super) const SCHEDULING: &str = "scheduling";
 
+/// Keeps the calling thread, and the helpers that it will spawn, away from the loop's CPU. Advice:
+/// the loop comes before them anyway; what they cost it is its cache.
+pub(super) fn housekeeping(request: &Request) -> Asked {
+    let (wanted, found) = match loop_cpu(request) {
+        None => ("helpers anywhere".to_owned(), Ok("the loop has no CPU of its own".to_owned())),
+        Some(cpu) => (format!("helpers not on CPU {cpu}"), move_helpers(cpu)),
+    };
+    Asked { name: "helpers", required: false, wanted, found }
+}
+
+fn move_helpers(cpu: usize) -> Result<String, Cause> {
+    let allowed_before = allowed();
+    let mut others = CpuSet::new();
+    // A CPU beyond the set's size cannot be set, and no such CPU is allowed to anyone.
+    let count = allowed_before.iter().filter(|other| **other != cpu && others.set(**other).is_ok());
+    if count.count() == 0 {
+        return Err(Cause::NoHousekeeping { cpu, allowed: cpus::show(&allowed_before) });
+    }
+    // Refused: what is read back says so.
+    let _ = sched_setaffinity(Pid::from_raw(0), &others);
+    let found = allowed();
+    if found.contains(&cpu) {
+        Err(Cause::HelpersNotMoved { cpu, found: cpus::show(&found) })
+    } else {
+        Ok(format!("CPUs {}", cpus::show(&found)))
+    }
+}
+
+/// CPU on which the loop will run; `None`: any.
+fn loop_cpu(request: &Request) -> Option<usize> {
+    request.cpu.or_else(|| if request.strict { cpu_default() } else { None })
+}
+
 /// Binds the thread to one CPU.
 pub(super) fn cpu(request: &Request) -> Asked {
-    let cpu = request.cpu.or_else(|| if request.strict { cpu_default() } else { None });
+    let cpu = loop_cpu(request);
     let wanted = cpu.map_or_else(|| "one CPU".to_owned(), |cpu| format!("CPU {cpu}"));
     let found = match cpu {
         Some(cpu) => pin(cpu).map(|()| format!("CPU {cpu}")),

@@ -1,6 +1,8 @@
 //! What several tests need.
 #![allow(dead_code, reason = "each test crate uses its part")]
 
+pub(crate) mod rights;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;

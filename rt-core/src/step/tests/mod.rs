@@ -82,6 +82,8 @@ struct Bench {
     shutdown: bool,
     /// Nothing comes back from the bus any more.
     link_down: bool,
+    /// Periods skipped before the next cycle.
+    skipped: u32,
     vision: VisionInputs,
 }
 
@@ -187,12 +189,14 @@ impl Bench {
             cycle: 0,
             shutdown: false,
             link_down: false,
+            skipped: 0,
             vision: [Received::default(); STREAMS_MAX],
         }
     }
 
     fn cycle(&mut self) {
-        self.now += 1_000_000;
+        let skipped = core::mem::take(&mut self.skipped);
+        self.now += 1_000_000 * (1 + u64::from(skipped));
         for (drive, base) in self.drives.iter_mut().zip([10_u16, 20, 30]) {
             let at = |n: u16| SignalId(base + n);
             if self.link_down {
@@ -211,7 +215,7 @@ impl Bench {
             now: self.now,
             cycle: self.cycle,
             exchange,
-            skipped: 0,
+            skipped,
             latency_ns: 0,
             execution_ns: 0,
             vision: &self.vision,
@@ -295,4 +299,5 @@ const BRAKE: SignalId = SignalId(9);
 
 mod anything;
 mod brakes;
+mod late;
 mod stories;
