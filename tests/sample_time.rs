@@ -6,7 +6,7 @@
 use config::Machine;
 use fieldbus::link::InlineLink;
 use fieldbus::{EtherCat, bring_up, time};
-use rt_core::bus::Exchange;
+use rt_core::bus::{Exchange, Pace};
 use rt_core::cycle::{Command, Cycle, Ports};
 use rt_core::program::Sequence;
 use rt_core::signal::Signals;
@@ -54,6 +54,10 @@ impl Bus for Stamped {
         let exchange = self.inner.exchange(now, deadline);
         self.received_at = exchange.received_at;
         exchange
+    }
+
+    fn pace(&self) -> Pace {
+        self.inner.pace()
     }
 
     fn decode(&mut self, signals: &mut Signals) {

@@ -13,7 +13,7 @@ mod tests;
 
 use rt_core::Bus;
 use rt_core::SignalId;
-use rt_core::bus::{Emergency, Exchange, FrameCounts};
+use rt_core::bus::{Emergency, Exchange, FrameCounts, Pace};
 use rt_core::signal::Signals;
 
 use crate::bringup::{BringupError, FoundDevice, Took};
@@ -120,6 +120,7 @@ pub struct EtherCat<L> {
     counts: FrameCounts,
     units_all: u64,
     units_good: u64,
+    sent_at: u64,
     received_at: u64,
     dc_offset_ns: i32,
     is_link_down: bool,
@@ -222,6 +223,7 @@ impl<L: Link> EtherCat<L> {
             counts: FrameCounts::default(),
             units_all,
             units_good: 0,
+            sent_at: 0,
             received_at: 0,
             dc_offset_ns: 0,
             is_link_down: false,
@@ -454,7 +456,7 @@ impl<L: Link> Bus for EtherCat<L> {
 
     fn exchange(&mut self, now: u64, deadline: u64) -> Exchange {
         let under_way = self.send();
-        let sent_at = self.link.now();
+        self.sent_at = self.link.now();
         self.receive(under_way, deadline);
         let seen = self.judge(now);
         self.ladder.advance(&seen);
@@ -465,12 +467,15 @@ impl<L: Link> Bus for EtherCat<L> {
             units_all: self.units_all,
             dc_unlocked: self.ladder.is_dc_unlocked(),
             dc_offset_ns: self.dc_offset_ns,
-            trim_ns: self.phase.as_ref().map_or(0, |phase| phase.trim_ns),
-            sent_at,
             received_at: self.received_at,
             counts: self.counts,
             fault: self.ladder.fault(),
         }
+    }
+
+    fn pace(&self) -> Pace {
+        let trim_ns = self.phase.as_ref().map_or(0, |phase| phase.trim_ns);
+        Pace { sent_at: self.sent_at, trim_ns }
     }
 
     fn decode(&mut self, signals: &mut Signals) {

@@ -57,7 +57,7 @@ impl<L: Link> Rig<L> {
         self.last = self.bus.exchange(now, self.next + 500_000);
         self.bus.decode(&mut self.signals);
         self.bus.encode(&self.signals);
-        let trim_ns = if self.follows { self.last.trim_ns } else { 0 };
+        let trim_ns = if self.follows { self.bus.pace().trim_ns } else { 0 };
         self.next = (self.next + PERIOD).saturating_add_signed(i64::from(trim_ns));
         self.last
     }

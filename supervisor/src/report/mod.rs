@@ -7,6 +7,7 @@ mod flight;
 pub mod guards;
 mod text;
 
+use fieldbus::coe::ServiceCounts;
 use rt_core::cycle::CycleReport;
 use serde::Serialize;
 
@@ -72,6 +73,8 @@ pub struct Report {
     pub working_counter_errors: u64,
     /// Frames.
     pub frames: Frames,
+    /// Frames of mailbox traffic, which are not among `frames`; `null`: the bus did not come up.
+    pub mailbox: Option<Mailbox>,
     /// Distributed clocks; `null`: not used.
     pub dc: Option<Dc>,
     /// Actual − scheduled wake.
@@ -211,6 +214,26 @@ impl Dc {
     }
 }
 
+/// Mailbox traffic of the loop, in frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Mailbox {
+    /// Given to the link.
+    pub sent: u64,
+    /// Back.
+    pub received: u64,
+    /// Never back in time.
+    pub lost: u64,
+    /// Cycles in which one waited for want of time.
+    pub no_slack: u64,
+}
+
+impl Mailbox {
+    fn of(counts: ServiceCounts) -> Self {
+        let ServiceCounts { sent, received, lost, no_slack, emergencies_dropped: _ } = counts;
+        Self { sent, received, lost, no_slack }
+    }
+}
+
 /// A distribution of durations, ns, to about 3 %; the maximum is exact.
 #[derive(Clone, Debug, Serialize)]
 pub struct Quantiles {
@@ -337,6 +360,8 @@ pub struct Context {
     pub loop_report: CycleReport,
     /// Durations were measured.
     pub measured: bool,
+    /// Mailbox traffic.
+    pub mailbox: Option<ServiceCounts>,
     /// Distributed clocks.
     pub dc: Option<fieldbus::exchange::DcReport>,
     /// Of the cyclic thread.
@@ -421,6 +446,7 @@ impl Report {
                 corrupt: counts.corrupt,
                 lost: counts.lost,
             },
+            mailbox: context.mailbox.map(Mailbox::of),
             dc: context.dc.as_ref().map(|dc| Dc::of(dc, labels)),
             wake_up_latency_ns: durations(&statistics.latency, own.wake_up_latency_ns.max),
             execution_time_ns: durations(&statistics.execution, own.execution_time_ns.max),

@@ -594,6 +594,7 @@ impl Run {
             guards::report(&self.beside, &self.outcome, counts, ended.ran.faults, &ended.calls);
         let context = Context {
             loop_report: ended.report,
+            mailbox: Some(ended.bus.mailbox_counts()),
             dc: ended.bus.dc(),
             guards,
             flight,
