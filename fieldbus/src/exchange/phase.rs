@@ -151,26 +151,25 @@ mod tests {
 
     const PERIOD: i64 = 1_000_000;
 
-    /// A schedule that runs `ppm` slow against the reference and is `offset` behind at first; wakes late at random.
+    /// A schedule that runs by `drift` slow against the reference and is `offset` behind at first; wakes late at random.
     struct Plant {
-        offset: f64,
-        ppm: f64,
+        /// ns.
+        offset: i32,
+        /// ns a cycle; at 1 kHz that is ppm.
+        drift: i32,
         random: u64,
     }
 
     impl Plant {
-        fn late(&mut self, most: u64) -> f64 {
+        fn late(&mut self, most: u64) -> i32 {
             self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            #[expect(clippy::cast_precision_loss, reason = "small")]
-            let late = ((self.random >> 33) % (most + 1)) as f64;
-            late
+            i32::try_from((self.random >> 33) % (most + 1)).expect("below a period")
         }
 
         fn cycle(&mut self, follower: &mut Follower, jitter: u64, is_read: bool) -> i32 {
             let seen = self.offset + self.late(jitter);
-            #[expect(clippy::cast_possible_truncation, reason = "within half a period")]
-            let trim = follower.cycle(is_read.then_some(seen as i32));
-            self.offset += self.ppm + f64::from(trim);
+            let trim = follower.cycle(is_read.then_some(seen));
+            self.offset += self.drift + trim;
             trim
         }
     }
@@ -181,14 +180,13 @@ mod tests {
             ppm in -150i32..150, offset in -400_000i32..400_000, jitter in 0u64..200_000, seed: u64,
         ) {
             let mut follower = Follower::new(1_000_000);
-            let mut plant = Plant { offset: f64::from(offset), ppm: f64::from(ppm), random: seed };
+            let mut plant = Plant { offset, drift: ppm, random: seed };
             for cycle in 0..20_000 {
                 let trim = plant.cycle(&mut follower, jitter, true);
                 prop_assert!(i64::from(trim).abs() <= PERIOD / TRIM_PART);
                 if cycle > 10_000 {
                     // The earliest of 64 is not quite punctual.
-                    #[expect(clippy::cast_precision_loss, reason = "small")]
-                    let slack = 3_000.0 + jitter as f64 / 6.0;
+                    let slack = 3_000 + i32::try_from(jitter / 6).expect("below a period");
                     prop_assert!(plant.offset.abs() < slack, "{} after {}", plant.offset, cycle);
                 }
             }
@@ -205,7 +203,7 @@ mod tests {
     #[test]
     fn a_reference_that_disappears_leaves_the_loop_at_its_last_rate() {
         let mut follower = Follower::new(1_000_000);
-        let mut plant = Plant { offset: 0.0, ppm: 100.0, random: 1 };
+        let mut plant = Plant { offset: 0, drift: 100, random: 1 };
         for _ in 0..10_000 {
             plant.cycle(&mut follower, 0, true);
         }
@@ -214,7 +212,7 @@ mod tests {
             plant.cycle(&mut follower, 0, false);
         }
         // 100 ppm alone would be 1 ms.
-        assert!((plant.offset - before).abs() < 20_000.0, "{} {before}", plant.offset);
+        assert!((plant.offset - before).abs() < 20_000, "{} {before}", plant.offset);
     }
 
     #[test]
