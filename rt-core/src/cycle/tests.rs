@@ -152,8 +152,7 @@ impl Bus for Loop {
     }
 
     fn pace(&self) -> Pace {
-        let script = self.script.borrow();
-        Pace { sent_at: script.now, trim_ns: script.trim }
+        Pace { trim_ns: self.script.borrow().trim, ..Pace::default() }
     }
 
     fn decode(&mut self, signals: &mut Signals) {
