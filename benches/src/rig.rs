@@ -6,7 +6,7 @@ use fieldbus::plan::{
     BusPlan, DcPlan, Direction, Identity, PdoEntry, PdoPlan, SdoValue, SignalPlan, StartupSdo,
     SubDevicePlan, Sync0Plan,
 };
-use fieldbus::wire::{DATAGRAM_HEADER, Frame, WORKING_COUNTER};
+use fieldbus::wire::{DATAGRAM_HEADER, Frame, WORKING_COUNTER, is_mailbox};
 use fieldbus::{EtherCat, bring_up};
 use rt_core::bus::{Bus, BusState, Exchange};
 use rt_core::signal::{SignalId, Signals};
@@ -73,6 +73,10 @@ pub struct Tap<W> {
 
 impl<W: Wire> Wire for Tap<W> {
     fn pass(&mut self, frame: &mut [u8], now: u64) -> bool {
+        if is_mailbox(frame) {
+            // Not of every cycle: nobody is asked while the MainDevice is alone, and it does without the answer.
+            return self.mode != Mode::Answer && self.wire.pass(frame, now);
+        }
         match self.mode {
             Mode::Through => self.wire.pass(frame, now),
             Mode::Keep => {
