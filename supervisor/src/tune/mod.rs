@@ -211,7 +211,7 @@ impl Variants {
             period_ns: machine.cycle.period_ns,
             spin_ns: machine.cycle.spin_ns,
             receive_deadline_ns: machine.cycle.receive_deadline_ns,
-            frame_before_sync0_ns: dc.and_then(|dc| u64::try_from(dc.frame_before_sync0_ns).ok()),
+            frame_before_sync0_ns: dc.map(|dc| dc.frame_before_sync0_ns),
         }
     }
 
