@@ -39,7 +39,7 @@ fn the_checks_of_the_machine_file_judge_each_variant() {
     // 333.333 µs is no value of 0x60C2; 12 µs is less than the frames take on the wire.
     let short = Setting { receive_deadline_ns: 12_000, ..setting(100_000) };
     for wrong in [setting(333_333), short] {
-        let why = variants.machine(wrong).err().expect("it is refused");
+        let Err(why) = variants.machine(wrong) else { panic!("{wrong:?} is not refused") };
         assert!(why.contains("expected"), "{why}");
     }
     let late = Setting { receive_deadline_ns: 2_000_000, ..setting(1_000_000) };
