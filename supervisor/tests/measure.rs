@@ -77,6 +77,11 @@ fn our_loop_against_itself_does_not_fail() {
     assert_eq!(found["ours"]["latency_ns"]["count"], 12 * 400, "every wake-up is there");
     assert_eq!(found["pairs"].as_array().unwrap().len(), 12);
     assert!(found["disturbance"]["steal_permille"].is_u64(), "{found:#}");
+    // A second CPU, and there is a witness on it, before all ordinary threads.
+    if std::thread::available_parallelism().unwrap().get() > 1 {
+        assert_ne!(found["witness"]["cpu"], found["cpu"], "{found:#}");
+        assert_eq!(found["witness"]["realtime"], true, "{found:#}");
+    }
 }
 
 #[test]
