@@ -19,7 +19,7 @@ use crate::doctor::{self, System, Target};
 use crate::exit::{Error, ExitCode};
 use crate::report::{Context, Report};
 use crate::run::{self, Options, Source};
-use crate::{flight, report, sdo, sim};
+use crate::{flight, latency, report, sdo, sim, tune};
 
 /// Width of messages when nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -47,6 +47,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Sdo(arguments) => sdo_transfer(&arguments.command),
         Command::Sim(arguments) => simulate(arguments),
         Command::Doctor(arguments) => examine(arguments),
+        Command::Latency(arguments) => latency::command(arguments),
+        Command::Tune(arguments) => tune::command(arguments),
         Command::Trace(arguments) => {
             let mut out = std::io::stdout();
             flight::trace_command(arguments, &mut out)
@@ -77,7 +79,7 @@ fn log_as_asked() {
 }
 
 /// To the standard output; whoever closed it does not want it.
-fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     let mut out = std::io::stdout();
     let _ = out.write_all(text.as_bytes());
     if !text.ends_with('\n') {
@@ -105,7 +107,7 @@ fn read(path: &Path) -> Result<(String, Vec<u8>), Error> {
 }
 
 /// Reads and checks a machine file; warnings go to the standard error.
-fn load(path: &Path) -> Result<Source, Error> {
+pub(crate) fn load(path: &Path) -> Result<Source, Error> {
     let (text, bytes) = read(path)?;
     let shown = path.display().to_string();
     let machine = config::load(&text, &shown)
@@ -166,7 +168,7 @@ fn summary(path: &str, machine: &Machine) -> String {
     )
 }
 
-fn install_signals() -> Result<Shutdown, Error> {
+pub(crate) fn install_signals() -> Result<Shutdown, Error> {
     Shutdown::install().map_err(|source| {
         Error::environment(format!("no handler for Ctrl-C can be installed: {source}"))
     })
@@ -348,7 +350,7 @@ fn sdo_transfer(command: &SdoCommand) -> Result<ExitCode, Error> {
     Ok(ExitCode::Done)
 }
 
-fn configured_link(machine: &Machine) -> Link {
+pub(crate) fn configured_link(machine: &Machine) -> Link {
     match &machine.link {
         config::LinkChoice::Virtual => Link::Virtual,
         config::LinkChoice::Raw(interface) => Link::Raw(interface.clone()),

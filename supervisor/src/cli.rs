@@ -1,5 +1,7 @@
 //! The command line: what can be asked, and what each answer means.
 
+mod measure;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES_HELP;
 use crate::run::Park;
+
+pub use measure::{LatencyArgs, LoadKind, TuneArgs};
 
 const RUN_EXAMPLES: &str = "Examples:
   tactus run config/machines/demo-cell.toml
@@ -98,6 +102,12 @@ pub enum Command {
     /// Check what must be right on this PC for real time, and say what gives it. Changes nothing.
     #[command(after_help = help(DOCTOR_EXAMPLES))]
     Doctor(DoctorArgs),
+    /// Measure wake-up latency against cyclictest, block by block in turns, and judge it.
+    #[command(after_help = help(measure::LATENCY_EXAMPLES))]
+    Latency(LatencyArgs),
+    /// Find the shortest period that this machine, bus and configuration sustain. No axis is enabled.
+    #[command(after_help = help(measure::TUNE_EXAMPLES))]
+    Tune(TuneArgs),
     /// Look into dumps of the flight recorder, and export them as a trace for Perfetto.
     #[command(after_help = help(TRACE_EXAMPLES))]
     Trace(TraceArgs),

@@ -17,7 +17,7 @@ pub enum ExitCode {
     Bus,
     /// Ended in a safety stop that nobody resolved.
     SafetyStop,
-    /// `tactus doctor`: nothing fails, and something could not be found out.
+    /// `tactus doctor`: nothing fails, and something could not be found out. `tactus latency`, `tactus tune`: inconclusive.
     Unknown,
 }
 
@@ -40,10 +40,11 @@ impl ExitCode {
 pub const EXIT_CODES_HELP: &str = "Exit codes:
   0  done
   2  the machine file or the command line is wrong
-  3  the environment: rights, network interface, files that cannot be written; a check of doctor fails
+  3  the environment: rights, network interface, files that cannot be written; a check of doctor or
+     latency fails; tune finds no period that is sustained
   4  the bus: a device is missing, is another one, refuses Op, or the link was lost
   5  ended in a safety stop that nobody resolved
-  6  doctor: nothing fails, but something could not be found out";
+  6  doctor: nothing fails, but something could not be found out; latency, tune: inconclusive";
 
 /// An error for people, with the exit code that belongs to it.
 #[derive(Debug)]

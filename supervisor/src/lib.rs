@@ -15,6 +15,8 @@ pub mod flight;
 pub mod histogram;
 pub mod inquiry;
 pub mod labels;
+pub mod latency;
+pub mod pressure;
 pub mod receiver;
 pub mod record;
 pub mod references;
@@ -23,6 +25,7 @@ pub mod run;
 pub mod sdo;
 pub mod sim;
 pub mod stats;
+pub mod tune;
 pub mod vision;
 
 /// A fresh folder for one test.

@@ -43,6 +43,8 @@ pub struct AxisTotals {
     pub seen: bool,
     /// Its reference comes from an earlier homing; `None`: it had none in this run.
     pub reference_kept: Option<bool>,
+    /// Its drive was in operation enabled at some time.
+    pub powered: bool,
     /// Sum of |changes of position|, axis units; an endless axis' turn is no jump.
     pub travel: f64,
     /// Largest |commanded − actual|, axis units.
@@ -213,6 +215,7 @@ impl Statistics {
             axis.travel += shortest(record.view.position - axis.last.position, wrap).abs();
         }
         if record.view.enabled {
+            axis.powered = true;
             axis.following_error_max =
                 axis.following_error_max.max(record.view.following_error.abs());
         }

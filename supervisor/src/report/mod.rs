@@ -260,6 +260,8 @@ pub struct AxisReport {
     pub unit: String,
     /// PLCopen state at the end; `null`: it was never seen.
     pub state: Option<&'static str>,
+    /// Its drive was in operation enabled at some time of the run.
+    pub powered: bool,
     /// It is referenced at the end; `null`: it was never seen.
     pub referenced: Option<bool>,
     /// Where its reference comes from: `homed` in this run, `kept` from an earlier one; `null`: it had none.
@@ -569,6 +571,7 @@ fn axes(statistics: &Statistics, labels: &Labels, notes: &[Option<String>]) -> V
             name: label.name.clone(),
             unit: label.unit.clone(),
             state: axis.seen.then(|| events::axis_state(axis.last.state)),
+            powered: axis.powered,
             referenced: axis.seen.then_some(axis.last.referenced),
             reference: axis.reference_kept.map(|kept| if kept { "kept" } else { "homed" }),
             reference_note: note,

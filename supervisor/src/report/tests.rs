@@ -110,6 +110,7 @@ fn the_json_has_every_field_that_scripts_rely_on() {
         "/execution_time_ns/max",
         "/axes/0/name",
         "/axes/0/state",
+        "/axes/0/powered",
         "/axes/0/travel",
         "/axes/0/following_error_max",
         "/trips/0/cause",
