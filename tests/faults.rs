@@ -139,7 +139,7 @@ fn duplicate_and_foreign_frames_are_counted_and_change_nothing() {
 #[test]
 fn frames_that_come_after_their_deadline_are_counted_as_late() {
     let event =
-        "[[scenario.event]]\nat = \"5 s\"\nbus = \"delay\"\ndelay = \"700 us\"\nframes = 3\n";
+        "[[scenario.event]]\nat = \"5 s\"\nbus = \"delay\"\ndelay = \"900 us\"\nframes = 3\n";
     let outcome = demo_with("delay", event, "7s");
     assert_eq!(outcome.code, Some(0), "{}", outcome.text);
     assert!(outcome.report["frames"]["late"].as_u64() >= Some(1), "{:#}", outcome.report["frames"]);

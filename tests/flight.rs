@@ -125,7 +125,7 @@ fn a_trace_is_cut_to_the_time_asked_for_and_a_time_without_cycles_is_refused() {
     );
     let files = &dumps(&directory)[..1];
     let out = directory.join("trace.json");
-    let output = trace(&["-o", text(&out), "--from", "-5ms", "--to", "5ms"], files);
+    let output = trace(&["-o", text(&out), "--from", "-5500us", "--to", "5500us"], files);
     assert!(output.status.success(), "{}", said(&output));
     let events = json(&out);
     let events = events["traceEvents"].as_array().expect("events");

@@ -58,7 +58,7 @@ impl Rate {
         let faster = [
             (r#"period = "1 ms""#, r#"period = "250 us""#),
             (r#"receive_deadline = "800 us""#, r#"receive_deadline = "200 us""#),
-            (r#"frame_before_sync0 = "300 us""#, r#"frame_before_sync0 = "75 us""#),
+            (r#"frame_before_sync0 = "700 us""#, r#"frame_before_sync0 = "175 us""#),
         ];
         let demo = std::fs::read_to_string(machine("demo-cell.toml")).expect("we ship it");
         let demo = replace(&demo, STRICT);

@@ -6,7 +6,7 @@
 use config::Machine;
 use fieldbus::link::InlineLink;
 use fieldbus::{EtherCat, bring_up, time};
-use rt_core::bus::Exchange;
+use rt_core::bus::{Exchange, Pace};
 use rt_core::cycle::{Command, Cycle, Ports};
 use rt_core::program::Sequence;
 use rt_core::signal::Signals;
@@ -56,6 +56,10 @@ impl Bus for Stamped {
         exchange
     }
 
+    fn pace(&self) -> Pace {
+        self.inner.pace()
+    }
+
     fn decode(&mut self, signals: &mut Signals) {
         self.inner.decode(signals);
         for id in &self.by_frame {
@@ -91,6 +95,7 @@ struct Outcome {
     /// Largest torque that the twin could not explain, part of peak torque, of any axis.
     disturbance: f64,
     trips: u32,
+    missed_sync0: u64,
     /// Farthest that an axis travelled, axis units: something moved.
     travelled: f64,
 }
@@ -110,7 +115,7 @@ fn run(machine: &Machine, late_max_ns: u64, by_frame: bool) -> Outcome {
     let clock = LateClock { late_max_ns, random: 7 };
     let deadline_ns = machine.cycle.receive_deadline_ns;
     let mut cycle = Cycle::new(bus, clock, core, outside, deadline_ns);
-    let mut outcome = Outcome { disturbance: 0.0, trips: 0, travelled: 0.0 };
+    let mut outcome = Outcome { disturbance: 0.0, trips: 0, missed_sync0: 0, travelled: 0.0 };
     for _ in 0..CYCLES {
         cycle.run_one();
         while let Some(bytes) = cycle.bus_mut().inner.link_mut().wire_mut().take_datagram() {
@@ -124,6 +129,7 @@ fn run(machine: &Machine, late_max_ns: u64, by_frame: bool) -> Outcome {
         }
     }
     outcome.trips = cycle.core().status().trips;
+    outcome.missed_sync0 = cycle.bus().inner.dc().expect("with clocks").missed;
     time::set_monotonic();
     outcome
 }
@@ -140,6 +146,7 @@ fn late_wake_ups_are_no_disturbance_and_trip_nothing() {
     assert!(punctual.disturbance < 0.06, "{punctual:?}");
     assert!(late.disturbance < 1.1 * punctual.disturbance, "{late:?} {punctual:?}");
     assert_eq!(late.trips, punctual.trips);
+    assert_eq!(late.missed_sync0, 0, "{late:?}");
     // The test of the test: with the frame's stamp the same wake-ups are torque out of nowhere.
     let naive = run(&machine, LATE_MAX_NS, true);
     println!("naive {naive:?}");

@@ -40,11 +40,10 @@ impl Flying {
             state: BusState::Operational,
             units_good: 1,
             units_all: 1,
-            sent_at: wake + 6_000,
             received_at: wake + 30_000 + (self.cycle % 37) * 100,
             ..Exchange::default()
         };
-        self.flight.exchanged(&exchange);
+        self.flight.exchanged(&exchange, wake + 6_000);
         let mut now = exchange.received_at;
         for phase in Phase::ALL.into_iter().skip(2).take(7) {
             now += 900;

@@ -142,6 +142,19 @@ fn sync0_needs_distributed_clocks() {
 }
 
 #[test]
+fn frames_that_do_not_reach_a_device_before_its_sync0_are_told() {
+    let shifted = |shift: &str| {
+        let text = format!("sync0_shift = \"{shift}\"\nname = \"drive_belt\"");
+        let machine = config::load(&changed("name = \"drive_belt\"", &text), "").unwrap();
+        machine.warnings.iter().map(|warning| warning.code).collect::<Vec<_>>()
+    };
+    assert_eq!(shifted("200 us"), [""; 0]);
+    assert_eq!(shifted("-600 us"), [""; 0]);
+    assert_eq!(shifted("300 us"), ["sync0-margin"], "700 + 300 us: the pulse before");
+    assert_eq!(shifted("-690 us"), ["sync0-margin"], "10 us are less than the wire takes");
+}
+
+#[test]
 fn start_up_sdos() {
     let sdo =
         |line: &str| format!("[[subdevice.startup]]\n{line}\n\n[[subdevice]]\nname = \"drive_z\"");

@@ -111,6 +111,8 @@ fn from_safe_op_on_nothing_is_allocated_and_nothing_is_freed() {
         late_ppm: 5_000,
         late_ns: 700_000,
         corrupt_ppm: 5_000,
+        reorder_ppm: 5_000,
+        working_counter_ppm: 5_000,
         outages: Vec::new(),
     };
     let outage = |bus: &mut EtherCat<Bench>, down| bus.link_mut().inner_mut().set_down(down);

@@ -62,17 +62,22 @@ pub struct Exchange {
     pub dc_unlocked: bool,
     /// Offset of the DC reference clock's phase to the loop's, ns, signed; 0 when DC is not used.
     pub dc_offset_ns: i32,
-    /// When the last frame had been given to the link, ns of CLOCK_MONOTONIC.
-    pub sent_at: u64,
-    /// What the next wake-up should move by to keep in step with the bus' clock, ns, signed; 0 when nothing asks for it. The schedule
-    /// takes it within ±1 % of the period, once, on top of the period.
-    pub trim_ns: i32,
     /// When the last frame came back, ns of CLOCK_MONOTONIC; that is what inputs of devices without SYNC0 carry.
     pub received_at: u64,
     /// Totals since start.
     pub counts: FrameCounts,
     /// Evidence while `Faulted`.
     pub fault: BusFault,
+}
+
+/// What of an exchange concerns time alone. Not part of [`Exchange`], which is recorded every cycle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// When the last frame had been given to the link, ns of CLOCK_MONOTONIC.
+    pub sent_at: u64,
+    /// What the next wake-up should move by to keep in step with the bus' clock, ns, signed; 0 when nothing asks for it. The schedule
+    /// takes it within ±1 % of the period, once, on top of the period.
+    pub trim_ns: i32,
 }
 
 /// An emergency message of a device (CiA 301; ETG1000.6 Table 50).
@@ -93,6 +98,9 @@ pub trait Bus {
     /// Sends the frames prepared by the last `encode`, receives until all are back or `deadline` (ns, absolute) has passed,
     /// checks every working counter, and moves state transitions on.
     fn exchange(&mut self, now: u64, deadline: u64) -> Exchange;
+
+    /// The pace of the last exchange.
+    fn pace(&self) -> Pace;
 
     /// Process image → inputs. Signals of a sync unit whose working counter was wrong are aged, never written.
     fn decode(&mut self, signals: &mut Signals);

@@ -359,6 +359,42 @@ fn check_units(all: &Devices<'_>, bus: Option<&file::Bus>, problems: &mut Proble
     }
 }
 
+/// Frames must be past a device before its SYNC0, and not so long before that they belong to the pulse before.
+pub(crate) fn check_phase(
+    devices: &Devices<'_>,
+    dc: Option<&fieldbus::plan::DcPlan>,
+    (period_ns, wire_ns): (u64, u64),
+    problems: &mut Problems,
+) {
+    let Some(dc) = dc else { return };
+    let signed = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
+    let show = |ns: i64| crate::quantity::show(ns, crate::quantity::Dimension::Time);
+    let (before, period) = (signed(dc.frame_before_sync0_ns), signed(period_ns));
+    for (section, plan) in devices.sections.iter().zip(&devices.plans) {
+        let Some(sync0) = plan.sync0 else { continue };
+        let shift = i64::from(sync0.shift_ns);
+        let margin = before.saturating_add(shift);
+        if (signed(wire_ns)..period).contains(&margin) {
+            continue;
+        }
+        let span = section.sync0_shift.as_ref().map_or(&section.name.span, |shift| &shift.span);
+        problems.push(
+            Problem::warning(
+                "sync0-margin",
+                span,
+                format!("frames do not reach `{}` in time for its SYNC0", section.name.value),
+            )
+            .expected(format!(
+                "frame_before_sync0 + sync0_shift between {} (what frames take on the wire) and {}",
+                show(signed(wire_ns)),
+                show(period)
+            ))
+            .found(format!("{} + {} = {}", show(before), show(shift), show(margin)))
+            .remedy("change either, and leave room for late wake-ups (docs/guide/bus.md)"),
+        );
+    }
+}
+
 pub(crate) fn copies(
     bus: Option<&file::Bus>,
     all: &Devices<'_>,

@@ -69,7 +69,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     }
     let virtual_cell = virtual_cell(file, &built, control.as_ref(), &interlocks, problems);
     let copies = bus::copies(bus_section, &built.devices, problems);
-    check_wire(file, &built, cycle.as_ref(), dc.is_some(), problems);
+    check_wire(file, &built, cycle.as_ref(), dc.as_ref(), problems);
     let link = cycle::link(file.link.0.as_ref(), problems);
     let recording = cycle::recording(file.recording.0.as_ref(), problems);
     if problems.any_error() {
@@ -149,13 +149,14 @@ fn check_wire(
     file: &File,
     built: &Built<'_>,
     cycle: Option<&CycleSettings>,
-    dc: bool,
+    dc: Option<&fieldbus::plan::DcPlan>,
     problems: &mut Problems,
 ) {
     if let (Some(cycle), Some(section)) = (cycle, &file.cycle.0) {
         let units = built.devices.units.len();
-        let wire = cycle::wire_time_ns(&built.devices.plans, units, dc);
+        let wire = cycle::wire_time_ns(&built.devices.plans, units, dc.is_some());
         cycle::check_wire(section, cycle, wire, problems);
+        bus::check_phase(&built.devices, dc, (cycle.period_ns, wire), problems);
     }
 }
 

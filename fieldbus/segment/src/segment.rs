@@ -125,7 +125,8 @@ impl<P: Process> Segment<P> {
         if self.reachable == 0 {
             return false;
         }
-        let since_tick = self.next_tick.map_or(0, |next| (now + TICK_NS).saturating_sub(next));
+        let since_tick =
+            self.next_tick.map_or(0, |next| now.saturating_add(TICK_NS).saturating_sub(next));
         for (position, device) in self.devices.iter_mut().take(self.reachable).enumerate() {
             let hop = self.hops.get(position).copied().unwrap_or(0);
             device.latch_at_sync0(now.saturating_add(hop), since_tick.saturating_add(hop));

@@ -153,6 +153,11 @@ impl Ladder {
         self.lock.as_ref().is_some_and(|lock| !lock.is_locked())
     }
 
+    /// The device that was farthest from the reference since the clocks are in step, and by how much, ns.
+    pub(crate) fn dc_difference(&self) -> (Option<u16>, u32) {
+        self.lock.as_ref().map_or((None, 0), Lock::farthest)
+    }
+
     /// Our own datagram for the next cycle.
     pub(crate) fn request(&self) -> Option<Request> {
         let control = |command, station, value: u8| {

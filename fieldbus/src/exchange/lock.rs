@@ -16,6 +16,8 @@ pub(crate) struct Lock {
     turn: usize,
     window_ns: u32,
     locked: bool,
+    /// Largest difference since they are in step, ns, and whose it was.
+    farthest: (Option<u16>, u32),
 }
 
 impl Lock {
@@ -23,7 +25,7 @@ impl Lock {
     pub(crate) fn new(members: Box<[u16]>, window_ns: u32) -> Self {
         let scores = vec![0; members.len()].into_boxed_slice();
         let locked = members.is_empty();
-        Self { members, scores, turn: 0, window_ns, locked }
+        Self { members, scores, turn: 0, window_ns, locked, farthest: (None, 0) }
     }
 
     /// The device to read next; `None`: there is only the reference.
@@ -33,6 +35,11 @@ impl Lock {
 
     /// What 0x092C of that device said; `None`: it did not answer.
     pub(crate) fn observe(&mut self, difference: Option<u32>) {
+        if let (true, Some(raw)) = (self.locked, difference)
+            && (raw & !SIGN) >= self.farthest.1
+        {
+            self.farthest = (self.member(), raw & !SIGN);
+        }
         let inside = difference.is_some_and(|raw| raw & !SIGN < self.window_ns);
         if let Some(score) = self.scores.get_mut(self.turn) {
             *score = if inside { (*score + 1).min(SCORE_LOCKED) } else { score.saturating_sub(1) };
@@ -43,6 +50,11 @@ impl Lock {
         } else {
             self.locked = self.scores.iter().all(|score| *score == SCORE_LOCKED);
         }
+    }
+
+    /// The device that was farthest from the reference since the clocks are in step, and by how much, ns.
+    pub(crate) fn farthest(&self) -> (Option<u16>, u32) {
+        self.farthest
     }
 
     /// Every device is inside the window; one that falls out must do so several times.
@@ -91,6 +103,7 @@ mod tests {
             lock.observe(reading);
             assert!(lock.is_locked());
         }
+        assert_eq!(lock.farthest(), (Some(3), 500), "of those since it was locked");
         assert_eq!(lock.member(), Some(3));
         lock.observe(None);
         assert!(!lock.is_locked());

@@ -6,13 +6,14 @@ mod flight;
 mod image;
 mod ladder;
 mod lock;
+mod phase;
 mod sampled;
 #[cfg(test)]
 mod tests;
 
 use rt_core::Bus;
 use rt_core::SignalId;
-use rt_core::bus::{Emergency, Exchange, FrameCounts};
+use rt_core::bus::{Emergency, Exchange, FrameCounts, Pace};
 use rt_core::signal::Signals;
 
 use crate::bringup::{BringupError, FoundDevice, Took};
@@ -25,6 +26,8 @@ use flight::{Arrival, Flight};
 use image::{Place, UnitInputs};
 use ladder::{Ladder, Reply, Seen};
 use lock::{Lock, phase_offset};
+pub use phase::DcReport;
+use phase::{Follower, Margins};
 use sampled::{FREE, Sampled};
 
 /// Frames taken from the link in one exchange, whatever they are: a flood must not hold the loop.
@@ -76,12 +79,28 @@ struct Carry {
 }
 
 /// Phase of the loop against SYNC0.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Phase {
     period_ns: u64,
     before_sync0_ns: u64,
     dc_time: u64,
     link_time: u64,
+    follower: Follower,
+    margins: Margins,
+    trim_ns: i32,
+}
+
+impl Phase {
+    /// A cycle is over; `clock`: the reference's time as the frame passed it. Returns how far the frame was behind its place, ns.
+    fn cycle(&mut self, clock: Option<u64>) -> Option<i32> {
+        let offset = clock.map(|time| phase_offset(time, self.before_sync0_ns, self.period_ns));
+        let late = offset.map(|offset| phase::lateness(offset, self.period_ns));
+        if let Some(late) = late {
+            self.margins.record(late);
+        }
+        self.trim_ns = self.follower.cycle(late);
+        offset
+    }
 }
 
 /// The segment in operation. [`crate::bring_up`] makes it; devices are in SafeOp then and come to Op while [`Bus::exchange`] is called
@@ -101,6 +120,7 @@ pub struct EtherCat<L> {
     counts: FrameCounts,
     units_all: u64,
     units_good: u64,
+    sent_at: u64,
     received_at: u64,
     dc_offset_ns: i32,
     is_link_down: bool,
@@ -178,6 +198,9 @@ impl<L: Link> EtherCat<L> {
             before_sync0_ns: dc.frame_before_sync0_ns,
             dc_time: clocks.dc_time,
             link_time: clocks.link_time,
+            follower: Follower::new(plan.period_ns),
+            margins: Margins::new(dc.frame_before_sync0_ns),
+            trim_ns: 0,
         });
         let count = u16::try_from(plan.subdevices.len()).ok()?;
         let lock_timeout_ns = dc.map_or(0, |dc| dc.lock_timeout_ns);
@@ -200,6 +223,7 @@ impl<L: Link> EtherCat<L> {
             counts: FrameCounts::default(),
             units_all,
             units_good: 0,
+            sent_at: 0,
             received_at: 0,
             dc_offset_ns: 0,
             is_link_down: false,
@@ -213,6 +237,14 @@ impl<L: Link> EtherCat<L> {
     #[must_use]
     pub fn devices(&self) -> &[FoundDevice] {
         &self.devices
+    }
+
+    /// How well the clocks keep step, and how long before SYNC0 frames arrive; `None`: distributed clocks are not used.
+    #[must_use]
+    pub fn dc(&self) -> Option<DcReport> {
+        let phase = self.phase.as_ref()?;
+        let locked = !self.ladder.is_dc_unlocked();
+        Some(phase.margins.report(locked, self.ladder.dc_difference()))
     }
 
     /// How long bring-up took.
@@ -241,7 +273,7 @@ impl<L: Link> EtherCat<L> {
     /// SYNC0. Without distributed clocks: `earliest`.
     #[must_use]
     pub fn aligned_start(&self, earliest: u64) -> u64 {
-        let Some(phase) = self.phase else { return earliest };
+        let Some(phase) = &self.phase else { return earliest };
         let dc_time = phase.dc_time.wrapping_add(earliest.wrapping_sub(phase.link_time));
         let beyond = dc_time.wrapping_add(phase.before_sync0_ns).checked_rem(phase.period_ns);
         match beyond {
@@ -377,13 +409,12 @@ impl<L: Link> EtherCat<L> {
                     }
                     Purpose::Clock => {
                         clock = u64_at(place.data(&frame.reply), 0).filter(|_| is_right);
-                        if let (Some(time), Some(phase)) = (clock, self.phase) {
-                            self.dc_offset_ns =
-                                phase_offset(time, phase.before_sync0_ns, phase.period_ns);
-                        }
                     }
                 }
             }
+        }
+        if let Some(offset) = self.phase.as_mut().and_then(|phase| phase.cycle(clock)) {
+            self.dc_offset_ns = offset;
         }
         self.sampled.cycle(now, clock, self.received_at);
         seen.reply = self.reply();
@@ -425,7 +456,7 @@ impl<L: Link> Bus for EtherCat<L> {
 
     fn exchange(&mut self, now: u64, deadline: u64) -> Exchange {
         let under_way = self.send();
-        let sent_at = self.link.now();
+        self.sent_at = self.link.now();
         self.receive(under_way, deadline);
         let seen = self.judge(now);
         self.ladder.advance(&seen);
@@ -436,12 +467,15 @@ impl<L: Link> Bus for EtherCat<L> {
             units_all: self.units_all,
             dc_unlocked: self.ladder.is_dc_unlocked(),
             dc_offset_ns: self.dc_offset_ns,
-            sent_at,
-            trim_ns: 0,
             received_at: self.received_at,
             counts: self.counts,
             fault: self.ladder.fault(),
         }
+    }
+
+    fn pace(&self) -> Pace {
+        let trim_ns = self.phase.as_ref().map_or(0, |phase| phase.trim_ns);
+        Pace { sent_at: self.sent_at, trim_ns }
     }
 
     fn decode(&mut self, signals: &mut Signals) {

@@ -195,7 +195,7 @@ mod tests {
             origin in 1_000_000_000u64..1_000_000_000_000_000_000,
         ) {
             let period = i64::try_from(PERIOD).unwrap();
-            let truth = Truth { origin, ppm, shift: i64::from(shift).rem_euclid(period) };
+            let truth = Truth { origin, ppm, shift: i64::from(shift).rem_euclid(period) }; // integer
             let mut sampled = Sampled::new(PERIOD, SETTLE);
             let stamp = sampled.stamp_for(shift);
             let mut due = 5_000_000_000;
@@ -248,7 +248,7 @@ mod tests {
                 // Without a reading the pulse is reckoned: off by one at most.
                 prop_assert!(received_at - at <= 3 * PERIOD, "{} old", received_at - at);
                 let dc = i64::try_from(truth.dc(now)).unwrap();
-                let behind = (dc - truth.shift).rem_euclid(period);
+                let behind = (dc - truth.shift).rem_euclid(period); // integer
                 let settle = i64::try_from(SETTLE).unwrap();
                 if clock && (settle + 1_000..period - 1_000).contains(&behind) && cycles > 1 {
                     prop_assert!(age.abs() <= period / 2 + 1_000, "age {} behind {}", age, behind);

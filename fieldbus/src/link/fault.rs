@@ -1,6 +1,7 @@
 //! A link that goes wrong as it is told, the same way for the same seed.
 
 use super::{FRAME_MAX, Link, LinkFault};
+use crate::wire::{DATAGRAM_HEADER, Frame, put};
 
 /// Frames held back at once; more than that are lost.
 const HELD: usize = 8;
@@ -23,9 +24,16 @@ pub struct Faults {
     pub late_ns: u64,
     /// Come back with a damaged header, or cut.
     pub corrupt_ppm: u32,
+    /// Come back behind the frame after them.
+    pub reorder_ppm: u32,
+    /// Come back with the working counter of their last datagram one too small.
+    pub working_counter_ppm: u32,
     /// The link is down from .. to, ns of the link's clock.
     pub outages: Vec<(u64, u64)>,
 }
+
+/// Held back until the next frame has come.
+const AFTER_NEXT: u64 = u64::MAX;
 
 #[derive(Debug)]
 struct Held {
@@ -116,9 +124,18 @@ impl<L: Link> Fault<L> {
         Some(slot.length)
     }
 
+    /// A frame has come: those that were to come behind it may.
+    fn overtaken(&mut self) {
+        let now = self.inner.now();
+        for slot in &mut self.held {
+            slot.release_at = if slot.release_at == AFTER_NEXT { now } else { slot.release_at };
+        }
+    }
+
     /// What becomes of a frame that came back; `None`: nothing arrives now.
     fn afflict(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
         let Faults { loss_ppm, duplicate_ppm, late_ppm, late_ns, corrupt_ppm, .. } = self.faults;
+        let Faults { reorder_ppm, working_counter_ppm, .. } = self.faults;
         if self.happens(loss_ppm) {
             return None;
         }
@@ -127,6 +144,15 @@ impl<L: Link> Fault<L> {
             let release_at = self.inner.now().saturating_add(late_ns);
             self.hold(buffer.get(..whole)?, release_at);
             return None;
+        }
+        if self.happens(reorder_ppm) {
+            self.hold(buffer.get(..whole)?, AFTER_NEXT);
+            return None;
+        }
+        if self.happens(working_counter_ppm)
+            && let Some(frame) = buffer.get_mut(..whole)
+        {
+            spoil_working_counter(frame);
         }
         if self.happens(duplicate_ppm) {
             let now = self.inner.now();
@@ -144,6 +170,15 @@ impl<L: Link> Fault<L> {
         }
         Some(length)
     }
+}
+
+/// One less in the working counter of the last datagram; what is no EtherCAT stays as it is.
+fn spoil_working_counter(frame: &mut [u8]) {
+    let Ok(view) = Frame::parse(frame) else { return };
+    let Some(last) = view.datagrams().filter_map(Result::ok).last() else { return };
+    let counter = last.working_counter.wrapping_sub(1);
+    let at = last.at + DATAGRAM_HEADER + last.data.len();
+    let _ = put(frame, at, &counter.to_le_bytes());
 }
 
 impl<L: Link> Link for Fault<L> {
@@ -165,6 +200,7 @@ impl<L: Link> Link for Fault<L> {
             match self.inner.receive(buffer, until)? {
                 Some(length) => {
                     if let Some(length) = self.afflict(buffer, length) {
+                        self.overtaken();
                         return Ok(Some(length));
                     }
                 }
@@ -223,7 +259,7 @@ mod tests {
             late_ppm: 100_000,
             late_ns: 800_000,
             corrupt_ppm: 100_000,
-            outages: Vec::new(),
+            ..Faults::default()
         };
         let seen = run(faults.clone());
         assert_eq!(seen, run(faults.clone()));
@@ -234,6 +270,26 @@ mod tests {
         assert!(seen.iter().any(|(_, _, damaged)| *damaged), "corrupted");
         let late = |(n, at, _): &(u8, u64, bool)| *at >= (u64::from(*n) + 1) * 1_000_000 - 200_000;
         assert!(seen.iter().any(late), "late");
+    }
+
+    #[test]
+    fn a_frame_out_of_order_comes_behind_the_next_one() {
+        let seen = run(Faults { seed: 1, reorder_ppm: 100_000, ..Faults::default() });
+        let order: Vec<u8> = seen.iter().map(|(frame, _, _)| *frame).collect();
+        let turned = order.windows(2).filter(|pair| pair[0] == pair[1].wrapping_add(1)).count();
+        assert!(turned > 5, "{order:?}");
+        assert!(order.len() >= 199, "none is lost but one that waits at the end");
+    }
+
+    #[test]
+    fn a_spoilt_working_counter_is_that_of_the_last_datagram_alone() {
+        use crate::wire::{Command, DatagramSpec, Template};
+        let spec = |length| DatagramSpec { command: Command::Lrw, address: 0, length };
+        let template = Template::build(&[spec(4), spec(8)]).unwrap();
+        let mut frame = template.bytes().to_vec();
+        spoil_working_counter(&mut frame);
+        let counters = template.places().iter().map(|place| place.working_counter(&frame));
+        assert_eq!(counters.collect::<Vec<_>>(), [Some(0), Some(u16::MAX)]);
     }
 
     #[test]

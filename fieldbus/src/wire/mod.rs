@@ -104,6 +104,13 @@ pub enum Origin {
     Foreign,
 }
 
+/// Whether this is a frame of ours with mailbox traffic, on its way out or back.
+#[must_use]
+pub fn is_mailbox(frame: &[u8]) -> bool {
+    let [_, tail @ ..] = MAILBOX_ADDRESS;
+    frame.get(7..ETHERNET_HEADER - 2) == Some(&tail)
+}
+
 /// Tells by EtherType and source address whose frame this is.
 #[must_use]
 pub fn origin(frame: &[u8]) -> Origin {

@@ -219,7 +219,7 @@ fn frames_that_are_lost_late_doubled_and_damaged_cost_time_and_nothing_else() {
             late_ppm: 20_000,
             late_ns: 900_000,
             corrupt_ppm: 20_000,
-            outages: Vec::new(),
+            ..Faults::default()
         });
         for round in 0..5u32 {
             let text = asking.read(TEXT);

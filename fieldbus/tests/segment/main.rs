@@ -33,6 +33,8 @@ struct Rig<L> {
     signals: Signals,
     next: u64,
     last: Exchange,
+    /// The schedule takes the trim, as the loop's does.
+    follows: bool,
 }
 
 impl<L: Link> Rig<L> {
@@ -40,7 +42,13 @@ impl<L: Link> Rig<L> {
         let mut bus = bring_up(link, plan, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
         let next = bus.link_mut().now() + PERIOD;
         let next = bus.aligned_start(next);
-        Self { bus, signals: Signals::new(plan.signals.len()), next, last: Exchange::default() }
+        Self {
+            bus,
+            signals: Signals::new(plan.signals.len()),
+            next,
+            last: Exchange::default(),
+            follows: false,
+        }
     }
 
     fn cycle(&mut self) -> Exchange {
@@ -49,7 +57,8 @@ impl<L: Link> Rig<L> {
         self.last = self.bus.exchange(now, self.next + 500_000);
         self.bus.decode(&mut self.signals);
         self.bus.encode(&self.signals);
-        self.next += PERIOD;
+        let trim_ns = if self.follows { self.bus.pace().trim_ns } else { 0 };
+        self.next = (self.next + PERIOD).saturating_add_signed(i64::from(trim_ns));
         self.last
     }
 
@@ -172,6 +181,25 @@ fn clocks_that_drift_apart_are_brought_in_step_and_kept_there() {
 }
 
 #[test]
+fn a_loop_that_takes_the_trim_keeps_its_phase_to_a_reference_that_drifts() {
+    for drift_ppb in [20_000, -50_000, 90_000] {
+        let link = InlineLink::new(cell::with_drift(drift_ppb), 1_000_000_000);
+        let mut rig = Rig::new(link, &with_dc(plan()));
+        rig.follows = true;
+        rig.until(BusState::Operational);
+        rig.cycles(2_000);
+        for _ in 0..3_000 {
+            let exchange = rig.cycle();
+            assert!(!exchange.dc_unlocked && exchange.dc_offset_ns.abs() < 3_000, "{exchange:?}");
+        }
+        let dc = rig.bus.dc().unwrap();
+        assert!(dc.locked && dc.missed == 0 && dc.frames > 5_000, "{dc:?}");
+        assert!((290_000..=310_000).contains(&dc.margin_ns.p50), "{dc:?}");
+        assert!(dc.difference_max_ns < 1_000 && dc.difference_worst.is_some(), "{dc:?}");
+    }
+}
+
+#[test]
 fn a_bad_line_does_not_keep_the_cell_from_coming_up() {
     for seed in 0..5 {
         let faults = Faults {
@@ -181,7 +209,8 @@ fn a_bad_line_does_not_keep_the_cell_from_coming_up() {
             late_ppm: 2_000,
             late_ns: 3_000_000,
             corrupt_ppm: 2_000,
-            outages: Vec::new(),
+            reorder_ppm: 2_000,
+            ..Faults::default()
         };
         let mut rig = Rig::new(faulty(faults), &plan());
         rig.until(BusState::Operational);
@@ -365,8 +394,8 @@ fn a_value_that_the_device_does_not_take_is_refused() {
 }
 
 #[test]
-fn bring_up_needs_less_than_a_mib_of_stack() {
-    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(|| {
+fn bring_up_needs_no_more_stack_than_the_loop_has() {
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(|| {
         operational(&with_dc(plan()));
     });
     thread.unwrap().join().unwrap();
@@ -433,6 +462,8 @@ fn on_a_bad_line_every_frame_is_accounted_for() {
         late_ppm: 10_000,
         late_ns: 700_000,
         corrupt_ppm: 10_000,
+        reorder_ppm: 10_000,
+        working_counter_ppm: 10_000,
         outages: Vec::new(),
     };
     let mut rig = operational(&plan());
@@ -440,7 +471,8 @@ fn on_a_bad_line_every_frame_is_accounted_for() {
     rig.cycles(5_000);
     rig.bus.link_mut().set_faults(Faults::default());
     let counts = rig.cycles(10).counts;
-    for count in [counts.late, counts.foreign, counts.corrupt, counts.lost] {
+    let wrong = counts.working_counter_errors;
+    for count in [counts.late, counts.foreign, counts.corrupt, counts.lost, wrong] {
         assert!(count > 10, "{counts:?}");
     }
     // What came back damaged beyond recognition is foreign, and lost.

@@ -128,8 +128,9 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         let (latency_ns, skipped) = self.schedule.woke(wake);
         self.flight.begin(self.cycle, (self.schedule.next(), wake), skipped);
         let exchange = self.bus.exchange(wake, wake.saturating_add(self.receive_deadline_ns));
-        self.flight.exchanged(&exchange);
-        self.schedule.trim(exchange.trim_ns);
+        let pace = self.bus.pace();
+        self.flight.exchanged(&exchange, pace.sent_at);
+        self.schedule.trim(pace.trim_ns);
         self.bus.decode(&mut self.signals);
         self.flight.over(Phase::Decode, self.clock.now());
         let command = self.ports.command();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::bus::{BusState, Exchange};
+use crate::bus::{BusState, Exchange, Pace};
 use crate::flight::{OVERRUN, TriggerKind, WOKE_LATE};
 use crate::plan::{
     Cause, Effect, GroupId, InterlockId, InterlockPlan, MachinePlan, OverrunLimit, Reaction,
@@ -147,8 +147,13 @@ impl Bus for Loop {
         self.order.push("exchange");
         let mut script = self.script.borrow_mut();
         script.now += script.work;
-        let (received_at, trim_ns) = (script.now, script.trim);
-        Exchange { state: BusState::Operational, received_at, trim_ns, ..Exchange::default() }
+        let received_at = script.now;
+        Exchange { state: BusState::Operational, received_at, ..Exchange::default() }
+    }
+
+    fn pace(&self) -> Pace {
+        let script = self.script.borrow();
+        Pace { sent_at: script.now, trim_ns: script.trim }
     }
 
     fn decode(&mut self, signals: &mut Signals) {

@@ -149,8 +149,8 @@ impl Flight {
     }
 
     /// What the bus did, and when.
-    pub fn exchanged(&mut self, exchange: &Exchange) {
-        self.over(Phase::Send, exchange.sent_at);
+    pub fn exchanged(&mut self, exchange: &Exchange, sent_at: u64) {
+        self.over(Phase::Send, sent_at);
         self.over(Phase::Receive, exchange.received_at);
         let wrong = exchange.units_good & exchange.units_all != exchange.units_all;
         let bus = match exchange.state {

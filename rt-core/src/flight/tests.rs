@@ -27,13 +27,9 @@ impl Rig {
         let due = (self.cycle + 1) * PERIOD;
         self.flight.begin(self.cycle, (due, due + 5_000), 0);
         let at = |phases: u64| due + 5_000 + phases * 10_000;
-        let exchange = Exchange {
-            state: BusState::Operational,
-            sent_at: at(1),
-            received_at: at(2),
-            ..Exchange::default()
-        };
-        self.flight.exchanged(&exchange);
+        let exchange =
+            Exchange { state: BusState::Operational, received_at: at(2), ..Exchange::default() };
+        self.flight.exchanged(&exchange, at(1));
         for event in happens {
             let body = Body::Event(*event);
             self.flight.note(&Record { cycle: self.cycle, now: due, body });

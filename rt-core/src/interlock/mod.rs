@@ -93,6 +93,9 @@ impl Facts<'_> {
 }
 
 /// Age limit of inputs, ns: they may miss fewer exchanges in a row than the strictest `WorkingCounter` interlock allows; without one, none.
+///
+/// On top of what they may miss comes a period each for the age that a sample has when it arrives (it was taken at SYNC0), and for the wait
+/// until the deadline of the exchange that is judged.
 #[must_use]
 pub fn stale_after_ns(plan: &MachinePlan) -> u64 {
     let cycles = |interlock: &InterlockPlan| match interlock.cause {
@@ -100,7 +103,7 @@ pub fn stale_after_ns(plan: &MachinePlan) -> u64 {
         _ => None,
     };
     match plan.interlocks.iter().filter_map(cycles).min() {
-        Some(cycles) if cycles > 1 => (cycles - 1) * plan.period_ns + plan.period_ns / 2,
+        Some(cycles) if cycles > 1 => (cycles + 1) * plan.period_ns,
         Some(_) | None => 0,
     }
 }

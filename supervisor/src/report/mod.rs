@@ -7,6 +7,7 @@ mod flight;
 pub mod guards;
 mod text;
 
+use fieldbus::coe::ServiceCounts;
 use rt_core::cycle::CycleReport;
 use serde::Serialize;
 
@@ -72,6 +73,10 @@ pub struct Report {
     pub working_counter_errors: u64,
     /// Frames.
     pub frames: Frames,
+    /// Frames of mailbox traffic, which are not among `frames`; `null`: the bus did not come up.
+    pub mailbox: Option<Mailbox>,
+    /// Distributed clocks; `null`: not used.
+    pub dc: Option<Dc>,
     /// Actual − scheduled wake.
     pub wake_up_latency_ns: Option<Quantiles>,
     /// Wake to publish.
@@ -171,6 +176,62 @@ pub struct Frames {
     pub corrupt: u64,
     /// Never back.
     pub lost: u64,
+}
+
+/// Distributed clocks over the run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Dc {
+    /// In step at the end.
+    pub locked: bool,
+    /// Frames that passed the reference clock.
+    pub frames: u64,
+    /// Of those, the ones that came behind the SYNC0 that they were meant for.
+    pub missed_sync0: u64,
+    /// From a frame's arrival to its SYNC0, ns: the shortest; below 0 it was missed.
+    pub margin_min_ns: i64,
+    /// Of the frames that were in time: the median, to 1 µs.
+    pub margin_p50_ns: u64,
+    /// The longest.
+    pub margin_max_ns: u64,
+    /// Largest difference of a device's clock to the reference (0x092C) while in step, ns.
+    pub difference_max_ns: u32,
+    /// Which device that was.
+    pub difference_worst: Option<String>,
+}
+
+impl Dc {
+    fn of(dc: &fieldbus::exchange::DcReport, labels: &Labels) -> Self {
+        Self {
+            locked: dc.locked,
+            frames: dc.frames,
+            missed_sync0: dc.missed,
+            margin_min_ns: dc.margin_min_ns,
+            margin_p50_ns: dc.margin_ns.p50,
+            margin_max_ns: dc.margin_ns.max,
+            difference_max_ns: dc.difference_max_ns,
+            difference_worst: dc.difference_worst.map(|position| labels.device(position)),
+        }
+    }
+}
+
+/// Mailbox traffic of the loop, in frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Mailbox {
+    /// Given to the link.
+    pub sent: u64,
+    /// Back.
+    pub received: u64,
+    /// Never back in time.
+    pub lost: u64,
+    /// Cycles in which one waited for want of time.
+    pub no_slack: u64,
+}
+
+impl Mailbox {
+    fn of(counts: ServiceCounts) -> Self {
+        let ServiceCounts { sent, received, lost, no_slack, emergencies_dropped: _ } = counts;
+        Self { sent, received, lost, no_slack }
+    }
 }
 
 /// A distribution of durations, ns, to about 3 %; the maximum is exact.
@@ -299,6 +360,10 @@ pub struct Context {
     pub loop_report: CycleReport,
     /// Durations were measured.
     pub measured: bool,
+    /// Mailbox traffic.
+    pub mailbox: Option<ServiceCounts>,
+    /// Distributed clocks.
+    pub dc: Option<fieldbus::exchange::DcReport>,
     /// Of the cyclic thread.
     pub guards: Guards,
     /// Virtual time only.
@@ -381,6 +446,8 @@ impl Report {
                 corrupt: counts.corrupt,
                 lost: counts.lost,
             },
+            mailbox: context.mailbox.map(Mailbox::of),
+            dc: context.dc.as_ref().map(|dc| Dc::of(dc, labels)),
             wake_up_latency_ns: durations(&statistics.latency, own.wake_up_latency_ns.max),
             execution_time_ns: durations(&statistics.execution, own.execution_time_ns.max),
             phases_ns: context.measured.then(|| context.flight.phases.clone()),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Quantiles, Report, TripReport};
+use super::{Dc, Quantiles, Report, TripReport};
 
 /// Widest bar of a histogram, characters.
 const BAR: u64 = 32;
@@ -118,11 +118,35 @@ fn bus(report: &Report, out: &mut String) -> std::fmt::Result {
         frames.sent, frames.received, frames.late, frames.lost, frames.corrupt, frames.foreign
     )?;
     writeln!(out, "  working-counter errors {}", report.working_counter_errors)?;
+    if let Some(dc) = &report.dc {
+        clocks(dc, out)?;
+    }
     writeln!(
         out,
         "  camera results received {}, refused {}",
         report.vision.received, report.vision.refused
     )
+}
+
+fn clocks(dc: &Dc, out: &mut String) -> std::fmt::Result {
+    let least = duration(dc.margin_min_ns.unsigned_abs());
+    writeln!(
+        out,
+        "  clocks {}; frames before SYNC0: min {}{least}, p50 {}, max {}; missed {} of {}",
+        if dc.locked { "locked" } else { "NOT LOCKED" },
+        if dc.margin_min_ns < 0 { "−" } else { "" },
+        duration(dc.margin_p50_ns),
+        duration(dc.margin_max_ns),
+        dc.missed_sync0,
+        dc.frames
+    )?;
+    match &dc.difference_worst {
+        Some(device) => {
+            let most = duration(u64::from(dc.difference_max_ns));
+            writeln!(out, "  farthest from the reference clock: {device}, {most}")
+        }
+        None => Ok(()),
+    }
 }
 
 fn axes(report: &Report, out: &mut String) -> std::fmt::Result {

@@ -45,8 +45,8 @@ use crate::references::{Keeper, Kept, Verdict};
 use crate::report::{Context, Report};
 use crate::vision::{Judge, Object};
 
-/// Stack of the cyclic thread: bring-up needs most of it.
-const STACK_BYTES: usize = 1 << 20;
+/// Stack of the cyclic thread: bring-up of up to 512 devices needs 1.1 MB of it.
+const STACK_BYTES: usize = 2 << 20;
 /// Memory for a capture, bytes; it is locked.
 const CAPTURE_BYTES: usize = 8 << 20;
 /// Between two rounds of the supervisor.
@@ -594,6 +594,8 @@ impl Run {
             guards::report(&self.beside, &self.outcome, counts, ended.ran.faults, &ended.calls);
         let context = Context {
             loop_report: ended.report,
+            mailbox: Some(ended.bus.mailbox_counts()),
+            dc: ended.bus.dc(),
             guards,
             flight,
             bring_up: Some(ended.bus.bring_up_took()),

@@ -232,6 +232,8 @@ impl<P: Program> Run<P> {
         vision.stored = ledger.stored.vision;
         let context = Context {
             loop_report,
+            mailbox: Some(self.cycle.bus().mailbox_counts()),
+            dc: self.cycle.bus().dc(),
             guards: Guards {
                 allocations: guard::is_counting().then_some(self.allocator.allocations),
                 frees: guard::is_counting().then_some(self.allocator.frees),
