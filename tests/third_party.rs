@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use tactus_tests::hosts::{turn, two_hosts};
-use tactus_tests::{machine, root, run, said, scratch, tactus};
+use tactus_tests::{json, machine, root, run, said, scratch, tactus};
 
 fn python() -> PathBuf {
     PathBuf::from(std::env::var_os("TACTUS_PYTHON").expect("./test sets TACTUS_PYTHON"))
@@ -46,6 +46,41 @@ fn soem_brings_our_segment_to_op() {
     let output = against_sim("soem", &master);
     assert!(output.status.success(), "{}", said(&output));
     assert!(String::from_utf8_lossy(&output.stdout).contains("OP 7 devices"), "{}", said(&output));
+}
+
+/// The slice of the comparison that ends within a minute: one drive, and every gate of it.
+#[test]
+fn the_exchange_holds_against_other_masters_or_the_machine_is_too_busy_to_say() {
+    let _turn = turn();
+    let directory = scratch("compare");
+    let json_file = directory.join("compare.json");
+    let third_party = root().join("target/third-party");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root()).args(["run", "--quiet", "--release", "-p", "tactus-benches"]);
+    cargo.args(["--bin", "compare", "--", "--drives", "1", "--blocks", "5", "--cycles", "400"]);
+    cargo.arg("--soem").arg(third_party.join("soem/soem-exchange"));
+    let stock = third_party.join("stock-ethercrab/release/stock-exchange");
+    cargo.arg("--stock").arg(stock).arg("--json").arg(&json_file);
+    let output = run(&mut cargo);
+    let code = output.status.code();
+    assert!(matches!(code, Some(0 | 3)), "a gate does not hold: {}", said(&output));
+    let measured = json(&json_file);
+    assert_eq!(measured["verdict"], if code == Some(0) { "pass" } else { "inconclusive" });
+    let tables = measured["tables"].as_array().expect("tables");
+    assert_eq!(tables.len(), 2, "paced, and back to back");
+    for partner in tables.iter().flat_map(|table| table["partners"].as_array().expect("partners")) {
+        assert_eq!(partner["blocks"].as_array().map(Vec::len), Some(5), "{partner}");
+        assert!(partner["failed"].is_null(), "{partner}");
+    }
+    // Counts do not hang on how busy the machine is.
+    for table in tables {
+        let ours = &table["partners"][0];
+        assert_eq!(ours["partner"], "ours");
+        for block in ours["blocks"].as_array().expect("blocks") {
+            assert_eq!(block["allocations"], 0.0, "{block}");
+        }
+    }
+    print!("{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]

@@ -271,6 +271,20 @@ impl Process for Still {
 /// A segment of servo drives.
 pub struct Servos(Segment<Still>);
 
+impl Servos {
+    /// `count` servo drives, powered, in Init.
+    #[must_use]
+    pub fn new(count: u16) -> Self {
+        let devices = (0..count).map(|n| {
+            let serial = u32::from(n) + 1;
+            let identity =
+                segment::Identity { vendor: VENDOR, product: PRODUCT, revision: 1, serial };
+            Device::servo("SD-400", identity, ServoOptions::default())
+        });
+        Self(Segment::new(devices.collect(), Still))
+    }
+}
+
 impl Wire for Servos {
     fn pass(&mut self, frame: &mut [u8], now: u64) -> bool {
         self.0.pass(frame, now)
@@ -291,13 +305,7 @@ impl Wire for Servos {
 /// They do not come up: then nothing would be measured.
 #[must_use]
 pub fn servos(count: u16) -> Rig<Servos> {
-    let devices = (0..count).map(|n| {
-        let serial = u32::from(n) + 1;
-        let identity = segment::Identity { vendor: VENDOR, product: PRODUCT, revision: 1, serial };
-        Device::servo("SD-400", identity, ServoOptions::default())
-    });
-    let segment = Servos(Segment::new(devices.collect(), Still));
-    let mut rig = Rig::new(segment, &servo_plan(count));
+    let mut rig = Rig::new(Servos::new(count), &servo_plan(count));
     let drives: Vec<_> = (0..count).map(|n| drive(SIGNALS_PER_SERVO * n)).collect();
     rig.hold(&drives);
     rig
@@ -313,6 +321,23 @@ const INPUTS: [(u16, u8, bool); 5] = [
 ];
 const OUTPUTS: [(u16, u8, bool); 3] = [(0x6040, 16, false), (0x607A, 32, true), (0x6060, 8, true)];
 const SIGNALS_PER_SERVO: u16 = 8;
+/// The same, as a drive has it assigned when it is switched on; object 0: padding.
+const DEFAULT_INPUTS: [(u16, u8, bool); 9] = [
+    (0x6041, 16, false),
+    (0x6064, 32, true),
+    (0x6061, 8, true),
+    (0, 8, false),
+    (0x6077, 16, true),
+    (0x60F4, 32, true),
+    (0x603F, 16, false),
+    (0x60FD, 32, false),
+    (0x60BA, 32, true),
+];
+const DEFAULT_OUTPUTS: [(u16, u8, bool); 4] =
+    [(0x6040, 16, false), (0x607A, 32, true), (0x6060, 8, true), (0, 8, false)];
+
+/// Objects of a device: what is read, and what is written.
+type Objects<'a> = (&'a [(u16, u8, bool)], &'a [(u16, u8, bool)]);
 
 fn drive(first: u16) -> Drive {
     let signal = |n| SignalId(first + n);
@@ -325,6 +350,22 @@ fn drive(first: u16) -> Drive {
     }
 }
 
+/// The plan of `count` servo drives that run free, without SYNC0, with all the process data that they have by default: what any
+/// MainDevice exchanges that is told nothing.
+#[must_use]
+pub fn free_plan(count: u16) -> BusPlan {
+    let mut plan = servo_plan(count);
+    plan.dc = None;
+    for device in &mut plan.subdevices {
+        device.sync0 = None;
+        device.inputs = pdos(0x1A00, &DEFAULT_INPUTS);
+        device.outputs = pdos(0x1600, &DEFAULT_OUTPUTS);
+    }
+    let drives = 0..usize::from(count);
+    plan.signals = drives.flat_map(|n| signals(n, (&DEFAULT_INPUTS, &DEFAULT_OUTPUTS))).collect();
+    plan
+}
+
 fn servo_plan(count: u16) -> BusPlan {
     let count = usize::from(count);
     BusPlan {
@@ -333,7 +374,7 @@ fn servo_plan(count: u16) -> BusPlan {
         silent_cycles_max: 3,
         subdevices: (0..count).map(servo).collect(),
         sync_units: (0..count.div_ceil(SERVOS_PER_UNIT)).map(|n| format!("unit {n}")).collect(),
-        signals: (0..count).flat_map(signals).collect(),
+        signals: (0..count).flat_map(|n| signals(n, (&INPUTS, &OUTPUTS))).collect(),
         dc: Some(DcPlan {
             frame_before_sync0_ns: 300_000,
             lock_window_ns: 1_000,
@@ -343,31 +384,35 @@ fn servo_plan(count: u16) -> BusPlan {
     }
 }
 
-fn signals(subdevice: usize) -> impl Iterator<Item = SignalPlan> {
+fn signals(
+    subdevice: usize,
+    (inputs, outputs): Objects<'_>,
+) -> impl Iterator<Item = SignalPlan> + use<> {
     let place = move |objects: &[(u16, u8, bool)], direction| {
         let mut bit_offset = 0;
-        let places = objects.iter().map(|(_, bits, signed)| {
+        let places = objects.iter().filter_map(|(index, bits, signed)| {
             let place =
                 SignalPlan { subdevice, direction, bit_offset, bits: *bits, signed: *signed };
             bit_offset += u32::from(*bits);
-            place
+            (*index != 0).then_some(place)
         });
         places.collect::<Vec<_>>()
     };
-    place(&INPUTS, Direction::Input).into_iter().chain(place(&OUTPUTS, Direction::Output))
+    place(inputs, Direction::Input).into_iter().chain(place(outputs, Direction::Output))
+}
+
+fn pdos(index: u16, objects: &[(u16, u8, bool)]) -> Vec<PdoPlan> {
+    let entries = objects.iter().map(|(index, bits, signed)| PdoEntry {
+        index: *index,
+        subindex: 0,
+        bits: *bits,
+        signed: *signed,
+        signal: None,
+    });
+    vec![PdoPlan { index, entries: entries.collect() }]
 }
 
 fn servo(position: usize) -> SubDevicePlan {
-    let pdo = |index, objects: &[(u16, u8, bool)]| {
-        let entries = objects.iter().map(|(index, bits, signed)| PdoEntry {
-            index: *index,
-            subindex: 0,
-            bits: *bits,
-            signed: *signed,
-            signal: None,
-        });
-        vec![PdoPlan { index, entries: entries.collect() }]
-    };
     let period =
         |subindex, value| StartupSdo { index: 0x60C2, subindex, value, verify_only: false };
     SubDevicePlan {
@@ -375,8 +420,8 @@ fn servo(position: usize) -> SubDevicePlan {
         identity: Identity { vendor: VENDOR, product: PRODUCT, revision: None, serial: None },
         sync_unit: Some(position / SERVOS_PER_UNIT),
         startup: vec![period(1, SdoValue::U8(1)), period(2, SdoValue::I8(-3))],
-        inputs: pdo(0x1A00, &INPUTS),
-        outputs: pdo(0x1600, &OUTPUTS),
+        inputs: pdos(0x1A00, &INPUTS),
+        outputs: pdos(0x1600, &OUTPUTS),
         configurable_pdos: true,
         sync0: Some(Sync0Plan { cycle_ns: 1_000_000, shift_ns: 0 }),
         watchdog_ns: Some(100_000_000),
