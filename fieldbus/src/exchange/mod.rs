@@ -370,6 +370,8 @@ impl<L: Link> EtherCat<L> {
                     core::mem::swap(&mut frame.reply, &mut self.scratch);
                     frame.is_answered = true;
                     self.counts.received += 1;
+                } else if self.is_cut(number, length) {
+                    self.counts.truncated += 1;
                 } else {
                     self.counts.corrupt += 1;
                 }
@@ -379,11 +381,20 @@ impl<L: Link> EtherCat<L> {
                 self.counts.late += 1;
                 false
             }
+            Arrival::Again => {
+                self.counts.duplicate += 1;
+                false
+            }
             Arrival::Unknown => {
                 self.counts.foreign += 1;
                 false
             }
         }
+    }
+
+    /// Of this cycle's frame `number` so many bytes came back: fewer than were sent.
+    fn is_cut(&self, number: usize, length: usize) -> bool {
+        self.frames.get(number).is_some_and(|frame| length < frame.template.bytes().len())
     }
 
     /// Judges every datagram of the exchange.

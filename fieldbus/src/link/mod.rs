@@ -12,7 +12,7 @@ mod socket;
 #[cfg(test)]
 mod testing;
 
-pub use fault::{Fault, Faults};
+pub use fault::{Fault, Faults, Injected};
 pub use inline::InlineLink;
 pub use record::Record;
 pub use serve::{Served, serve};
