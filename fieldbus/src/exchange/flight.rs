@@ -68,9 +68,10 @@ impl Flight {
         lost
     }
 
-    /// The index of this cycle's next frame; [`Self::sent`] must follow, whether it could be sent or not.
-    pub(crate) fn next_index(&self) -> u8 {
-        self.next
+    /// The index of the frame that is `ahead` frames from the next; [`Self::sent`] must follow, whether they could be sent or not.
+    pub(crate) fn index(&self, ahead: usize) -> u8 {
+        let [low, ..] = ahead.to_le_bytes();
+        self.next.wrapping_add(low)
     }
 
     /// The frame with the next index was sent, or could not be.
@@ -108,7 +109,7 @@ mod tests {
     fn a_frame_is_of_this_cycle_then_late_then_lost_and_counts_once() {
         let mut flight = Flight::new();
         assert_eq!(flight.begin(), 0);
-        let index = flight.next_index();
+        let index = flight.index(0);
         flight.sent(true);
         flight.sent(true);
         assert_eq!(flight.arrived(index.wrapping_add(1)), Arrival::Now(1));
@@ -131,7 +132,9 @@ mod tests {
         flight.sent(true);
         assert_eq!(flight.arrived(0), Arrival::Unknown);
         assert_eq!(flight.arrived(1), Arrival::Now(1));
-        (0..AGAIN_MAX).for_each(|_| drop(flight.begin()));
+        for _ in 0..AGAIN_MAX {
+            flight.begin();
+        }
         assert_eq!(flight.arrived(1), Arrival::Again);
         flight.begin();
         assert_eq!(flight.arrived(1), Arrival::Unknown);
@@ -144,7 +147,7 @@ mod tests {
         for cycle in 0..1000u32 {
             lost += flight.begin();
             for frame in 0..16 {
-                let index = flight.next_index();
+                let index = flight.index(0);
                 flight.sent(true);
                 if cycle % 3 != 0 {
                     assert_eq!(flight.arrived(index), Arrival::Now(frame));
