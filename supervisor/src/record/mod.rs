@@ -360,6 +360,8 @@ fn cycle_message(record: &Record, cycle: &CycleRecord) -> messages::Cycle {
         frames_corrupt: exchange.counts.corrupt,
         frames_lost: exchange.counts.lost,
         working_counter_errors: exchange.counts.working_counter_errors,
+        frames_duplicate: exchange.counts.duplicate,
+        frames_truncated: exchange.counts.truncated,
     }
 }
 

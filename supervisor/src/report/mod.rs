@@ -170,8 +170,12 @@ pub struct Frames {
     pub received: u64,
     /// Back after the deadline.
     pub late: u64,
-    /// Not ours, or twice.
+    /// Once more.
+    pub duplicate: u64,
+    /// Not ours.
     pub foreign: u64,
+    /// Shorter than they were sent.
+    pub truncated: u64,
     /// Damaged.
     pub corrupt: u64,
     /// Never back.
@@ -444,7 +448,9 @@ impl Report {
                 sent: counts.sent,
                 received: counts.received,
                 late: counts.late,
+                duplicate: counts.duplicate,
                 foreign: counts.foreign,
+                truncated: counts.truncated,
                 corrupt: counts.corrupt,
                 lost: counts.lost,
             },

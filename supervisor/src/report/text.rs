@@ -114,8 +114,16 @@ fn bus(report: &Report, out: &mut String) -> std::fmt::Result {
     writeln!(out, "\nBus")?;
     writeln!(
         out,
-        "  frames sent {}, received {}, late {}, lost {}, corrupt {}, foreign {}",
-        frames.sent, frames.received, frames.late, frames.lost, frames.corrupt, frames.foreign
+        "  frames sent {}, received {}, late {}, lost {}, truncated {}, corrupt {}, duplicate {}, \
+         foreign {}",
+        frames.sent,
+        frames.received,
+        frames.late,
+        frames.lost,
+        frames.truncated,
+        frames.corrupt,
+        frames.duplicate,
+        frames.foreign
     )?;
     writeln!(out, "  working-counter errors {}", report.working_counter_errors)?;
     if let Some(dc) = &report.dc {
