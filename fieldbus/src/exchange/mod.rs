@@ -111,6 +111,8 @@ pub struct EtherCat<L> {
     frames: Box<[CyclicFrame]>,
     scratch: Box<[u8]>,
     flight: Flight,
+    /// How often the indices of frames have come round.
+    round: u8,
     inputs: Box<[UnitInputs]>,
     outputs: Box<[Place]>,
     carries: Box<[Carry]>,
@@ -214,6 +216,7 @@ impl<L: Link> EtherCat<L> {
             frames,
             scratch: vec![0; FRAME_MAX].into_boxed_slice(),
             flight: Flight::new(),
+            round: 0,
             inputs: inputs.into_iter().map(|places| UnitInputs { places: places.into() }).collect(),
             outputs: outputs.into(),
             carries,
@@ -304,7 +307,9 @@ impl<L: Link> EtherCat<L> {
                     None => frame.template.remove_appended(),
                 }
             }
-            frame.template.set_index(self.flight.next_index());
+            let index = self.flight.next_index();
+            self.round = if index == 0 { self.round.wrapping_add(1) } else { self.round };
+            frame.template.set_indices(index, self.round);
             let sent = self.link.send(frame.template.bytes());
             self.flight.sent(sent.is_ok());
             match sent {
@@ -319,7 +324,11 @@ impl<L: Link> EtherCat<L> {
         under_way
     }
 
-    fn receive(&mut self, mut under_way: usize, deadline: u64) {
+    fn receive(&mut self, mut under_way: usize, mut deadline: u64) {
+        if under_way == 0 {
+            // Nothing went out. A line that is full gets room only by taking what has come; nothing is waited for.
+            (under_way, deadline) = (RECEIVE_MAX, 0);
+        }
         for _ in 0..RECEIVE_MAX {
             if under_way == 0 {
                 break;
