@@ -112,6 +112,8 @@ pub struct EtherCat<L> {
     frames: Box<[CyclicFrame]>,
     scratch: Box<[u8]>,
     flight: Flight,
+    /// How often the indices of frames have come round.
+    round: u8,
     inputs: Box<[UnitInputs]>,
     outputs: Box<[Place]>,
     carries: Box<[Carry]>,
@@ -215,6 +217,7 @@ impl<L: Link> EtherCat<L> {
             frames,
             scratch: vec![0; FRAME_MAX].into_boxed_slice(),
             flight: Flight::new(),
+            round: 0,
             inputs: inputs.into_iter().map(|places| UnitInputs { places: places.into() }).collect(),
             outputs: outputs.into(),
             carries,
@@ -303,7 +306,9 @@ impl<L: Link> EtherCat<L> {
                     None => frame.template.remove_appended(),
                 }
             }
-            frame.template.set_index(self.flight.index(number));
+            let index = self.flight.index(number);
+            self.round = if index == 0 { self.round.wrapping_add(1) } else { self.round };
+            frame.template.set_indices(index, self.round);
         }
         let mut together = [&[][..]; FRAMES_MAX];
         for (place, frame) in together.iter_mut().zip(&self.frames) {
@@ -318,7 +323,11 @@ impl<L: Link> EtherCat<L> {
         under_way
     }
 
-    fn receive(&mut self, mut under_way: u32, deadline: u64) {
+    fn receive(&mut self, mut under_way: u32, mut deadline: u64) {
+        if under_way == 0 {
+            // Nothing went out. A line that is full gets room only by taking what has come; nothing is waited for.
+            (under_way, deadline) = (u32::MAX, 0);
+        }
         // What came of the last cycle's mailbox traffic lies ahead of them: there is nothing to wait for.
         let mut is_ahead = self.mailboxes.is_under_way();
         for _ in 0..RECEIVE_MAX {
