@@ -13,13 +13,14 @@ use rt_linux::signal::Shutdown;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{
-    CheckArgs, Cli, Command, DoctorArgs, GuardCalls, Link, RunArgs, SdoCommand, SimArgs,
+    AuditArgs, AuditCommand, CheckArgs, Cli, Command, DoctorArgs, GuardCalls, Link, RunArgs,
+    SdoCommand, SimArgs,
 };
 use crate::doctor::{self, System, Target};
 use crate::exit::{Error, ExitCode};
 use crate::report::{Context, Report};
 use crate::run::{self, Options, Source};
-use crate::{flight, latency, report, sdo, sim, tune};
+use crate::{audit, flight, latency, report, sdo, sim, tune};
 
 /// Width of messages when nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -53,6 +54,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             let mut out = std::io::stdout();
             flight::trace_command(arguments, &mut out)
         }
+        Command::Audit(arguments) => audit_log(arguments),
     };
     match done {
         Ok(code) => code.number(),
@@ -355,6 +357,15 @@ pub(crate) fn configured_link(machine: &Machine) -> Link {
         config::LinkChoice::Virtual => Link::Virtual,
         config::LinkChoice::Raw(interface) => Link::Raw(interface.clone()),
     }
+}
+
+fn audit_log(arguments: &AuditArgs) -> Result<ExitCode, Error> {
+    let (text, code) = match &arguments.command {
+        AuditCommand::Verify(arguments) => audit::command::verify(arguments)?,
+        AuditCommand::Key(arguments) => (audit::command::key(arguments)?, ExitCode::Done),
+    };
+    print(&text);
+    Ok(code)
 }
 
 fn simulate(arguments: &SimArgs) -> Result<ExitCode, Error> {

@@ -1,0 +1,98 @@
+//! `tactus audit …`: is the log whole, and whose key signs it.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::key::{FILE_NAME, Key, fingerprint, pem};
+use super::line::{Hash, unhex};
+use super::verify::{Checker, Kept, Verdict};
+use super::{files, text};
+use crate::cli::{AuditKeyArgs, AuditVerifyArgs};
+use crate::exit::{Error, ExitCode};
+
+/// Reads the log in `directory` and judges it.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub fn judge(directory: &Path, allowed: Vec<Hash>, kept: Kept) -> Result<Verdict, Error> {
+    let shown = directory.display();
+    let unreadable = |what: &dyn std::fmt::Display| {
+        Error::environment(format!(
+            "the audit log {shown} cannot be read: {what}\n  expected the directory of one machine, such as state/audit/demo-cell"
+        ))
+    };
+    let files = files::list(directory).map_err(|source| unreadable(&source))?;
+    if files.is_empty() {
+        return Err(unreadable(&format!("there is no {} or later", files::name(1))));
+    }
+    let mut checker = Checker::new(allowed, kept);
+    for (number, path) in files {
+        let bytes = std::fs::read(&path)
+            .map_err(|source| unreadable(&format!("{}: {source}", path.display())))?;
+        checker.file(number, &bytes);
+    }
+    Ok(checker.finish())
+}
+
+/// `tactus audit verify`.
+///
+/// # Errors
+/// The log, the checkpoint or a key cannot be read.
+pub fn verify(arguments: &AuditVerifyArgs) -> Result<(String, ExitCode), Error> {
+    let allowed = arguments
+        .key
+        .iter()
+        .map(|key| {
+            unhex(key.as_bytes()).ok_or_else(|| {
+                Error::file(format!(
+                    "--key {key}: expected 64 hexadecimal digits, as tactus audit key prints them"
+                ))
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let kept = match &arguments.checkpoint {
+        None => Kept::default(),
+        Some(path) => {
+            let shown = path.display();
+            let text = std::fs::read_to_string(path).map_err(|source| {
+                Error::environment(format!("{shown} cannot be read: {source}"))
+            })?;
+            Kept::read(&text, &allowed).map_err(|wrong| Error::file(format!("{shown}: {wrong}")))?
+        }
+    };
+    let verdict = judge(&arguments.directory, allowed, kept)?;
+    let code = if verdict.whole { ExitCode::Done } else { ExitCode::Tampered };
+    let said = if arguments.json {
+        serde_json::to_string_pretty(&verdict).map_err(|wrong| {
+            Error::environment(format!("the verdict cannot be written: {wrong}"))
+        })?
+    } else {
+        text::render(&arguments.directory.display().to_string(), &verdict)
+    };
+    Ok((said, code))
+}
+
+/// `tactus audit key`.
+///
+/// # Errors
+/// There is none, or it is not to be trusted.
+pub fn key(arguments: &AuditKeyArgs) -> Result<String, Error> {
+    let state = &arguments.state;
+    if !state.join(FILE_NAME).exists() {
+        return Err(Error::environment(format!(
+            "there is no key in {}: expected {FILE_NAME}, which the first tactus run makes there",
+            state.display()
+        )));
+    }
+    let key = Key::of_device(state)?.map_err(|source| Error::environment(source.to_string()))?;
+    let public = key.public();
+    let raw = unhex(public.as_bytes()).unwrap_or_default();
+    Ok(if arguments.pem {
+        pem(&raw)
+    } else if arguments.json {
+        json!({ "public": public, "fingerprint": fingerprint(&raw), "pem": pem(&raw) }).to_string()
+    } else {
+        format!("public key   {public}\nfingerprint  {}\n", fingerprint(&raw))
+    })
+}
