@@ -11,7 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::EXIT_CODES_HELP;
 use crate::run::Park;
 
-pub use audit::{AuditArgs, AuditCommand, AuditKeyArgs, AuditVerifyArgs};
+pub use audit::{
+    AuditArgs, AuditCommand, AuditKeyArgs, AuditReportArgs, AuditVerifyArgs, MatrixArgs,
+};
 pub use measure::{LatencyArgs, LoadKind, TuneArgs};
 
 const RUN_EXAMPLES: &str = "Examples:
@@ -113,6 +115,9 @@ pub enum Command {
     /// Look into dumps of the flight recorder, and export them as a trace for Perfetto.
     #[command(after_help = help(TRACE_EXAMPLES))]
     Trace(TraceArgs),
+    /// Print the cause-and-effect matrix as the loop evaluates it.
+    #[command(after_help = help(audit::MATRIX_EXAMPLES))]
+    Matrix(MatrixArgs),
     /// Look after the audit log: is it whole, and whose key signs it.
     #[command(after_help = help(audit::AUDIT_EXAMPLES))]
     Audit(AuditArgs),

@@ -17,6 +17,7 @@ pub mod histogram;
 pub mod inquiry;
 pub mod labels;
 pub mod latency;
+pub mod matrix;
 pub mod pressure;
 pub mod receiver;
 pub mod record;

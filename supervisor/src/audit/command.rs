@@ -7,8 +7,8 @@ use serde_json::json;
 use super::key::{FILE_NAME, Key, fingerprint, pem};
 use super::line::{Hash, unhex};
 use super::verify::{Checker, Kept, Verdict};
-use super::{files, text};
-use crate::cli::{AuditKeyArgs, AuditVerifyArgs};
+use super::{files, line, report, text};
+use crate::cli::{AuditKeyArgs, AuditReportArgs, AuditVerifyArgs};
 use crate::exit::{Error, ExitCode};
 
 /// Reads the log in `directory` and judges it.
@@ -16,6 +16,15 @@ use crate::exit::{Error, ExitCode};
 /// # Errors
 /// There is none, or it cannot be read.
 pub fn judge(directory: &Path, allowed: Vec<Hash>, kept: Kept) -> Result<Verdict, Error> {
+    read(directory, allowed, kept, |_| {})
+}
+
+fn read(
+    directory: &Path,
+    allowed: Vec<Hash>,
+    kept: Kept,
+    mut each: impl FnMut(&[u8]),
+) -> Result<Verdict, Error> {
     let shown = directory.display();
     let unreadable = |what: &dyn std::fmt::Display| {
         Error::environment(format!(
@@ -31,17 +40,35 @@ pub fn judge(directory: &Path, allowed: Vec<Hash>, kept: Kept) -> Result<Verdict
         let bytes = std::fs::read(&path)
             .map_err(|source| unreadable(&format!("{}: {source}", path.display())))?;
         checker.file(number, &bytes);
+        each(&bytes);
     }
     Ok(checker.finish())
 }
 
-/// `tactus audit verify`.
+/// `tactus audit report`: the page.
 ///
 /// # Errors
-/// The log, the checkpoint or a key cannot be read.
-pub fn verify(arguments: &AuditVerifyArgs) -> Result<(String, ExitCode), Error> {
-    let allowed = arguments
-        .key
+/// The log cannot be read, or the machine file is another one than that of the last start.
+pub fn report(arguments: &AuditReportArgs) -> Result<String, Error> {
+    let (allowed, kept) = trusted(&arguments.key, arguments.checkpoint.as_deref())?;
+    let mut story = report::Story::default();
+    let verdict = read(&arguments.directory, allowed, kept, |bytes| {
+        for line in bytes.split(|byte| *byte == b'\n') {
+            let content = line::parse(line).and_then(|framed| framed.content());
+            content.into_iter().for_each(|record| story.take(record));
+        }
+    })?;
+    let machine = arguments.machine.as_deref().map(crate::app::load).transpose()?;
+    let machine = machine.as_ref().map(|source| &source.machine);
+    if let Some(machine) = machine {
+        report::belongs(&story, machine).map_err(Error::file)?;
+    }
+    Ok(report::page(&arguments.directory.display().to_string(), &verdict, &story, machine))
+}
+
+/// Keys and checkpoints of the command line.
+fn trusted(keys: &[String], checkpoint: Option<&Path>) -> Result<(Vec<Hash>, Kept), Error> {
+    let allowed = keys
         .iter()
         .map(|key| {
             unhex(key.as_bytes()).ok_or_else(|| {
@@ -51,16 +78,21 @@ pub fn verify(arguments: &AuditVerifyArgs) -> Result<(String, ExitCode), Error> 
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let kept = match &arguments.checkpoint {
-        None => Kept::default(),
-        Some(path) => {
-            let shown = path.display();
-            let text = std::fs::read_to_string(path).map_err(|source| {
-                Error::environment(format!("{shown} cannot be read: {source}"))
-            })?;
-            Kept::read(&text, &allowed).map_err(|wrong| Error::file(format!("{shown}: {wrong}")))?
-        }
-    };
+    let Some(path) = checkpoint else { return Ok((allowed, Kept::default())) };
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Error::environment(format!("{shown} cannot be read: {source}")))?;
+    let kept =
+        Kept::read(&text, &allowed).map_err(|wrong| Error::file(format!("{shown}: {wrong}")))?;
+    Ok((allowed, kept))
+}
+
+/// `tactus audit verify`.
+///
+/// # Errors
+/// The log, the checkpoint or a key cannot be read.
+pub fn verify(arguments: &AuditVerifyArgs) -> Result<(String, ExitCode), Error> {
+    let (allowed, kept) = trusted(&arguments.key, arguments.checkpoint.as_deref())?;
     let verdict = judge(&arguments.directory, allowed, kept)?;
     let code = if verdict.whole { ExitCode::Done } else { ExitCode::Tampered };
     let said = if arguments.json {

@@ -7,6 +7,7 @@ pub mod command;
 pub mod files;
 pub mod key;
 pub mod line;
+pub mod report;
 pub mod scribe;
 mod text;
 mod thread;
