@@ -51,6 +51,7 @@ impl Ports for LoopPorts {
     }
 
     fn record(&mut self, record: Record) {
+        // SR-044
         // Full: the stream counts it, and the sequence shows the gap.
         let _ = self.records.push(record);
     }
@@ -280,6 +281,7 @@ mod tests {
         holds(&ledger);
     }
 
+    // SR-044
     #[test]
     fn a_disk_that_fails_while_it_records_costs_records_and_nothing_else() {
         let folder = crate::test_folder("failing-disk");

@@ -102,6 +102,7 @@ pub fn line(sequence: u64, previous: &Hash, entry: &Entry) -> (String, Hash) {
 
 /// As [`line`], with a signature over all that stands before it.
 #[must_use]
+// SR-048
 pub fn signed_line(
     sequence: u64,
     previous: &Hash,

@@ -249,6 +249,7 @@ impl Writer {
         fault.filter(|_| new)
     }
 
+    // SR-049
     fn refused(&mut self, source: &io::Error, now: u64) {
         self.fault_since = self.fault_since.or(Some(now));
         self.written.faults = self.written.faults.saturating_add(1);

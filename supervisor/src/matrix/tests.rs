@@ -354,7 +354,8 @@ fn the_first_of_equal_rows_names_the_stop_as_the_rules_say() {
 fn text_page_and_json_say_the_same_and_name_everything() {
     for machine in machines() {
         let matrix = Matrix::of(&machine);
-        let (text, page, json) = (render(&matrix), page(&machine), matrix.to_json().unwrap());
+        let (text, json) = (render(&matrix), matrix.to_json().unwrap());
+        let page = page(&machine).replace("&#39;", "'");
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["rows"].as_array().unwrap().len(), matrix.rows.len());
         for row in &matrix.rows {

@@ -74,6 +74,7 @@ impl Kept {
             .collect()
     }
 
+    // SR-042
     fn offset(&self, axis: &Keeping, drive: Option<Identity>) -> Result<Nano, String> {
         let stored = self.stored.as_ref().map_err(Clone::clone)?;
         let Some(kept) = stored.get(&axis.name) else {

@@ -281,6 +281,7 @@ fn request(settings: CycleSettings, link: &Link) -> admission::Request {
     }
 }
 
+// SR-047
 fn refused(refused: admission::Refused) -> Error {
     Error::environment(format!(
         "the machine file asks for strict real time, and the system refuses it: {refused}\n  \

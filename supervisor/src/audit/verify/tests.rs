@@ -47,6 +47,7 @@ fn kept(files: &Files) -> Kept {
     Kept::read(&String::from_utf8(last.1).unwrap(), &[]).unwrap()
 }
 
+// SR-048
 #[test]
 fn every_changed_byte_is_found_and_its_record_named() {
     let mut log = log("audit-bytes");
@@ -161,6 +162,7 @@ fn forged(all: &[(usize, Vec<u8>)], from: usize) -> Vec<(usize, Vec<u8>)> {
     left
 }
 
+// SR-048
 #[test]
 fn a_log_written_anew_with_right_hashes_is_found_by_its_signatures() {
     let log = log("audit-forged");

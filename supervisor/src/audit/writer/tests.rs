@@ -155,6 +155,7 @@ fn refuse(folder: &Path, refuse: bool) {
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(rights)).unwrap();
 }
 
+// SR-049
 #[test]
 fn a_full_disk_costs_no_record_that_fits_in_memory_and_counts_the_others() {
     let folder = Folder::new("audit-full");
