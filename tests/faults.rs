@@ -70,6 +70,7 @@ fn stops_and_goes_on(name: &str, event: &str, cause: &str) -> Outcome {
     outcome
 }
 
+// SR-034
 #[test]
 fn a_device_without_supply_stops_the_machine_and_ends_on_the_bus() {
     let event = "[[scenario.event]]\nat = \"5 s\"\nbus = \"power_off\"\ndevice = \"drive_x\"\n";
@@ -99,6 +100,7 @@ fn a_drive_that_refuses_op_is_named_with_its_al_status_code() {
     outcome.recorded_completely();
 }
 
+// SR-033
 #[test]
 fn frames_that_vanish_trip_after_as_many_as_the_file_allows_and_not_before() {
     let event =
@@ -148,6 +150,7 @@ fn frames_that_come_after_their_deadline_are_counted_as_late() {
     outcome.recorded_completely();
 }
 
+// SR-014
 #[test]
 fn emergency_stop_door_and_drive_fault_stop_and_a_person_gets_it_going_again() {
     let press =

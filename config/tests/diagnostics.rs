@@ -299,6 +299,7 @@ fn an_encoder_that_shows_two_places_alike_keeps_nothing() {
     assert!(codes(&single).contains(&"kept-ambiguous"), "{single}");
 }
 
+// SR-024
 #[test]
 fn a_vertical_axis_without_a_brake_is_refused() {
     let start = DEMO.find("[axis.brake]").unwrap();
@@ -318,6 +319,7 @@ fn an_axis_that_homes_outside_its_limits_is_refused() {
     assert_eq!(codes(&refused(&text)), ["homing-outside"]);
 }
 
+// SR-043
 #[test]
 fn interlocks() {
     check(&[

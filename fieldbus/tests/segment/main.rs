@@ -248,6 +248,7 @@ fn a_segment_that_falls_silent_during_bring_up_ends_it() {
     }
 }
 
+// SR-041
 #[test]
 fn a_wrong_device_is_named() {
     let mut wrong = plan();
@@ -326,6 +327,7 @@ fn process_data_of_another_length_are_refused() {
     assert_eq!(error, expected);
 }
 
+// SR-041
 #[test]
 fn a_reaction_that_differs_and_an_object_that_is_not_there_are_refused() {
     let mut plan = plan();
@@ -363,6 +365,7 @@ fn cycles_to_safe_op(rig: &mut Rig<Faulty>, position: usize) -> u32 {
     panic!("it never left Op");
 }
 
+// SR-040
 #[test]
 fn outputs_are_safe_after_the_planned_time_of_their_watchdogs() {
     // 50 ms are written to the drive, 100 ms are the terminal's own.
@@ -443,6 +446,7 @@ fn a_device_without_power_is_found_and_ages_only_what_is_behind_it() {
     assert_eq!(rig.signals.get(SignalId(DRIVE)).quality, Quality::Stale);
 }
 
+// SR-032
 #[test]
 fn a_device_that_ignores_process_data_ages_its_unit_alone() {
     let mut rig = operational(&plan());

@@ -191,6 +191,7 @@ impl Gate {
         }
     }
 
+    // SR-027
     /// Moves power and brakes on, and says which groups may move this cycle.
     pub fn permit(&mut self, allowed: &Allowed<'_>, log: &mut Log<'_>) -> &[GroupPermit] {
         let run = allowed.machine == MachineState::Run;
@@ -253,6 +254,7 @@ impl Gate {
     }
 
     /// Passes what holds, stops what does not, and writes everything that leaves the loop.
+    // SR-015
     pub fn pass(
         &mut self,
         motion: &mut Motion,

@@ -31,6 +31,7 @@ impl Outputs {
     }
 
     /// The program asks for a value, kept over stops; `false` if the output is not the program's.
+    // SR-026
     pub fn ask(&mut self, signal: SignalId, value: i64) -> bool {
         let of_program =
             |output: &OutputPlan| output.signal == signal && output.source == OutputSource::Program;
@@ -44,6 +45,7 @@ impl Outputs {
     }
 
     /// Writes every output.
+    // SR-025
     pub fn write(&self, needs: &OutputNeeds<'_>, signals: &mut Signals, now: u64) {
         let running = needs.machine == MachineState::Run;
         let waiting = match needs.machine {
@@ -100,6 +102,7 @@ mod tests {
         [PUMP, LAMP, WAIT].map(|signal| signals.get(signal).value)
     }
 
+    // SR-025
     #[test]
     fn what_the_program_asks_passes_with_permit_and_is_safe_without() {
         let mut outputs = outputs();
@@ -111,6 +114,7 @@ mod tests {
         assert_eq!(written(&outputs, MachineState::Boot, false, false), [7, 0, 0]);
     }
 
+    // SR-026
     #[test]
     fn the_program_cannot_ask_for_what_is_not_its_own() {
         let mut outputs = outputs();

@@ -64,6 +64,7 @@ pub struct PowerNeeds {
 impl Power {
     /// One cycle.
     #[must_use]
+    // SR-022
     pub fn next(self, needs: &PowerNeeds) -> Self {
         let now = needs.now;
         let over = |since: u64, ns: u64| now.saturating_sub(since) >= ns;
@@ -104,6 +105,7 @@ impl Power {
 
     /// Whether brakes are let go; an axis whose drive is not enabled never lets go.
     #[must_use]
+    // SR-023
     pub fn brakes_released(self) -> bool {
         match self {
             Self::Releasing { .. } | Self::On => true,
@@ -158,6 +160,7 @@ mod tests {
         ["ffff ffff", "cccc cccc"],
     ];
 
+    // SR-022
     #[test]
     fn every_state_goes_where_the_table_says() {
         let stops = [None, Some(Reaction::Stop2), Some(Reaction::Stop1), Some(Reaction::Stop0)];
@@ -186,6 +189,7 @@ mod tests {
         }
     }
 
+    // SR-023
     #[test]
     fn a_brake_is_never_released_without_torque() {
         for state in STATES {

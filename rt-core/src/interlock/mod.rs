@@ -75,6 +75,7 @@ pub struct Facts<'a> {
 impl Facts<'_> {
     /// An input as interlocks take it: the last good value counts until it is older than its age limit.
     #[must_use]
+    // SR-002
     pub fn sample(&self, signal: SignalId) -> Sample {
         let sample = self.signals.get(signal);
         let young = self.now.saturating_sub(sample.at) <= self.stale_after_ns;
@@ -135,6 +136,7 @@ impl GroupDemand {
     pub const NONE: Self = Self { stop: None, speed_limit: Nano::MAX, speed_advised: Nano::MAX };
 
     /// Takes one effect in: stops by strength, the first of equals stays; speed limits by value.
+    // SR-005
     fn add(&mut self, reaction: Reaction, interlock: InterlockId, input_at: u64) {
         match reaction {
             Reaction::None | Reaction::Warn => {}
@@ -202,6 +204,7 @@ impl Tally {
         if row.plan.latch {
             self.first_latching_stop = self.first_latching_stop.or(Some(interlock));
         }
+        // SR-003
         // What never ran demands.
         if demands || !row.ran {
             self.stop_demanded = true;
@@ -248,6 +251,7 @@ impl Interlocks {
     }
 
     /// Runs every check, writes demands and clearances, and collects what is asked of each group.
+    // SR-004
     pub fn evaluate(&mut self, facts: &Facts<'_>, log: &mut Log<'_>) {
         self.groups.fill(GroupDemand::NONE);
         let mut tally = Tally::default();
@@ -263,6 +267,7 @@ impl Interlocks {
             row.demand = verdict.demand.map(|input_at| row.demand.unwrap_or(input_at));
             row.ran = true;
             if row.plan.latch {
+                // SR-006
                 row.latched = row.latched.or(row.demand);
             }
             tally.add(interlock, row);
@@ -278,6 +283,7 @@ impl Interlocks {
                 && row.plan.effects.iter().any(|effect| effect.group == *group)
                 && let Some(demand) = self.groups.get_mut(usize::from(group.0))
             {
+                // SR-029
                 demand.speed_advised = demand.speed_advised.min(cap.speed);
             }
         }

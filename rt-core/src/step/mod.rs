@@ -170,6 +170,7 @@ impl<P: Program> Core<P> {
         self.interlocks.evaluate(&facts, log);
         if inputs.command.shutdown && self.ending == Ending::No {
             self.ending = Ending::Since(log.now);
+            // SR-046
             log.event(Event::ShutdownRequested);
         }
         let program = core::mem::take(&mut self.program_faulted).then_some(SafeCause::Program);

@@ -58,6 +58,7 @@ impl Trips {
     }
 
     /// After the interlocks: a group that had its permit (`ran`) and lost it has tripped; so has one that must stop harder.
+    // SR-031
     pub(super) fn judge(
         &mut self,
         ran: bool,

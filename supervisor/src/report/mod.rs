@@ -12,6 +12,7 @@ use rt_core::cycle::CycleReport;
 use serde::Serialize;
 
 use self::guards::Guards;
+use crate::audit::AuditReport;
 use crate::exit::{Error, ExitCode};
 use crate::histogram::Histogram;
 use crate::labels::Labels;
@@ -99,6 +100,8 @@ pub struct Report {
     pub gate_violations: u64,
     /// Records of the loop: `produced = stored + dropped` when they are recorded.
     pub records: Records,
+    /// The audit log; `null`: nothing outlives the run.
+    pub audit: Option<AuditReport>,
     /// The flight recorder and its dumps.
     pub flight_recorder: FlightReport,
     /// Camera datagrams.
@@ -401,6 +404,8 @@ pub struct Ledger {
     pub stored: Stored,
     /// Records that nobody was asked to store.
     pub not_recorded: u64,
+    /// The audit log.
+    pub audit: Option<AuditReport>,
 }
 
 impl Report {
@@ -467,6 +472,7 @@ impl Report {
             program_faults: statistics.program_faults,
             gate_violations: statistics.gate_violations,
             records: Records::of(ledger),
+            audit: ledger.audit.clone(),
             flight_recorder: context.flight.clone(),
             vision,
             resident_bytes: context.resident_bytes,
@@ -480,7 +486,7 @@ impl Report {
     #[must_use]
     pub fn failed(error: &Error, labels: &Labels, context: &Context, ledger: &Ledger) -> Self {
         let reason = match error.code {
-            ExitCode::Done | ExitCode::File => "file",
+            ExitCode::Done | ExitCode::File | ExitCode::Tampered => "file",
             ExitCode::Environment | ExitCode::Unknown => "environment",
             ExitCode::Bus => "bus",
             ExitCode::SafetyStop => "safety_stop",

@@ -62,6 +62,7 @@ fn report_with(measured: bool, loop_report: CycleReport) -> Report {
         high_water: 9,
         stored: Stored { stored: 1000, ..Stored::default() },
         not_recorded: 0,
+        audit: None,
     };
     let ended = Ended {
         reason: "completed",

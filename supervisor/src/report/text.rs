@@ -252,6 +252,20 @@ fn tail(report: &Report, out: &mut String) -> std::fmt::Result {
     if let Some(path) = &report.recording {
         writeln!(out, "  {path} ({:.1} MB)", megabytes(records.bytes))?;
     }
+    if let Some(audit) = &report.audit {
+        let written = &audit.written;
+        writeln!(
+            out,
+            "  audit log {}: {} records, lost {}",
+            audit.directory, written.records, written.lost
+        )?;
+        if let Some(fault) = &written.fault {
+            writeln!(
+                out,
+                "  THE AUDIT LOG IS NOT WRITTEN: {fault}\n  The machine ran on without it."
+            )?;
+        }
+    }
     super::flight::lines(&report.flight_recorder, out)?;
     if let Some(bytes) = report.resident_bytes {
         let locked = report.locked_bytes.unwrap_or(0);
