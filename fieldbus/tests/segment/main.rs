@@ -2,6 +2,7 @@
 
 #[path = "../cell/mod.rs"]
 mod cell;
+mod clocks;
 mod damage;
 mod links;
 mod mailbox;
