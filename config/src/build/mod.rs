@@ -154,7 +154,7 @@ fn check_wire(
 ) {
     if let (Some(cycle), Some(section)) = (cycle, &file.cycle.0) {
         let units = built.devices.units.len();
-        let wire = cycle::wire_time_ns(&built.devices.plans, units, dc.is_some());
+        let wire = cycle::wire_time_ns(&built.devices.plans, units, dc);
         cycle::check_wire(section, cycle, wire, problems);
         bus::check_phase(&built.devices, dc, (cycle.period_ns, wire), problems);
     }

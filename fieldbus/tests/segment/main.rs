@@ -2,6 +2,7 @@
 
 #[path = "../cell/mod.rs"]
 mod cell;
+mod clocks;
 mod counted;
 mod damage;
 mod links;

@@ -188,8 +188,14 @@ pub struct Frames {
 /// Distributed clocks over the run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Dc {
+    /// Whose time counts: `reference`, which the loop follows, or `loop`, which the reference clock follows.
+    pub follow: &'static str,
     /// In step at the end.
     pub locked: bool,
+    /// How often the reference clock was lost: not there, stopped, or jumped.
+    pub reference_lost: u64,
+    /// For how many cycles in all.
+    pub cycles_lost: u64,
     /// Frames that passed the reference clock.
     pub frames: u64,
     /// Of those, the ones that came behind the SYNC0 that they were meant for.
@@ -204,12 +210,42 @@ pub struct Dc {
     pub difference_max_ns: u32,
     /// Which device that was.
     pub difference_worst: Option<String>,
+    /// Every clock that follows another.
+    pub clocks: Vec<Clock>,
+}
+
+/// What a device said of its clock (0x092C) while all were in step, ns; above 0: it was ahead.
+#[derive(Clone, Debug, Serialize)]
+pub struct Clock {
+    /// The device.
+    pub device: String,
+    /// How often it was asked.
+    pub readings: u64,
+    /// The mean.
+    pub mean_ns: i64,
+    /// The lowest.
+    pub min_ns: i32,
+    /// The highest.
+    pub max_ns: i32,
 }
 
 impl Dc {
     fn of(dc: &fieldbus::exchange::DcReport, labels: &Labels) -> Self {
+        let clock = |clock: &fieldbus::exchange::ClockReport| Clock {
+            device: labels.device(clock.position),
+            readings: clock.difference.readings,
+            mean_ns: clock.difference.mean_ns(),
+            min_ns: clock.difference.min_ns,
+            max_ns: clock.difference.max_ns,
+        };
         Self {
+            follow: match dc.follow {
+                fieldbus::plan::Follow::Reference => "reference",
+                fieldbus::plan::Follow::Loop => "loop",
+            },
             locked: dc.locked,
+            reference_lost: dc.reference_lost,
+            cycles_lost: dc.cycles_lost,
             frames: dc.frames,
             missed_sync0: dc.missed,
             margin_min_ns: dc.margin_min_ns,
@@ -217,6 +253,7 @@ impl Dc {
             margin_max_ns: dc.margin_ns.max,
             difference_max_ns: dc.difference_max_ns,
             difference_worst: dc.difference_worst.map(|position| labels.device(position)),
+            clocks: dc.clocks.iter().map(clock).collect(),
         }
     }
 }
