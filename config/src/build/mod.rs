@@ -15,6 +15,7 @@ mod limits;
 mod model;
 mod names;
 mod program;
+mod reactions;
 mod safety;
 mod scenario;
 mod sdo;

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::interlock::Stop;
-use crate::plan::InterlockId;
+use crate::plan::{InterlockId, Reaction};
+use crate::record::GateLimit;
 use crate::step::log_testing::Kept;
 use crate::step::testing::{MM, machine_plan};
 use alloc::vec::Vec;
