@@ -2,7 +2,8 @@
 
 use super::envelope::{Envelope, EnvelopePlan, Seen};
 use super::limits::{AxisCheck, Track, Violation};
-use super::power::Holding;
+use super::power::{Holding, Power};
+use crate::axis::cia402;
 use crate::interlock::{AxisFacts, still};
 use crate::plan::{AxisId, AxisPlan, AxisSignals, BrakePlan, Directions, StopWay};
 use crate::record::GateLimit;
@@ -32,6 +33,8 @@ pub(super) struct AxisGate {
     envelope: Option<Envelope>,
     /// Its drive has torque by our command.
     driven: bool,
+    /// Its drive ignored the quick stop: power is all that can still be taken from it.
+    pub(super) ran_on: bool,
     /// Ways that it may go now.
     directions: Directions,
     allowed_ways: Directions,
@@ -81,6 +84,7 @@ impl AxisGate {
             plan: EnvelopePlan::new(axis, period_ns),
             envelope: None,
             driven: false,
+            ran_on: false,
             directions: axis.limits.direction,
             allowed_ways: axis.limits.direction,
             torque: TorqueWatch {
@@ -126,6 +130,17 @@ impl AxisGate {
         }
         let asked = self.check.per_second(asked.velocity, 1);
         Err(Violation { limit: GateLimit::Direction, asked, allowed: Nano::ZERO })
+    }
+
+    /// What its drive is told while the group is in `power`.
+    pub(super) fn drive(&self, power: Power) -> cia402::Power {
+        let told = power.drive(self.vertical, self.holding);
+        let cutting = matches!(power, Power::Cutting { .. });
+        // A quick stop that was ignored is not asked for again.
+        if cutting && self.ran_on && told == cia402::Power::QuickStop {
+            return cia402::Power::Off;
+        }
+        told
     }
 
     /// Its stop begins; `ramp_cycles`: of the whole group.

@@ -169,6 +169,7 @@ impl GroupGate {
         for id in &self.axes {
             let Some(axis) = axes.get_mut(usize::from(id.0)) else { continue };
             let Some(violation) = axis.runs_on() else { continue };
+            axis.ran_on |= next == StopWay::PowerRemoval;
             // The first says why; all of them are judged in every cycle.
             if self.escalated < Some(next) {
                 self.escalated = Some(next);
@@ -217,6 +218,11 @@ impl GroupGate {
         if self.power == Power::Off {
             self.lost = false;
             self.escalated = None;
+            for id in &self.axes {
+                if let Some(axis) = axes.get_mut(usize::from(id.0)) {
+                    axis.ran_on = false;
+                }
+            }
         }
     }
 

@@ -231,7 +231,7 @@ impl Gate {
                 let Some(axis) = axes.get_mut(usize::from(gate.id.0)) else { continue };
                 let position = Nano(gate.track.position);
                 axis.commanded(position);
-                let power = group.power.drive(gate.vertical, gate.holding);
+                let power = gate.drive(group.power);
                 let controlword = next_controlword(axis.drive_state(), power, fault_reset);
                 let to = &gate.signals;
                 signals.set(to.controlword, i64::from(controlword), now);

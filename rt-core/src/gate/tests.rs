@@ -8,6 +8,9 @@ use crate::step::log_testing::Kept;
 use crate::step::testing::{MM, machine_plan};
 use alloc::vec::Vec;
 
+mod adversary;
+mod guards;
+
 /// Limits of `axis_plan` at 1 ms, in nano-units a cycle, with what quantisation may add.
 const VELOCITY: i64 = 1_000_000_000 + 1;
 const ACCELERATION: i64 = 5_000_000 + 2;
