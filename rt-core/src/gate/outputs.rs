@@ -30,7 +30,7 @@ impl Outputs {
         Self { outputs: plan.iter().map(|output| (*output, output.safe)).collect() }
     }
 
-    /// The program asks for a value, kept over stops; `false` if the output is not the program's.
+    /// The program asks for a value, kept over stops (an output that holds goes on with it); `false` if the output is not the program's.
     // SR-026
     pub fn ask(&mut self, signal: SignalId, value: i64) -> bool {
         let of_program =
@@ -55,7 +55,7 @@ impl Outputs {
         for (output, asked) in &self.outputs {
             let permit = output.group.map_or(running, needs.released) && !needs.ending;
             let value = match output.source {
-                OutputSource::Program if permit => *asked,
+                OutputSource::Program if permit || output.hold => *asked,
                 OutputSource::Running if running && permit => 1,
                 OutputSource::Waiting if waiting => 1,
                 OutputSource::Brake(axis) if (needs.brake_released)(axis) => 1,
@@ -83,7 +83,7 @@ mod tests {
         group: Option<GroupId>,
         source: OutputSource,
     ) -> OutputPlan {
-        OutputPlan { signal, safe, group, source }
+        OutputPlan { signal, safe, hold: false, group, source }
     }
 
     fn outputs() -> Outputs {

@@ -323,14 +323,19 @@ pub struct AxisReport {
 /// A trip.
 #[derive(Clone, Debug, Serialize)]
 pub struct TripReport {
-    /// Name of the interlock.
+    /// Name of the interlock; of a fault of ours, what it is.
     pub cause: String,
-    /// What the interlock watches, a stable word: `emergency_stop`, `guard_door`, `zone`, `twin_zone`, `twin_limit`, `bus`, …
+    /// What the interlock watches, a stable word: `emergency_stop`, `guard_door`, `zone`, `twin_zone`, `twin_limit`, `bus`, …; of a
+    /// fault of ours `program`, `gate`, `axis`, `power_up`.
     pub kind: &'static str,
     /// Name of the group.
     pub group: String,
     /// `stop0`, `stop1`, `stop2`, `limit_speed …`, `warn`.
     pub reaction: String,
+    /// How its axes came to rest, and what the prediction is of: `ramp`, `quick_stop`, `connection_lost`, `power_removal`.
+    pub way: &'static str,
+    /// The stronger stop that had to follow because an axis did not slow down; mostly `null`.
+    pub escalated_to: Option<&'static str>,
     /// Cycle.
     pub at_cycle: u64,
     /// From the input (frame back, picture taken) until the frames with the reaction leave, on the loop's clock; `null`: the run
@@ -633,10 +638,12 @@ fn axes(statistics: &Statistics, labels: &Labels, notes: &[Option<String>]) -> V
 
 fn trip_report(trip: &Trip, labels: &Labels) -> TripReport {
     TripReport {
-        cause: labels.interlock(trip.interlock).to_owned(),
-        kind: labels.kind(trip.interlock),
+        cause: labels.cause(trip.cause),
+        kind: labels.cause_kind(trip.cause),
         group: labels.group(trip.group).to_owned(),
         reaction: events::reaction(trip.reaction, labels.group_unit(trip.group)),
+        way: events::stop_way(trip.way),
+        escalated_to: trip.escalated.map(events::stop_way),
         at_cycle: trip.at_cycle,
         reaction_ns: trip.reaction_ns,
         stop_distance: trip.stop_distance,
