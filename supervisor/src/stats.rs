@@ -277,6 +277,8 @@ impl Statistics {
             Event::Overrun { .. }
             | Event::Demand { .. }
             | Event::Clear { .. }
+            | Event::Diagnostic { .. }
+            | Event::Mode { .. }
             | Event::SpeedLimit { .. }
             | Event::Axis { .. }
             | Event::ReferenceRefused { .. }

@@ -77,10 +77,12 @@ impl Machine {
 pub struct Situation {
     /// An interlock that stops a group demands or is latched, and whether one of them latches.
     pub stop: Option<(InterlockId, bool)>,
-    /// One demands right now: a reset cannot be accepted.
+    /// One demands right now.
     pub demanded: bool,
-    /// One other than a drive fault demands right now.
-    pub demanded_but_drive_faults: bool,
+    /// One demands that refuses a reset: neither a drive fault, nor a device that a person holds.
+    pub refuses_reset: bool,
+    /// A drive fault demands right now.
+    pub drive_fault: bool,
     /// A fault that needs a reset: program, gate, axis or power-up.
     pub fault: Option<SafeCause>,
     /// The controlled end was asked for.
@@ -190,7 +192,7 @@ impl Control {
         let refuse = |reason, log: &mut Log<'_>| log.event(Event::ResetRefused { reason });
         match reset {
             Press::None | Press::Fault(_) => {}
-            Press::Done if now.demanded_but_drive_faults || now.fault.is_some() => {
+            Press::Done if now.refuses_reset || now.fault.is_some() => {
                 refuse(ButtonFault::CauseNotClear, log);
             }
             Press::Done => {
@@ -199,14 +201,16 @@ impl Control {
             }
         }
         if let Some(until) = self.resetting_until {
-            if !now.demanded && now.fault.is_none() {
+            if !now.drive_fault && !now.refuses_reset && now.fault.is_none() {
                 self.resetting_until = None;
                 self.reset_needed = false;
                 outcome.reset = true;
                 log.event(Event::Reset);
-                return (Machine::AwaitStart, outcome);
+                // A device that a person must hold may be let go meanwhile: then it waits for that.
+                let next = if now.demanded { self.machine } else { Machine::AwaitStart };
+                return (next, outcome);
             }
-            if log.now > until || now.demanded_but_drive_faults {
+            if log.now > until || now.refuses_reset {
                 self.resetting_until = None;
                 refuse(ButtonFault::CauseNotClear, log);
             }

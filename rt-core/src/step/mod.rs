@@ -177,6 +177,7 @@ impl<P: Program> Core<P> {
         let situation = self.situation(fault);
         let ran = self.control.machine() == Machine::Run;
         let outcome = self.control.update(|signal| facts.value(signal), &situation, log);
+        self.gate.hold_outputs(self.interlocks.outputs());
         self.trips.judge(ran, self.interlocks.groups(), &self.axes, &self.facts, log);
         self.apply(&outcome);
     }
@@ -196,7 +197,8 @@ impl<P: Program> Core<P> {
         Situation {
             stop,
             demanded: self.interlocks.any_stop_demanded(),
-            demanded_but_drive_faults: self.interlocks.any_stop_demanded_but_drive_faults(),
+            refuses_reset: self.interlocks.refuses_reset(),
+            drive_fault: self.interlocks.any_drive_fault(),
             fault: fault.or(failed),
             shutdown: self.ending != Ending::No,
         }
