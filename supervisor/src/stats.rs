@@ -1,6 +1,7 @@
 //! What a run amounts to, from its records alone: counts, extremes, histograms, trips and what became of them.
 
 use rt_core::bus::{BusFault, BusState, Exchange};
+use rt_core::interlock::Mode;
 use rt_core::plan::{GroupId, InterlockId, Reaction};
 use rt_core::program::{AXES_MAX, AxisState, AxisView, STRANDS_MAX};
 use rt_core::record::{AxisRecord, Body, CycleRecord, Event, MachineState, Record};
@@ -90,6 +91,12 @@ pub struct Statistics {
     pub operational_at: Option<u64>,
     /// Machine state.
     pub machine: MachineState,
+    /// How it is worked: as the mode selector says; without one nothing is told, and it is automatic.
+    pub mode: Mode,
+    /// Times that the mode selector was turned from one known mode to another.
+    pub mode_changes: u64,
+    /// The last mode that was known.
+    mode_known: Mode,
     /// The machine has run.
     pub has_run: bool,
     /// A stop happened that no start has followed.
@@ -140,6 +147,9 @@ impl Statistics {
             first_at: None,
             operational_at: None,
             machine: MachineState::Boot,
+            mode: Mode::Automatic,
+            mode_changes: 0,
+            mode_known: Mode::Unknown,
             has_run: false,
             stop_unresolved: None,
             shutting_down: false,
@@ -227,6 +237,7 @@ impl Statistics {
     fn take_event(&mut self, record: &Record, event: &Event) {
         match *event {
             Event::Machine { to, .. } => self.set_machine(to),
+            Event::Mode { to, .. } => self.set_mode(to),
             Event::Trip { interlock, group, reaction, input_at, predicted } => {
                 self.take_trip(Trip {
                     interlock,
@@ -278,7 +289,6 @@ impl Statistics {
             | Event::Demand { .. }
             | Event::Clear { .. }
             | Event::Diagnostic { .. }
-            | Event::Mode { .. }
             | Event::SpeedLimit { .. }
             | Event::Axis { .. }
             | Event::ReferenceRefused { .. }
@@ -299,6 +309,16 @@ impl Statistics {
         if trip.reaction >= Reaction::Stop2 && !self.shutting_down {
             self.stop_unresolved.get_or_insert(trip.interlock);
         }
+    }
+
+    fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+        if mode == Mode::Unknown {
+            return;
+        }
+        let changed = self.mode_known != Mode::Unknown && self.mode_known != mode;
+        self.mode_changes += u64::from(changed);
+        self.mode_known = mode;
     }
 
     fn set_machine(&mut self, state: MachineState) {

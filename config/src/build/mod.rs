@@ -13,6 +13,7 @@ mod image;
 mod interlocks;
 mod kept;
 mod limits;
+mod matrix;
 mod model;
 mod modes;
 mod names;
@@ -69,6 +70,9 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         problems,
     );
     cover::check(file, &built, control.as_ref(), &interlocks, &program, problems);
+    matrix::check(file, &built, &interlocks, problems);
+    let (buttons, modes) = (control.as_ref(), mode.as_ref());
+    matrix::check_inputs(&built, &interlocks, buttons, modes, &program, problems);
     if let Some(section) = &file.cycle.0 {
         cycle::check_overrun(section, &interlocks.plans, problems);
     }

@@ -334,6 +334,8 @@ fn a_selector_that_is_not_there_or_says_nothing_is_a_demand() {
     assert_eq!(bench.interlocks.mode(), Mode::Automatic, "a machine without one is automatic");
 }
 
+mod matrix;
+
 fn moving(position: i64, velocity: i64) -> AxisFacts {
     AxisFacts {
         position: Nano(position * MM),

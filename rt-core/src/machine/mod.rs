@@ -87,6 +87,12 @@ pub struct Situation {
     pub fault: Option<SafeCause>,
     /// The controlled end was asked for.
     pub shutdown: bool,
+    /// There is a mode selector, and it does not say a mode: nothing starts.
+    pub no_mode: bool,
+    /// The mode selector was turned since the last cycle: what runs stops, and a fresh start must follow.
+    pub mode_changed: bool,
+    /// In manual: a jog input has been held since then. A fresh press is a start.
+    pub jog_since: Option<u64>,
 }
 
 /// What the machine's state did this cycle.
@@ -107,6 +113,8 @@ pub struct Control {
     machine: Machine,
     /// When the machine's state changed last, ns.
     since: u64,
+    /// When it began to wait for a start last, ns.
+    awaited_since: u64,
     reset: Button,
     start: Button,
     reset_needed: bool,
@@ -122,6 +130,7 @@ impl Control {
             plan,
             machine: Machine::Boot,
             since: 0,
+            awaited_since: 0,
             reset: Button::default(),
             start: Button::default(),
             reset_needed: true,
@@ -165,7 +174,12 @@ impl Control {
             Machine::Safe { .. } => self.while_safe(reset, now, log),
             Machine::AwaitStart => match stopped_by(now) {
                 Some(cause) => (safe(cause, log.now), Outcome::default()),
-                None if self.fresh_start(log.now) && !stop_pressed => {
+                None if now.mode_changed || now.no_mode => {
+                    // A press from before the change is not fresh.
+                    self.since = log.now;
+                    (Machine::AwaitStart, acknowledge(reset, log))
+                }
+                None if self.fresh_start(now.jog_since, log.now) && !stop_pressed => {
                     log.event(Event::Start);
                     (Machine::Run, Outcome { started: true, ..Outcome::default() })
                 }
@@ -173,11 +187,16 @@ impl Control {
             },
             Machine::Run => match stopped_by(now) {
                 Some(cause) => (safe(cause, log.now), Outcome::default()),
-                None if stop_pressed => (Machine::AwaitStart, Outcome::default()),
+                None if stop_pressed || now.mode_changed || now.no_mode => {
+                    (Machine::AwaitStart, Outcome::default())
+                }
                 None => (Machine::Run, acknowledge(reset, log)),
             },
         };
         self.enter(next, log);
+        if self.machine == Machine::AwaitStart {
+            self.awaited_since = self.since;
+        }
         outcome
     }
 
@@ -221,11 +240,17 @@ impl Control {
         (self.machine, outcome)
     }
 
-    /// Start is pressed, and was pressed after the machine began to wait for it.
-    fn fresh_start(&self, now: u64) -> bool {
-        self.start.pressed_since().is_some_and(|since| {
-            since > self.since && now.saturating_sub(since) >= self.plan.press_min_ns
-        })
+    /// Start is pressed (in manual: or an axis is jogged), and was pressed after the machine began to wait for it.
+    fn fresh_start(&self, jog_since: Option<u64>, now: u64) -> bool {
+        let fresh =
+            |since: u64| since > self.since && now.saturating_sub(since) >= self.plan.press_min_ns;
+        self.start.pressed_since().is_some_and(fresh) || jog_since.is_some_and(fresh)
+    }
+
+    /// When the machine began to wait for the start that made it run, ns; presses from before move nothing.
+    #[must_use]
+    pub fn awaited_since(&self) -> u64 {
+        self.awaited_since
     }
 
     fn enter(&mut self, next: Machine, log: &mut Log<'_>) {

@@ -281,6 +281,7 @@ fn every_state_in_every_situation_goes_where_the_rules_say() {
                         refuses_reset: stop.is_some() && bit(3),
                         drive_fault: false,
                         shutdown: bit(4),
+                        ..Situation::default()
                     };
                     bench.control.plan.press_max_ns = 1000;
                     let want = expected(machine.state(), &bench.situation, bit(0), bit(1), bit(2));
@@ -293,3 +294,5 @@ fn every_state_in_every_situation_goes_where_the_rules_say() {
     }
     assert_eq!(cases, 4 * 3 * 2 * 32);
 }
+
+mod sequences;

@@ -300,4 +300,5 @@ const BRAKE: SignalId = SignalId(9);
 mod anything;
 mod brakes;
 mod late;
+mod manual;
 mod stories;
