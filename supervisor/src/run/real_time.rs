@@ -21,7 +21,7 @@ use rt_core::step::Core;
 use rt_core::vision::VisionInputs;
 use rt_linux::admission::{self, Locked, Outcome};
 use rt_linux::broken::{self, Broken};
-use rt_linux::clock::{self, Monotonic};
+use rt_linux::clock;
 use rt_linux::guard;
 use rt_linux::guard::filter::NoFilter;
 use rt_linux::run::{Ran, Watch, WatchCalls};
@@ -270,8 +270,9 @@ fn asked_for(realtime: Realtime) -> &'static str {
 /// What the loop asks of the kernel.
 fn request(settings: CycleSettings, link: &Link) -> admission::Request {
     let strict = settings.realtime == Realtime::Strict;
-    // One CPU for the loop and its virtual devices: see `SegmentThread::spawn`.
-    let together = *link == Link::Virtual && (strict || settings.priority.is_some());
+    // One CPU for the loop and its virtual devices: see `SegmentThread::spawn`. Without the right to it they would share it with all others.
+    let fifo = settings.priority.is_some_and(admission::fifo_is_granted);
+    let together = *link == Link::Virtual && (strict || fifo);
     admission::Request {
         cpu: settings.cpu.or_else(|| if together { admission::cpu_default() } else { None }),
         priority: settings.priority,
@@ -332,7 +333,7 @@ fn spawn_loop<P: Program + Send + 'static>(
         drop(kept);
         let no_filter = |wrong: NoFilter| Error::environment(wrong.to_string());
         let watch = armed.watch(calls).map_err(no_filter)?;
-        let mut clock = Monotonic::new(settings.spin_ns);
+        let mut clock = armed.clock(settings.spin_ns);
         let begins = bus.aligned_start(clock::now().saturating_add(2 * settings.period_ns));
         let _ = news.try_send(News::Begins(begins, guard::thread_id()));
         drop(news);
