@@ -160,8 +160,8 @@ mod tests {
         ["ffff ffff", "cccc cccc"],
     ];
 
-    // SR-022
     #[test]
+    // SR-022
     fn every_state_goes_where_the_table_says() {
         let stops = [None, Some(Reaction::Stop2), Some(Reaction::Stop1), Some(Reaction::Stop0)];
         for (state, row) in STATES.iter().zip(TABLE) {
@@ -189,8 +189,8 @@ mod tests {
         }
     }
 
-    // SR-023
     #[test]
+    // SR-023
     fn a_brake_is_never_released_without_torque() {
         for state in STATES {
             assert!(!state.brakes_released() || state.torque(false), "{state:?}");

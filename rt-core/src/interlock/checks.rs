@@ -84,10 +84,10 @@ impl Memory {
     }
 
     /// One cycle of `cause`. A memory that does not fit its cause is a check that did not run: demand.
+    // SR-002, SR-014, SR-033, SR-034, SR-035, SR-037
     pub(super) fn check(&mut self, cause: &Cause, facts: &Facts<'_>) -> Verdict {
         let now = facts.now;
         match (cause, self) {
-            // SR-014
             (Cause::DualChannel { a, b, discrepancy_ns, kind: _ }, Self::Dual(pair)) => {
                 let (a, b) = (facts.sample(*a), facts.sample(*b));
                 Verdict { demand: pair.update(a, b, *discrepancy_ns, now), cap: None }
@@ -114,7 +114,6 @@ impl Memory {
                 *since = ignored.then(|| since.unwrap_or(now));
                 since.is_some_and(|since| now.saturating_sub(since) > TARGET_IGNORED_DEBOUNCE_NS)
             }),
-            // SR-033
             (Cause::WorkingCounter { unit, cycles }, Self::Cycles(wrong)) => {
                 let good = 1_u64.checked_shl(u32::from(*unit)).is_some_and(|bit| {
                     facts.exchange.units_all & facts.exchange.units_good & bit != 0
@@ -122,14 +121,11 @@ impl Memory {
                 *wrong = if good { 0 } else { wrong.saturating_add(1) };
                 Verdict::demand_if(*wrong >= (*cycles).max(1), now)
             }
-            // SR-034
             (Cause::Bus, Self::None) => {
                 Verdict::demand_if(facts.exchange.state != BusState::Operational, now)
             }
-            // SR-035
             (Cause::DcUnlocked, Self::None) => Verdict::demand_if(facts.exchange.dc_unlocked, now),
             (Cause::Overrun, Self::None) => Verdict::demand_if(facts.overruns_exceeded, now),
-            // SR-037
             (Cause::Supervisor { age_max_ns }, Self::None) => {
                 let silent = facts.supervisor_at == 0
                     || now.saturating_sub(facts.supervisor_at) > *age_max_ns;
@@ -141,7 +137,6 @@ impl Memory {
                 let input_at = if good { sample.at } else { now };
                 Verdict::demand_if(!good || sample.value != 1, input_at)
             }
-            // SR-002
             (_, _) => Verdict::demand_if(true, now),
         }
     }

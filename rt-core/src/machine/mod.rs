@@ -158,6 +158,7 @@ impl Control {
             log.event(Event::ResetRefused { reason });
         }
         self.reset_needed |= now.fault.is_some() || now.stop.is_some_and(|(_, latches)| latches);
+        // SR-010, SR-011
         let (next, outcome) = match self.machine {
             Machine::Safe { cause: SafeCause::Shutdown, .. } => (self.machine, Outcome::default()),
             _ if now.shutdown => (safe(SafeCause::Shutdown, log.now), Outcome::default()),
@@ -165,7 +166,6 @@ impl Control {
             Machine::Safe { .. } => self.while_safe(reset, now, log),
             Machine::AwaitStart => match stopped_by(now) {
                 Some(cause) => (safe(cause, log.now), Outcome::default()),
-                // SR-011
                 None if self.fresh_start(log.now) && !stop_pressed => {
                     log.event(Event::Start);
                     (Machine::Run, Outcome { started: true, ..Outcome::default() })
@@ -222,7 +222,6 @@ impl Control {
     }
 
     /// Start is pressed, and was pressed after the machine began to wait for it.
-    // SR-010
     fn fresh_start(&self, now: u64) -> bool {
         self.start.pressed_since().is_some_and(|since| {
             since > self.since && now.saturating_sub(since) >= self.plan.press_min_ns

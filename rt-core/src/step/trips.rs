@@ -58,7 +58,6 @@ impl Trips {
     }
 
     /// After the interlocks: a group that had its permit (`ran`) and lost it has tripped; so has one that must stop harder.
-    // SR-031
     pub(super) fn judge(
         &mut self,
         ran: bool,
@@ -77,6 +76,7 @@ impl Trips {
             if !worse || !(ran || group.trip.is_some()) {
                 continue;
             }
+            // SR-031
             let predicted = group.predicted(axes, facts);
             group.reaction = stop.reaction;
             group.trip = Some(Trip {
