@@ -2,6 +2,8 @@
 
 #[path = "../cell/mod.rs"]
 mod cell;
+mod clocks;
+mod counted;
 mod damage;
 mod links;
 mod mailbox;
@@ -476,11 +478,13 @@ fn on_a_bad_line_every_frame_is_accounted_for() {
     rig.bus.link_mut().set_faults(Faults::default());
     let counts = rig.cycles(10).counts;
     let wrong = counts.working_counter_errors;
-    for count in [counts.late, counts.foreign, counts.corrupt, counts.lost, wrong] {
+    let damaged = counts.corrupt + counts.truncated;
+    for count in [counts.late, counts.duplicate, counts.corrupt, counts.lost, wrong] {
         assert!(count > 10, "{counts:?}");
     }
+    assert!(counts.truncated > 2 && counts.foreign > 0, "{counts:?}");
     // What came back damaged beyond recognition is foreign, and lost.
-    let accounted = counts.received + counts.late + counts.corrupt + counts.lost;
+    let accounted = counts.received + counts.late + damaged + counts.lost;
     assert_eq!(counts.sent, accounted, "{counts:?}");
 }
 

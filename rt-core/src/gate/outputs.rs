@@ -30,9 +30,9 @@ impl Outputs {
         Self { outputs: plan.iter().map(|output| (*output, output.safe)).collect() }
     }
 
-    /// The program asks for a value, kept over stops; `false` if the output is not the program's.
+    /// The program asks for a value, kept over stops (an output that holds goes on with it); `false` if the output is not the program's.
+    // SR-026
     pub fn ask(&mut self, signal: SignalId, value: i64) -> bool {
-        // SR-026
         let of_program =
             |output: &OutputPlan| output.signal == signal && output.source == OutputSource::Program;
         match self.outputs.iter_mut().find(|(output, _)| of_program(output)) {
@@ -55,7 +55,7 @@ impl Outputs {
         for (output, asked) in &self.outputs {
             let permit = output.group.map_or(running, needs.released) && !needs.ending;
             let value = match output.source {
-                OutputSource::Program if permit => *asked,
+                OutputSource::Program if permit || output.hold => *asked,
                 OutputSource::Running if running && permit => 1,
                 OutputSource::Waiting if waiting => 1,
                 OutputSource::Brake(axis) if (needs.brake_released)(axis) => 1,
@@ -83,7 +83,7 @@ mod tests {
         group: Option<GroupId>,
         source: OutputSource,
     ) -> OutputPlan {
-        OutputPlan { signal, safe, group, source }
+        OutputPlan { signal, safe, hold: false, group, source }
     }
 
     fn outputs() -> Outputs {
@@ -102,8 +102,8 @@ mod tests {
         [PUMP, LAMP, WAIT].map(|signal| signals.get(signal).value)
     }
 
-    #[test]
     // SR-025
+    #[test]
     fn what_the_program_asks_passes_with_permit_and_is_safe_without() {
         let mut outputs = outputs();
         assert!(outputs.ask(PUMP, 1));
@@ -114,8 +114,8 @@ mod tests {
         assert_eq!(written(&outputs, MachineState::Boot, false, false), [7, 0, 0]);
     }
 
-    #[test]
     // SR-026
+    #[test]
     fn the_program_cannot_ask_for_what_is_not_its_own() {
         let mut outputs = outputs();
         assert!(!outputs.ask(LAMP, 1));

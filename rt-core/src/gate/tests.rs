@@ -2,10 +2,14 @@
 
 use super::*;
 use crate::interlock::Stop;
-use crate::plan::InterlockId;
+use crate::plan::{InterlockId, Reaction};
+use crate::record::GateLimit;
 use crate::step::log_testing::Kept;
 use crate::step::testing::{MM, machine_plan};
 use alloc::vec::Vec;
+
+mod adversary;
+mod guards;
 
 /// Limits of `axis_plan` at 1 ms, in nano-units a cycle, with what quantisation may add.
 const VELOCITY: i64 = 1_000_000_000 + 1;

@@ -112,7 +112,8 @@ impl Memory {
             (Cause::TargetIgnored { axis }, Self::Since(since)) => of_axis(facts, *axis, |axis| {
                 let ignored = axis.view.enabled && !axis.view.follows_target;
                 *since = ignored.then(|| since.unwrap_or(now));
-                since.is_some_and(|since| now.saturating_sub(since) > TARGET_IGNORED_DEBOUNCE_NS)
+                let patience = TARGET_IGNORED_DEBOUNCE_NS.saturating_add(axis.brake_release_ns);
+                since.is_some_and(|since| now.saturating_sub(since) > patience)
             }),
             (Cause::WorkingCounter { unit, cycles }, Self::Cycles(wrong)) => {
                 let good = 1_u64.checked_shl(u32::from(*unit)).is_some_and(|bit| {

@@ -11,7 +11,7 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use config::{CycleSettings, Realtime};
 use fieldbus::bringup::Progress;
 use fieldbus::coe::{CoeClient, drive_error_text};
-use fieldbus::link::{Link as _, SocketLink, serve};
+use fieldbus::link::{Link as _, RawOptions, SocketLink, serve};
 use fieldbus::{Emergency, EtherCat, bring_up};
 use rt_channel::latest;
 use rt_core::cycle::{Command, Cycle, CycleReport};
@@ -233,7 +233,7 @@ fn devices(
             Ok((Some(thread), link))
         }
         Link::Raw(interface) => {
-            let link = fieldbus::link::raw(interface)
+            let link = fieldbus::link::raw_with(interface, RawOptions::CYCLIC)
                 .map_err(|wrong| Error::environment(wrong.to_string()))?;
             Ok((None, link))
         }
