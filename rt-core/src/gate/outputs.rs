@@ -31,8 +31,8 @@ impl Outputs {
     }
 
     /// The program asks for a value, kept over stops (an output that holds goes on with it); `false` if the output is not the program's.
-    // SR-026
     pub fn ask(&mut self, signal: SignalId, value: i64) -> bool {
+        // SR-026
         let of_program =
             |output: &OutputPlan| output.signal == signal && output.source == OutputSource::Program;
         match self.outputs.iter_mut().find(|(output, _)| of_program(output)) {
@@ -102,8 +102,8 @@ mod tests {
         [PUMP, LAMP, WAIT].map(|signal| signals.get(signal).value)
     }
 
-    // SR-025
     #[test]
+    // SR-025
     fn what_the_program_asks_passes_with_permit_and_is_safe_without() {
         let mut outputs = outputs();
         assert!(outputs.ask(PUMP, 1));
@@ -114,10 +114,10 @@ mod tests {
         assert_eq!(written(&outputs, MachineState::Boot, false, false), [7, 0, 0]);
     }
 
-    // SR-026
     #[test]
     fn the_program_cannot_ask_for_what_is_not_its_own() {
         let mut outputs = outputs();
+        // SR-026
         assert!(!outputs.ask(LAMP, 1));
         assert!(!outputs.ask(SignalId(9), 1));
     }

@@ -84,9 +84,9 @@ impl Memory {
     }
 
     /// One cycle of `cause`. A memory that does not fit its cause is a check that did not run: demand.
-    // SR-002, SR-014, SR-033, SR-034, SR-035, SR-037
     pub(super) fn check(&mut self, cause: &Cause, facts: &Facts<'_>) -> Verdict {
         let now = facts.now;
+        // SR-002, SR-014, SR-033, SR-034, SR-035, SR-037
         match (cause, self) {
             (Cause::DualChannel { a, b, discrepancy_ns, kind: _ }, Self::Dual(pair)) => {
                 let (a, b) = (facts.sample(*a), facts.sample(*b));
