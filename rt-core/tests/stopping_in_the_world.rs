@@ -272,6 +272,7 @@ fn a_soft_stop_is_predicted_closely() {
     });
 }
 
+// SR-031
 #[test]
 fn a_vertical_axis_never_stops_later_than_predicted() {
     check(&Case {

@@ -87,6 +87,7 @@ pub const FAULT_RESET: u16 = 0x0080;
 /// A fault is never left but with `fault_reset`, and only from `Fault`: bit 7 acts on its rising edge, so whoever calls raises
 /// `fault_reset` for some cycles and lets it go again ([`ResetPulse`]).
 #[must_use]
+// SR-028
 pub const fn next_controlword(state: DriveState, power: Power, fault_reset: bool) -> u16 {
     match (state, power) {
         (DriveState::Fault, _) => {
@@ -274,6 +275,7 @@ mod tests {
         }
     }
 
+    // SR-028
     #[test]
     fn a_fault_is_left_only_with_a_reset() {
         assert_eq!(run(S::Fault, Power::On, false, 1000), S::Fault);

@@ -283,6 +283,7 @@ impl GroupGate {
     }
 
     /// The norm of the velocities against the group's speed limit.
+    // SR-019
     fn hold_speed(
         &mut self,
         axes: &[AxisGate],

@@ -23,7 +23,7 @@ pub use speed::SpeedLimit;
 
 use crate::axis::Axis;
 use crate::axis::cia402::{ResetPulse, next_controlword};
-use crate::interlock::{AxisFacts, GroupDemand};
+use crate::interlock::{AxisFacts, GroupDemand, OutputDemand};
 use crate::machine::SafeCause;
 use crate::motion::{GroupPermit, Motion};
 use crate::plan::{AxisId, GroupId, GroupStop, MachinePlan, StopWay};
@@ -139,6 +139,7 @@ impl Gate {
         }
     }
 
+    // SR-027
     /// Moves power and brakes on, and says which groups may move this cycle.
     pub fn permit(&mut self, allowed: &Allowed<'_>, log: &mut Log<'_>) -> &[GroupPermit] {
         let run = allowed.machine == MachineState::Run;
@@ -176,6 +177,7 @@ impl Gate {
     }
 
     /// Passes what holds, stops what does not, and writes everything that leaves the loop.
+    // SR-015
     pub fn pass(
         &mut self,
         motion: &mut Motion,
@@ -258,6 +260,11 @@ impl Gate {
     /// The program asks for an output.
     pub fn ask_output(&mut self, signal: crate::SignalId, value: i64) -> bool {
         self.outputs.ask(signal, value)
+    }
+
+    /// What interlocks ask of outputs in this cycle.
+    pub fn hold_outputs(&mut self, demands: &[OutputDemand]) {
+        self.outputs.hold(demands);
     }
 
     /// A person has reset: drives get the edge that clears their faults.

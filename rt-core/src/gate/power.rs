@@ -91,6 +91,7 @@ pub enum Holding {
 impl Power {
     /// One cycle.
     #[must_use]
+    // SR-022
     pub fn next(self, needs: &PowerNeeds) -> Self {
         let now = needs.now;
         let over = |since: u64, ns: u64| now.saturating_sub(since) >= ns;
@@ -147,6 +148,7 @@ impl Power {
 
     /// Whether brakes are let go; an axis whose drive is not enabled never lets go.
     #[must_use]
+    // SR-023
     pub fn brakes_released(self) -> bool {
         match self {
             Self::Releasing { .. } | Self::On | Self::Quick { .. } => true,
@@ -269,6 +271,7 @@ mod tests {
         }
     }
 
+    // SR-022
     #[test]
     fn every_state_goes_where_the_table_says() {
         holds(&TABLE, PowerNeeds::default());
@@ -318,6 +321,7 @@ mod tests {
         }
     }
 
+    // SR-023
     #[test]
     fn a_brake_is_let_go_only_where_every_drive_has_torque() {
         for state in STATES.into_iter().filter(|state| state.brakes_released()) {

@@ -80,6 +80,7 @@ impl TwinCheck {
 
     /// What must happen, judged from where the axis is, how it moves, and what has been commanded already.
     #[must_use]
+    // SR-030
     pub fn predict(&self, axis: &AxisFacts) -> Prediction {
         if !axis.view.inputs_good {
             return Prediction::STOP;
@@ -188,6 +189,7 @@ mod tests {
         TwinCheck::new(&axis_plan(0), Boundary::Limits(Nano(0), Nano(500 * MM)), 1_000_000)
     }
 
+    // SR-030
     #[test]
     fn a_predicted_stop_beyond_the_boundary_is_a_demand_and_one_short_of_it_is_not() {
         assert!(!limits().predict(&facts(400, 300, 100)).stop);

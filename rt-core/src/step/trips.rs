@@ -73,6 +73,7 @@ impl Trips {
 
     /// After the interlocks: a group that had its permit and lost it has tripped; so has one that must stop harder. `lost`: a drive of
     /// the group is lost, so that it ends without power.
+    // SR-031
     pub(super) fn judge(
         &mut self,
         seen: &Seen<'_>,

@@ -361,6 +361,8 @@ fn cycle_message(record: &Record, cycle: &CycleRecord) -> messages::Cycle {
         frames_corrupt: exchange.counts.corrupt,
         frames_lost: exchange.counts.lost,
         working_counter_errors: exchange.counts.working_counter_errors,
+        frames_duplicate: exchange.counts.duplicate,
+        frames_truncated: exchange.counts.truncated,
     }
 }
 
@@ -434,7 +436,7 @@ fn event_ids(event: &rt_core::record::Event) -> messages::Event {
     use rt_core::record::Event as E;
     let none = messages::Event::default();
     match *event {
-        E::Demand { interlock } | E::Clear { interlock } => {
+        E::Demand { interlock } | E::Clear { interlock } | E::Diagnostic { interlock, .. } => {
             messages::Event { interlock: Some(u32::from(interlock.0)), ..none }
         }
         E::Trip { cause, group, input_at, predicted, .. } => messages::Event {
@@ -463,6 +465,7 @@ fn event_ids(event: &rt_core::record::Event) -> messages::Event {
         | E::ReferenceRefused { axis, .. }
         | E::DriveFault { axis, .. } => messages::Event { axis: Some(u32::from(axis.0)), ..none },
         E::Machine { .. }
+        | E::Mode { .. }
         | E::Emergency(_)
         | E::Reset
         | E::ResetRefused { .. }

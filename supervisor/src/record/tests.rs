@@ -302,6 +302,8 @@ fn full_cycle() -> messages::Cycle {
         frames_corrupt: 1,
         frames_lost: 1,
         working_counter_errors: 1,
+        frames_duplicate: 1,
+        frames_truncated: 1,
     }
 }
 

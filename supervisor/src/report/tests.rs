@@ -64,6 +64,7 @@ fn report_with(measured: bool, loop_report: CycleReport) -> Report {
         high_water: 9,
         stored: Stored { stored: 1000, ..Stored::default() },
         not_recorded: 0,
+        audit: None,
     };
     let ended = Ended {
         reason: "completed",
@@ -102,7 +103,9 @@ fn the_json_has_every_field_that_scripts_rely_on() {
         "/frames/sent",
         "/frames/received",
         "/frames/late",
+        "/frames/duplicate",
         "/frames/foreign",
+        "/frames/truncated",
         "/frames/corrupt",
         "/frames/lost",
         "/wake_up_latency_ns/p50",

@@ -48,6 +48,8 @@ pub(crate) struct Servo {
     follow_from: u64,
     index_known: u32,
     index_seen: bool,
+    /// The inputs as they are latched show it.
+    index_shown: bool,
     emergency: Option<Emergency>,
     started: bool,
 }
@@ -74,6 +76,7 @@ impl Servo {
             follow_from: 0,
             index_known: 0,
             index_seen: false,
+            index_shown: false,
             emergency: None,
             started: false,
         }
@@ -94,9 +97,17 @@ impl Servo {
         self.emergency.take()
     }
 
-    /// The MainDevice has read the inputs: "since the last PDO cycle" starts again.
+    /// What is published now is what the MainDevice reads next.
+    pub(crate) fn inputs_latched(&mut self) {
+        self.index_shown = self.index_seen;
+    }
+
+    /// The MainDevice has read the inputs: "since the last PDO cycle" starts again. A pulse that came after the inputs were latched is
+    /// not among what was read; it is for the next cycle.
     pub(crate) fn inputs_read(&mut self) {
-        self.index_seen = false;
+        if core::mem::take(&mut self.index_shown) {
+            self.index_seen = false;
+        }
     }
 
     /// One tick. `operational`: outputs of the bus are valid. `cycle`: a new target is to be taken
