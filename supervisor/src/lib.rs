@@ -27,6 +27,7 @@ pub mod run;
 pub mod sdo;
 pub mod sim;
 pub mod stats;
+pub mod stops;
 pub mod tune;
 pub mod vision;
 

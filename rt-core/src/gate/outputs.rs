@@ -79,7 +79,7 @@ impl Outputs {
         for Output { plan: output, asked, held, lit } in &self.outputs {
             let permit = output.group.map_or(running, needs.released) && !needs.ending && !held;
             let value = match output.source {
-                OutputSource::Program if permit || output.hold => *asked,
+                OutputSource::Program if permit || (output.hold && !held) => *asked,
                 OutputSource::Running if running && permit => 1,
                 OutputSource::Muted if *lit && !needs.ending => 1,
                 OutputSource::Waiting if waiting => 1,
