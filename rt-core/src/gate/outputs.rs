@@ -45,7 +45,8 @@ impl Outputs {
         Self { outputs: plan.iter().map(output).collect() }
     }
 
-    /// The program asks for a value, kept over stops; `false` if the output is not the program's.
+    /// The program asks for a value, kept over stops (an output that holds goes on with it); `false` if the output is not the program's.
+    // SR-026
     pub fn ask(&mut self, signal: SignalId, value: i64) -> bool {
         let of_program =
             |plan: &OutputPlan| plan.signal == signal && plan.source == OutputSource::Program;
@@ -68,6 +69,7 @@ impl Outputs {
     }
 
     /// Writes every output.
+    // SR-025
     pub fn write(&self, needs: &OutputNeeds<'_>, signals: &mut Signals, now: u64) {
         let running = needs.machine == MachineState::Run;
         let waiting = match needs.machine {
@@ -77,7 +79,7 @@ impl Outputs {
         for Output { plan: output, asked, held, lit } in &self.outputs {
             let permit = output.group.map_or(running, needs.released) && !needs.ending && !held;
             let value = match output.source {
-                OutputSource::Program if permit => *asked,
+                OutputSource::Program if permit || output.hold => *asked,
                 OutputSource::Running if running && permit => 1,
                 OutputSource::Muted if *lit && !needs.ending => 1,
                 OutputSource::Waiting if waiting => 1,
@@ -107,7 +109,7 @@ mod tests {
         group: Option<GroupId>,
         source: OutputSource,
     ) -> OutputPlan {
-        OutputPlan { signal, safe, group, source }
+        OutputPlan { signal, safe, hold: false, group, source }
     }
 
     fn outputs() -> Outputs {
@@ -126,6 +128,7 @@ mod tests {
         [PUMP, LAMP, WAIT].map(|signal| signals.get(signal).value)
     }
 
+    // SR-025
     #[test]
     fn what_the_program_asks_passes_with_permit_and_is_safe_without() {
         let mut outputs = outputs();
@@ -137,6 +140,7 @@ mod tests {
         assert_eq!(written(&outputs, MachineState::Boot, false, false), [7, 0, 0]);
     }
 
+    // SR-026
     #[test]
     fn an_interlock_holds_an_output_in_its_safe_state_and_lights_a_muting_lamp() {
         let mut outputs = Outputs::new(&[

@@ -146,8 +146,10 @@ impl Memory {
             (Cause::TargetIgnored { axis }, Self::Since(since)) => of_axis(facts, *axis, |axis| {
                 let ignored = axis.view.enabled && !axis.view.follows_target;
                 *since = ignored.then(|| since.unwrap_or(now));
-                since.is_some_and(|since| now.saturating_sub(since) > TARGET_IGNORED_DEBOUNCE_NS)
+                let patience = TARGET_IGNORED_DEBOUNCE_NS.saturating_add(axis.brake_release_ns);
+                since.is_some_and(|since| now.saturating_sub(since) > patience)
             }),
+            // SR-033
             (Cause::WorkingCounter { unit, cycles }, Self::Cycles(wrong)) => {
                 let good = 1_u64.checked_shl(u32::from(*unit)).is_some_and(|bit| {
                     facts.exchange.units_all & facts.exchange.units_good & bit != 0
@@ -166,6 +168,7 @@ impl Memory {
         let now = facts.now;
         let level = |signal: SignalId| level(facts.sample(signal));
         match (cause, self) {
+            // SR-014
             (Cause::DualChannel { a, b, discrepancy_ns, .. }, Self::Equivalent(pair)) => {
                 let code = pair.update(level(*a), level(*b), *discrepancy_ns, now);
                 Verdict::of(code, evidence(facts, &[*a, *b]))
@@ -231,9 +234,12 @@ fn stateless(cause: &Cause, facts: &Facts<'_>) -> Verdict {
         }),
         Cause::DriveFault { axis } => of_axis(facts, *axis, |axis| axis.view.fault),
         Cause::NotReferenced { axis } => of_axis(facts, *axis, |axis| !axis.view.referenced),
+        // SR-034
         Cause::Bus => Verdict::demand_if(facts.exchange.state != BusState::Operational, now),
+        // SR-035
         Cause::DcUnlocked => Verdict::demand_if(facts.exchange.dc_unlocked, now),
         Cause::Overrun => Verdict::demand_if(facts.overruns_exceeded, now),
+        // SR-037
         Cause::Supervisor { age_max_ns } => {
             let silent =
                 facts.supervisor_at == 0 || now.saturating_sub(facts.supervisor_at) > *age_max_ns;
@@ -243,6 +249,7 @@ fn stateless(cause: &Cause, facts: &Facts<'_>) -> Verdict {
             let open = facts.value(*signal) != Some(1);
             Verdict::demand_if(open, evidence(facts, &[*signal]))
         }
+        // SR-002
         _ => Verdict::of(Code::IDLE, now),
     }
 }

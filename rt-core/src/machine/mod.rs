@@ -128,6 +128,7 @@ impl Control {
     pub fn new(plan: ControlPlan) -> Self {
         Self {
             plan,
+            // SR-001
             machine: Machine::Boot,
             since: 0,
             awaited_since: 0,
@@ -161,6 +162,7 @@ impl Control {
         let pressed = |signal| read(signal).map(|value| value != 0);
         let reset = self.reset.update(pressed(self.plan.reset), log.now, shortest, longest);
         self.start.update(pressed(self.plan.start), log.now, shortest, longest);
+        // SR-013
         let stop_pressed = self.plan.stop.is_some_and(|stop| read(stop) != Some(1));
 
         if let Press::Fault(reason) = reset {
@@ -179,6 +181,7 @@ impl Control {
                     self.since = log.now;
                     (Machine::AwaitStart, acknowledge(reset, log))
                 }
+                // SR-011
                 None if self.fresh_start(now.jog_since, log.now) && !stop_pressed => {
                     log.event(Event::Start);
                     (Machine::Run, Outcome { started: true, ..Outcome::default() })
@@ -201,6 +204,7 @@ impl Control {
     }
 
     /// Only here a reset means anything.
+    // SR-007
     fn while_safe(
         &mut self,
         reset: Press,
@@ -241,6 +245,7 @@ impl Control {
     }
 
     /// Start is pressed (in manual: or an axis is jogged), and was pressed after the machine began to wait for it.
+    // SR-010
     fn fresh_start(&self, jog_since: Option<u64>, now: u64) -> bool {
         let fresh =
             |since: u64| since > self.since && now.saturating_sub(since) >= self.plan.press_min_ns;

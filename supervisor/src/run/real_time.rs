@@ -11,7 +11,7 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use config::{CycleSettings, Realtime};
 use fieldbus::bringup::Progress;
 use fieldbus::coe::{CoeClient, drive_error_text};
-use fieldbus::link::{Link as _, SocketLink, serve};
+use fieldbus::link::{Link as _, RawOptions, SocketLink, serve};
 use fieldbus::{Emergency, EtherCat, bring_up};
 use rt_channel::latest;
 use rt_core::cycle::{Command, Cycle, CycleReport};
@@ -165,7 +165,8 @@ pub(super) fn run<P: Program + Send + 'static>(
     let (segment, link) = devices(source, options, request.cpu)?;
     let link = Tapped::new(link, options.capture.is_some(), CAPTURE_BYTES, wall_offset_ns());
     let mut parts = Parts::new(source, options, asked_for(machine.cycle.realtime))?;
-    let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?);
+    let audit = std::mem::take(&mut parts.audit);
+    let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?).with_audit(audit);
     let keeper = Keeper::open(machine, options).threaded().map_err(no_thread)?;
     let (ports, outside) = drain::channels(machine.plan.axes.len());
     let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
@@ -232,7 +233,7 @@ fn devices(
             Ok((Some(thread), link))
         }
         Link::Raw(interface) => {
-            let link = fieldbus::link::raw(interface)
+            let link = fieldbus::link::raw_with(interface, RawOptions::CYCLIC)
                 .map_err(|wrong| Error::environment(wrong.to_string()))?;
             Ok((None, link))
         }
@@ -280,6 +281,7 @@ fn request(settings: CycleSettings, link: &Link) -> admission::Request {
     }
 }
 
+// SR-047
 fn refused(refused: admission::Refused) -> Error {
     Error::environment(format!(
         "the machine file asks for strict real time, and the system refuses it: {refused}\n  \
