@@ -79,7 +79,7 @@ impl Outputs {
         for Output { plan: output, asked, held, lit } in &self.outputs {
             let permit = output.group.map_or(running, needs.released) && !needs.ending && !held;
             let value = match output.source {
-                OutputSource::Program if permit || output.hold => *asked,
+                OutputSource::Program if permit || (output.hold && !held) => *asked,
                 OutputSource::Running if running && permit => 1,
                 OutputSource::Muted if *lit && !needs.ending => 1,
                 OutputSource::Waiting if waiting => 1,
@@ -141,6 +141,16 @@ mod tests {
     }
 
     // SR-026
+    #[test]
+    fn an_output_that_outlives_its_permit_yields_to_an_interlock_that_names_it() {
+        let holding = OutputPlan { hold: true, ..plan(PUMP, 7, None, OutputSource::Program) };
+        let mut outputs = Outputs::new(&[holding]);
+        assert!(outputs.ask(PUMP, 1));
+        assert_eq!(written(&outputs, MachineState::Safe, false, false)[0], 1);
+        outputs.hold(&[OutputDemand { signal: PUMP, safe: true, lamp: false }]);
+        assert_eq!(written(&outputs, MachineState::Safe, false, false)[0], 7);
+    }
+
     #[test]
     fn an_interlock_holds_an_output_in_its_safe_state_and_lights_a_muting_lamp() {
         let mut outputs = Outputs::new(&[

@@ -20,8 +20,8 @@ pub use twin::{Boundary, Prediction, TwinCheck, still};
 
 use crate::bus::Exchange;
 use crate::plan::{
-    Cause, Directions, Effect, GroupId, InterlockId, InterlockPlan, MachinePlan, ModePlan, Reaction,
-    StopOrder, When,
+    Cause, Directions, Effect, GroupId, InterlockId, InterlockPlan, MachinePlan, ModePlan,
+    Reaction, StopOrder, When,
 };
 use crate::program::AxisView;
 use crate::record::Event;
