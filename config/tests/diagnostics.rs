@@ -295,8 +295,8 @@ fn an_encoder_that_shows_two_places_alike_keeps_nothing() {
     assert!(codes(&single).contains(&"kept-ambiguous"), "{single}");
 }
 
-// SR-024
 #[test]
+// SR-024
 fn a_vertical_axis_without_a_brake_is_refused() {
     let start = DEMO.find("[axis.brake]").unwrap();
     let end = start + DEMO[start..].find("[axis.homing]").unwrap();
@@ -314,8 +314,8 @@ fn an_axis_that_homes_outside_its_limits_is_refused() {
     assert_eq!(codes(&refused(&text)), ["homing-outside"]);
 }
 
-// SR-043
 #[test]
+// SR-043
 fn interlocks() {
     check(&[
         ("b = \"estop_b\"", "b = \"estop_a\"", "same-channel"),

@@ -1,7 +1,6 @@
 //! Causes in words, with their parameters and the names of the machine file.
 
 use config::Machine;
-use rt_core::interlock::Band;
 use rt_core::plan::{AxisId, Cause, DualChannelKind, Watched};
 use rt_core::signal::SignalId;
 use rt_core::vision::StreamId;
@@ -109,93 +108,74 @@ impl Words<'_> {
                 format!("the supervisor's heartbeat is older than {}", duration(*age_max_ns))
             }
             Cause::Input { signal } => format!("{} is not 1", self.signal(*signal)),
-            cause => self.device(cause),
+            other => self.block(other),
         }
     }
 
-    /// When a device, a contactor, a request or a limit demands.
-    fn device(&self, cause: &Cause) -> String {
-        let axis = |axis: &AxisId| self.labels.axis(*axis);
+    /// When a block of its own demands.
+    fn block(&self, cause: &Cause) -> String {
+        let signal = |id: &SignalId| self.signal(*id);
         match cause {
             Cause::Antivalent { closed, open, discrepancy_ns } => format!(
-                "{} is 0 or {} is 1, or they say the same for more than {}",
-                self.signal(*closed),
-                self.signal(*open),
+                "{} is 0 or {} is 1, or they contradict each other for more than {}",
+                signal(closed),
+                signal(open),
                 duration(*discrepancy_ns)
             ),
-            Cause::EnablingSwitch { a, b } => format!(
-                "the enabling switch ({}, {}) is not held in its middle, coming from let go",
-                self.signal(*a),
-                self.signal(*b)
-            ),
+            Cause::EnablingSwitch { a, b } => {
+                format!(
+                    "enabling switch: {} and {} do not say its middle position",
+                    signal(a),
+                    signal(b)
+                )
+            }
             Cause::TwoHand { a, b, synchronous_ns } => format!(
-                "{} and {} are not pressed within {} and held",
-                self.signal(*a),
-                self.signal(*b),
+                "{} and {} are not held, or were not pressed within {}, or not both let go before",
+                signal(a),
+                signal(b),
                 duration(*synchronous_ns)
             ),
-            Cause::Muting(plan) => {
-                let sensors = plan.sensors.iter().flatten().map(|sensor| self.signal(*sensor));
-                format!(
-                    "light curtain: {} or {} is 0, unless a part covers {} in their order (within {}, for at most {})",
-                    self.signal(plan.a),
-                    self.signal(plan.b),
-                    sensors.collect::<Vec<_>>().join(", "),
-                    duration(plan.entry_ns),
-                    duration(plan.muting_ns)
-                )
-            }
-            Cause::Edm { output, feedback, second, time_ns } => {
-                let contacts = [Some(*feedback), *second].into_iter().flatten();
-                let contacts: Vec<&str> = contacts.map(|contact| self.signal(contact)).collect();
-                format!(
-                    "{} does not follow {} within {}",
-                    contacts.join(" or "),
-                    self.signal(*output),
-                    duration(*time_ns)
-                )
-            }
-            Cause::SafetyRequest { request, confirmation, time_ns } => format!(
-                "{} asks to be safe and {} does not confirm it within {}",
-                self.signal(request.signal),
-                self.signal(confirmation.signal),
+            Cause::Muting(muting) => format!(
+                "light curtain: {} or {} is 0, unless it is muted for at most {}",
+                signal(&muting.a),
+                signal(&muting.b),
+                duration(muting.muting_ns)
+            ),
+            Cause::Edm { output, feedback, second, time_ns } => format!(
+                "{}{} does not follow {} within {}",
+                signal(feedback),
+                second.as_ref().map_or(String::new(), |second| format!(" or {}", signal(second))),
+                signal(output),
                 duration(*time_ns)
             ),
-            Cause::Threshold { of, band } => self.threshold(*of, band),
-            Cause::NotReferenced { axis: id } => format!("{} has no reference", axis(id)),
-            Cause::StaleVision { stream } => {
-                format!("{} brings no fresh verified picture", self.labels.stream(*stream))
+            Cause::SafetyRequest { request, confirmation, time_ns } => format!(
+                "what {} requests is not confirmed by {} within {}",
+                signal(&request.signal),
+                signal(&confirmation.signal),
+                duration(*time_ns)
+            ),
+            Cause::Threshold { of, .. } => format!("{} is beyond its limits", self.watched(*of)),
+            Cause::NotReferenced { axis } => {
+                format!("{} has no reference", self.labels.axis(*axis))
             }
-            _ => "the mode selector says no mode, or was just turned".to_owned(),
+            Cause::StaleVision { stream } => {
+                format!("no fresh verified picture of {}", self.labels.stream(*stream))
+            }
+            Cause::ModeSelector => {
+                "the mode selector says nothing, contradicts itself, or has just been turned"
+                    .to_owned()
+            }
+            _ => "?".to_owned(),
         }
     }
 
-    fn threshold(&self, of: Watched, band: &Band) -> String {
-        let (what, unit, scale) = match of {
-            Watched::Signal(signal) => (self.signal(signal).to_owned(), String::new(), 1.0),
-            Watched::Speed(axis) => {
-                let name = format!("the speed of {}", self.labels.axis(axis));
-                (name, format!(" {}/s", self.labels.axis_unit(axis)), 1e9)
-            }
-            Watched::Position(axis) => {
-                let name = format!("the position of {}", self.labels.axis(axis));
-                (name, format!(" {}", self.labels.axis_unit(axis)), 1e9)
-            }
-            Watched::Torque(axis) => (
-                format!("the torque of {}", self.labels.axis(axis)),
-                " % of rated".to_owned(),
-                10.0,
-            ),
-        };
-        #[expect(clippy::cast_precision_loss, reason = "for people")]
-        let value = |limit: i64| format!("{}{unit}", limit as f64 / scale);
-        let limits = match (band.low, band.high) {
-            (Some(low), Some(high)) => format!("outside {} to {}", value(low), value(high)),
-            (Some(low), None) => format!("below {}", value(low)),
-            (None, Some(high)) => format!("above {}", value(high)),
-            (None, None) => "not known".to_owned(),
-        };
-        format!("{what} is {limits} for {}", duration(band.filter_ns))
+    fn watched(&self, of: Watched) -> String {
+        match of {
+            Watched::Signal(signal) => self.signal(signal).to_owned(),
+            Watched::Speed(axis) => format!("the speed of {}", self.labels.axis(axis)),
+            Watched::Position(axis) => format!("the position of {}", self.labels.axis(axis)),
+            Watched::Torque(axis) => format!("the torque of {}", self.labels.axis(axis)),
+        }
     }
 
     /// When its demand ends.
@@ -224,22 +204,21 @@ impl Words<'_> {
             Cause::Supervisor { .. } => "the heartbeat is back".to_owned(),
             Cause::Input { .. } => "the input is 1, and fresh".to_owned(),
             Cause::Antivalent { .. } => {
-                "the contacts say the opposite again; after an error both must have been open before"
-                    .to_owned()
+                "the contacts say free, and say the opposite of each other".to_owned()
             }
-            Cause::EnablingSwitch { .. } => "it is let go, then held in its middle".to_owned(),
-            Cause::TwoHand { .. } => "both are released, then pressed together and held".to_owned(),
-            Cause::Muting(_) => {
-                "the curtain is free; after an error all sensors are free, too".to_owned()
+            Cause::EnablingSwitch { .. } => {
+                "the switch is held in its middle, from released".to_owned()
             }
-            Cause::Edm { .. } => "the contactor does what it is told; after an error: off".to_owned(),
-            Cause::SafetyRequest { .. } => {
-                "the request is confirmed, or was withdrawn in time".to_owned()
+            Cause::TwoHand { .. } => "both let go, then both pressed together".to_owned(),
+            Cause::Muting(_) => "the curtain is free, or muted in order".to_owned(),
+            Cause::Edm { .. } => "the contacts follow".to_owned(),
+            Cause::SafetyRequest { .. } => "request and confirmation agree".to_owned(),
+            Cause::Threshold { .. } => {
+                "the value is back within its limits and hysteresis".to_owned()
             }
-            Cause::Threshold { .. } => "the value is back by its hysteresis".to_owned(),
-            Cause::NotReferenced { .. } => "the axis is homed".to_owned(),
-            Cause::StaleVision { .. } => "a fresh verified picture has come".to_owned(),
-            Cause::ModeSelector => "exactly one mode is selected".to_owned(),
+            Cause::NotReferenced { .. } => "the axis has a reference".to_owned(),
+            Cause::StaleVision { .. } => "a fresh verified picture is there".to_owned(),
+            Cause::ModeSelector => "the selector says one mode".to_owned(),
         }
     }
 }
