@@ -141,6 +141,16 @@ mod tests {
     }
 
     #[test]
+    fn an_output_that_outlives_its_permit_yields_to_an_interlock_that_names_it() {
+        let holding = OutputPlan { hold: true, ..plan(PUMP, 7, None, OutputSource::Program) };
+        let mut outputs = Outputs::new(&[holding]);
+        assert!(outputs.ask(PUMP, 1));
+        assert_eq!(written(&outputs, MachineState::Safe, false, false)[0], 1);
+        outputs.hold(&[OutputDemand { signal: PUMP, safe: true, lamp: false }]);
+        assert_eq!(written(&outputs, MachineState::Safe, false, false)[0], 7);
+    }
+
+    #[test]
     fn an_interlock_holds_an_output_in_its_safe_state_and_lights_a_muting_lamp() {
         let mut outputs = Outputs::new(&[
             plan(PUMP, 7, None, OutputSource::Program),
