@@ -1,6 +1,7 @@
 //! What happened, beside the cycles: 32 bytes, in the same dump.
 
 use super::record::next;
+use crate::bus::Emergency;
 use crate::plan::Reaction;
 use crate::program::AxisState;
 use crate::record::Event;
@@ -36,6 +37,8 @@ pub enum MarkKind {
     Start = 11,
     /// The controlled end was asked for.
     Shutdown = 12,
+    /// The device at position `subject` sent an emergency: `value` is, from its lowest byte, code (2), error register (1), data (5).
+    Emergency = 13,
 }
 
 impl MarkKind {
@@ -53,6 +56,7 @@ impl MarkKind {
             10 => Self::Reset,
             11 => Self::Start,
             12 => Self::Shutdown,
+            13 => Self::Emergency,
             _ => Self::Unknown,
         }
     }
@@ -137,12 +141,17 @@ impl Mark {
             Event::Reset => mark(MarkKind::Reset, 0, 0),
             Event::Start => mark(MarkKind::Start, 0, 0),
             Event::ShutdownRequested => mark(MarkKind::Shutdown, 0, 0),
+            Event::Emergency(Emergency { device, code, register, data }) => {
+                let [low, high] = code.to_le_bytes();
+                let [a, b, c, d, e] = data;
+                let value = i64::from_le_bytes([low, high, register, a, b, c, d, e]);
+                mark(MarkKind::Emergency, device, value)
+            }
             Event::Axis { .. }
             | Event::SpeedLimit { .. }
             | Event::Referenced { .. }
             | Event::ReferenceRefused { .. }
             | Event::Overrun { .. }
-            | Event::Emergency(_)
             | Event::ResetRefused { .. }
             | Event::Step { .. }
             | Event::Vision { .. }
