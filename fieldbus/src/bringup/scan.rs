@@ -309,6 +309,7 @@ pub(crate) fn identity_agrees(expected: &Identity, found: &Identity) -> bool {
         && agrees(expected.serial, found.serial)
 }
 
+// SR-041
 fn compare_one(planned: &SubDevicePlan, device: &FoundDevice) -> Result<(), BringupError> {
     let (expected, position, found) = (planned.identity, device.position, device.identity);
     if identity_agrees(&expected, &found) {

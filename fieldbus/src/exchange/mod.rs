@@ -1,6 +1,7 @@
 //! The cyclic exchange: frames built once, sent together, matched datagram by datagram, judged by their working counters.
 //!
-//! From the first [`Bus::exchange`] on: no allocation, no lock, no panic; system calls are one send a frame, and poll and receive.
+//! From the first [`Bus::exchange`] on: no allocation, no lock, no panic; system calls are those of the link: one to send all frames of a
+//! cycle, and to wait and receive.
 
 mod flight;
 mod image;
@@ -21,7 +22,7 @@ use rt_core::signal::Signals;
 
 use crate::bringup::{BringupError, FoundDevice, Took};
 use crate::coe::{CoeClient, Counters, Mailbox, Service, ServiceCounts};
-use crate::layout::{CyclicDatagram, FORWARDING_NS, Layout, Purpose};
+use crate::layout::{CyclicDatagram, FORWARDING_NS, FRAMES_MAX, Layout, Purpose};
 use crate::link::{FRAME_MAX, Link, LinkFault};
 use crate::plan::{BusPlan, Direction, Follow};
 use crate::wire::{FIRST_DATAGRAM, Origin, Template, origin, put, u16_at, u64_at};
@@ -95,6 +96,8 @@ pub struct EtherCat<L> {
     frames: Box<[CyclicFrame]>,
     scratch: Box<[u8]>,
     flight: Flight,
+    /// How often the indices of frames have come round.
+    round: u8,
     inputs: Box<[UnitInputs]>,
     outputs: Box<[Place]>,
     carries: Box<[Carry]>,
@@ -231,6 +234,7 @@ impl<L: Link> EtherCat<L> {
             frames,
             scratch: vec![0; FRAME_MAX].into_boxed_slice(),
             flight: Flight::new(),
+            round: 0,
             inputs: inputs.into_iter().map(|places| UnitInputs { places: places.into() }).collect(),
             outputs: outputs.into(),
             carries,
@@ -335,12 +339,10 @@ impl<L: Link> EtherCat<L> {
     }
 
     /// Sends this cycle's frames; returns how many are under way.
-    fn send(&mut self, now: u64) -> usize {
+    fn send(&mut self, now: u64) -> u32 {
         self.set_clock(now);
         let request = self.ladder.request();
-        let mut under_way = 0;
         self.counts.lost += self.flight.begin();
-        self.is_link_down = false;
         for (number, frame) in self.frames.iter_mut().enumerate() {
             frame.is_answered = false;
             if number == 0 {
@@ -349,32 +351,43 @@ impl<L: Link> EtherCat<L> {
                     None => frame.template.remove_appended(),
                 }
             }
-            frame.template.set_index(self.flight.next_index());
-            let sent = self.link.send(frame.template.bytes());
-            self.flight.sent(sent.is_ok());
-            match sent {
-                Ok(()) => {
-                    self.counts.sent += 1;
-                    under_way += 1;
-                }
-                Err(LinkFault::Down) => self.is_link_down = true,
-                Err(LinkFault::Full | LinkFault::Os(_)) => {}
-            }
+            let index = self.flight.index(number);
+            self.round = if index == 0 { self.round.wrapping_add(1) } else { self.round };
+            frame.template.set_indices(index, self.round);
         }
+        let mut together = [&[][..]; FRAMES_MAX];
+        for (place, frame) in together.iter_mut().zip(&self.frames) {
+            *place = frame.template.bytes();
+        }
+        // Never more than there is room for: Layout sees to it.
+        let sent = self.link.send_all(together.get(..self.frames.len()).unwrap_or_default());
+        (0..self.frames.len()).for_each(|number| self.flight.sent(sent.has(number)));
+        self.is_link_down = sent.fault == Some(LinkFault::Down);
+        let under_way = sent.frames.count_ones();
+        self.counts.sent += u64::from(under_way);
         under_way
     }
 
-    fn receive(&mut self, mut under_way: usize, deadline: u64) {
+    fn receive(&mut self, mut under_way: u32, mut deadline: u64) {
+        if under_way == 0 {
+            // Nothing went out. A line that is full gets room only by taking what has come; nothing is waited for.
+            (under_way, deadline) = (u32::MAX, 0);
+        }
+        // What came of the last cycle's mailbox traffic lies ahead of them: there is nothing to wait for.
+        let mut is_ahead = self.mailboxes.is_under_way();
         for _ in 0..RECEIVE_MAX {
             if under_way == 0 {
                 break;
             }
-            match self.link.receive(&mut self.scratch, deadline) {
+            let without_wait = core::mem::take(&mut is_ahead);
+            let until = if without_wait { 0 } else { deadline };
+            match self.link.receive(&mut self.scratch, until) {
                 Ok(Some(length)) => {
                     if self.sort(length) {
                         under_way -= 1;
                     }
                 }
+                Ok(None) if without_wait => {}
                 Ok(None) => break,
                 Err(fault) => {
                     self.is_link_down = fault == LinkFault::Down;
@@ -415,6 +428,8 @@ impl<L: Link> EtherCat<L> {
                     core::mem::swap(&mut frame.reply, &mut self.scratch);
                     frame.is_answered = true;
                     self.counts.received += 1;
+                } else if self.is_cut(number, length) {
+                    self.counts.truncated += 1;
                 } else {
                     self.counts.corrupt += 1;
                 }
@@ -424,11 +439,20 @@ impl<L: Link> EtherCat<L> {
                 self.counts.late += 1;
                 false
             }
+            Arrival::Again => {
+                self.counts.duplicate += 1;
+                false
+            }
             Arrival::Unknown => {
                 self.counts.foreign += 1;
                 false
             }
         }
+    }
+
+    /// Of this cycle's frame `number` so many bytes came back: fewer than were sent.
+    fn is_cut(&self, number: usize, length: usize) -> bool {
+        self.frames.get(number).is_some_and(|frame| length < frame.template.bytes().len())
     }
 
     /// Judges every datagram of the exchange.

@@ -1,7 +1,7 @@
 //! The built-in program: parallel strands of steps, as the machine file writes them.
 //!
 //! Its clock runs only while the machine does. A stop interrupts; after the next start every strand asks again for what it had asked, a
-//! relative move for what is left of it, and velocities that were started go on.
+//! relative move for what is left of it, and velocities that were started go on. After axes were moved by hand all strands begin anew.
 
 use super::{Program, Request, Requests, View};
 use crate::plan::{Action, AxisId, Compare, Condition, GroupId, MachinePlan, StepPlan, StrandPlan};
@@ -143,16 +143,19 @@ impl Sequence {
         })
     }
 
-    /// As after power-up: every strand at its first step.
-    fn begin_again(&mut self) {
+    /// At the first steps, as at boot.
+    fn begin_anew(&mut self) {
         for strand in &mut self.strands {
-            strand.go(0);
+            strand.step = 0;
             strand.done = strand.plan.steps.is_empty();
+            strand.phase = Phase::Fresh;
+            strand.elapsed_ns = 0;
+            strand.travelled = 0.0;
+            strand.last = None;
             strand.loops.fill(0);
         }
-        for velocities in [&mut self.velocities, &mut self.interrupted] {
-            velocities.fill(None);
-        }
+        self.velocities.fill(None);
+        self.interrupted.fill(None);
         self.referenced.fill(false);
     }
 
@@ -183,8 +186,8 @@ impl Program for Sequence {
         let passed = self.last.map_or(0, |last| view.now.saturating_sub(last));
         self.last = Some(view.now);
         if view.started {
-            if self.has_lost_reference(&view) {
-                self.begin_again();
+            if view.moved_by_hand || self.has_lost_reference(&view) {
+                self.begin_anew();
             }
             self.restart();
         }

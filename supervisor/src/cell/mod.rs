@@ -125,6 +125,11 @@ impl Cell {
         (self.last_frame_at, self.frames)
     }
 
+    /// Breaks something on the segment, or mends it, as a scenario does.
+    pub fn inject(&mut self, fault: Fault) {
+        self.segment.inject(fault);
+    }
+
     /// The next camera datagram that nobody has taken.
     pub fn take_datagram(&mut self) -> Option<[u8; DATAGRAM_LENGTH]> {
         match &mut self.outlet {

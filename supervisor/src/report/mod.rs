@@ -12,6 +12,7 @@ use rt_core::cycle::CycleReport;
 use serde::Serialize;
 
 use self::guards::Guards;
+use crate::audit::AuditReport;
 use crate::exit::{Error, ExitCode};
 use crate::histogram::Histogram;
 use crate::labels::Labels;
@@ -83,6 +84,10 @@ pub struct Report {
     pub execution_time_ns: Option<Quantiles>,
     /// Each phase of the cycle, as the loop's thread counted it; `null` in virtual time.
     pub phases_ns: Option<Vec<PhaseReport>>,
+    /// How the machine was worked at the end: `automatic`, `manual`, `unknown` (the selector said nothing).
+    pub mode: &'static str,
+    /// Times that the mode selector was turned.
+    pub mode_changes: u64,
     /// Axes in the order of the machine file.
     pub axes: Vec<AxisReport>,
     /// Trips in order, the first 1024.
@@ -99,6 +104,8 @@ pub struct Report {
     pub gate_violations: u64,
     /// Records of the loop: `produced = stored + dropped` when they are recorded.
     pub records: Records,
+    /// The audit log; `null`: nothing outlives the run.
+    pub audit: Option<AuditReport>,
     /// The flight recorder and its dumps.
     pub flight_recorder: FlightReport,
     /// Camera datagrams.
@@ -170,8 +177,12 @@ pub struct Frames {
     pub received: u64,
     /// Back after the deadline.
     pub late: u64,
-    /// Not ours, or twice.
+    /// Once more.
+    pub duplicate: u64,
+    /// Not ours.
     pub foreign: u64,
+    /// Shorter than they were sent.
+    pub truncated: u64,
     /// Damaged.
     pub corrupt: u64,
     /// Never back.
@@ -316,14 +327,19 @@ pub struct AxisReport {
 /// A trip.
 #[derive(Clone, Debug, Serialize)]
 pub struct TripReport {
-    /// Name of the interlock.
+    /// Name of the interlock; of a fault of ours, what it is.
     pub cause: String,
-    /// What the interlock watches, a stable word: `emergency_stop`, `guard_door`, `zone`, `twin_zone`, `twin_limit`, `bus`, …
+    /// What the interlock watches, a stable word: `emergency_stop`, `guard_door`, `zone`, `twin_zone`, `twin_limit`, `bus`, …; of a
+    /// fault of ours `program`, `gate`, `axis`, `power_up`.
     pub kind: &'static str,
     /// Name of the group.
     pub group: String,
     /// `stop0`, `stop1`, `stop2`, `limit_speed …`, `warn`.
     pub reaction: String,
+    /// How its axes came to rest, and what the prediction is of: `ramp`, `quick_stop`, `connection_lost`, `power_removal`.
+    pub way: &'static str,
+    /// The stronger stop that had to follow because an axis did not slow down; mostly `null`.
+    pub escalated_to: Option<&'static str>,
     /// Cycle.
     pub at_cycle: u64,
     /// From the input (frame back, picture taken) until the frames with the reaction leave, on the loop's clock; `null`: the run
@@ -434,6 +450,8 @@ pub struct Ledger {
     pub stored: Stored,
     /// Records that nobody was asked to store.
     pub not_recorded: u64,
+    /// The audit log.
+    pub audit: Option<AuditReport>,
 }
 
 impl Report {
@@ -481,7 +499,9 @@ impl Report {
                 sent: counts.sent,
                 received: counts.received,
                 late: counts.late,
+                duplicate: counts.duplicate,
                 foreign: counts.foreign,
+                truncated: counts.truncated,
                 corrupt: counts.corrupt,
                 lost: counts.lost,
             },
@@ -490,6 +510,8 @@ impl Report {
             wake_up_latency_ns: durations(&statistics.latency, own.wake_up_latency_ns.max),
             execution_time_ns: durations(&statistics.execution, own.execution_time_ns.max),
             phases_ns: context.measured.then(|| context.flight.phases.clone()),
+            mode: crate::events::mode(statistics.mode),
+            mode_changes: statistics.mode_changes,
             axes: axes(statistics, labels, &context.reference_notes),
             trips: statistics.trips.iter().map(|trip| trip_report(trip, labels)).collect(),
             trips_total: statistics.trips_total,
@@ -498,6 +520,7 @@ impl Report {
             program_faults: statistics.program_faults,
             gate_violations: statistics.gate_violations,
             records: Records::of(ledger),
+            audit: ledger.audit.clone(),
             flight_recorder: context.flight.clone(),
             vision,
             resident_bytes: context.resident_bytes,
@@ -511,7 +534,7 @@ impl Report {
     #[must_use]
     pub fn failed(error: &Error, labels: &Labels, context: &Context, ledger: &Ledger) -> Self {
         let reason = match error.code {
-            ExitCode::Done | ExitCode::File => "file",
+            ExitCode::Done | ExitCode::File | ExitCode::Tampered => "file",
             ExitCode::Environment | ExitCode::Unknown => "environment",
             ExitCode::Bus => "bus",
             ExitCode::SafetyStop => "safety_stop",
@@ -621,10 +644,12 @@ fn axes(statistics: &Statistics, labels: &Labels, notes: &[Option<String>]) -> V
 
 fn trip_report(trip: &Trip, labels: &Labels) -> TripReport {
     TripReport {
-        cause: labels.interlock(trip.interlock).to_owned(),
-        kind: labels.kind(trip.interlock),
+        cause: labels.cause(trip.cause),
+        kind: labels.cause_kind(trip.cause),
         group: labels.group(trip.group).to_owned(),
         reaction: events::reaction(trip.reaction, labels.group_unit(trip.group)),
+        way: events::stop_way(trip.way),
+        escalated_to: trip.escalated.map(events::stop_way),
         at_cycle: trip.at_cycle,
         reaction_ns: trip.reaction_ns,
         stop_distance: trip.stop_distance,

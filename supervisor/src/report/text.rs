@@ -114,8 +114,16 @@ fn bus(report: &Report, out: &mut String) -> std::fmt::Result {
     writeln!(out, "\nBus")?;
     writeln!(
         out,
-        "  frames sent {}, received {}, late {}, lost {}, corrupt {}, foreign {}",
-        frames.sent, frames.received, frames.late, frames.lost, frames.corrupt, frames.foreign
+        "  frames sent {}, received {}, late {}, lost {}, truncated {}, corrupt {}, duplicate {}, \
+         foreign {}",
+        frames.sent,
+        frames.received,
+        frames.late,
+        frames.lost,
+        frames.truncated,
+        frames.corrupt,
+        frames.duplicate,
+        frames.foreign
     )?;
     writeln!(out, "  working-counter errors {}", report.working_counter_errors)?;
     if let Some(dc) = &report.dc {
@@ -251,6 +259,20 @@ fn tail(report: &Report, out: &mut String) -> std::fmt::Result {
     }
     if let Some(path) = &report.recording {
         writeln!(out, "  {path} ({:.1} MB)", megabytes(records.bytes))?;
+    }
+    if let Some(audit) = &report.audit {
+        let written = &audit.written;
+        writeln!(
+            out,
+            "  audit log {}: {} records, lost {}",
+            audit.directory, written.records, written.lost
+        )?;
+        if let Some(fault) = &written.fault {
+            writeln!(
+                out,
+                "  THE AUDIT LOG IS NOT WRITTEN: {fault}\n  The machine ran on without it."
+            )?;
+        }
     }
     super::flight::lines(&report.flight_recorder, out)?;
     if let Some(bytes) = report.resident_bytes {
