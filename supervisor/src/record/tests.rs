@@ -240,7 +240,7 @@ fn agrees<M: Message + std::fmt::Debug>(file: &FileDescriptorProto, name: &str, 
 fn an_emergency_is_recorded_as_fields_and_not_only_as_text() {
     let emergency =
         rt_core::bus::Emergency { device: 4, code: 0x8611, register: 0x21, data: [1, 2, 3, 4, 5] };
-    let ids = event_ids(&rt_core::record::Event::Emergency(emergency));
+    let ids = event_ids(&Event::Emergency(emergency));
     assert_eq!(
         (ids.device, ids.emergency_code, ids.error_register),
         (Some(4), Some(0x8611), Some(0x21))
