@@ -202,6 +202,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         leave,
         beside: Beside::default(),
         inquiry: Inquiry::new(machine),
+        bus_patience_ns: machine.bus_patience_ns,
         supervise: None,
         outcome: Outcome::default(),
         admitted: false,
@@ -388,6 +389,8 @@ struct Run {
     leave: Arc<AtomicBool>,
     beside: Beside,
     inquiry: Inquiry,
+    /// A missing device is waited for so long, ns.
+    bus_patience_ns: u64,
     /// From the first cycle on.
     supervise: Option<Supervise>,
     outcome: Outcome,
@@ -488,7 +491,8 @@ impl Run {
                 }
                 Ok(News::References(verdicts)) => self.keeper.hear(verdicts),
                 Ok(News::Begins(at, thread)) => {
-                    self.supervise = Some(Supervise::new(at, duration_ns));
+                    let supervise = Supervise::new(at, duration_ns);
+                    self.supervise = Some(supervise.waiting_for_devices(self.bus_patience_ns));
                     self.beside.begin(thread, clock::now());
                     self.begins = Some(at);
                     self.notice = None;

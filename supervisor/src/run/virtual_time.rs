@@ -112,7 +112,8 @@ pub(super) fn run<P: Program>(
         outside,
         inquiry,
         judge: Judge::new(&machine.plan.streams, machine.hash64),
-        supervise: Supervise::new(now, Some(duration_ns)),
+        supervise: Supervise::new(now, Some(duration_ns))
+            .waiting_for_devices(machine.bus_patience_ns),
         allocator: Counts::default(),
         people: Vec::new(),
         watch,
