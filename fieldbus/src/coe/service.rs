@@ -1,4 +1,4 @@
-//! The loop's mailbox service: one datagram a cycle at most, in a frame of its own, sent when the cyclic frames of the cycle are back.
+//! The loop's mailbox service: one datagram a cycle at most, in a frame of its own, sent when everything else of the cycle is done.
 //!
 //! Its answer is not waited for: it lies in the link's queue when the next cycle receives. So no cycle gets longer than by sending and
 //! receiving one frame more. A datagram that would not be back before the receive deadline is not sent in that cycle.
@@ -102,6 +102,8 @@ pub(crate) struct Service {
     replied: Option<usize>,
     listen_at: u64,
     restoring: Restoring,
+    /// This cycle's time and receive deadline, ns, until its turn was used.
+    turn: Option<(u64, u64)>,
     /// Since when there has been no room, ns.
     no_slack_since: Option<u64>,
     emergencies: [Emergency; EMERGENCIES_MAX],
@@ -139,6 +141,7 @@ impl Service {
             replied: None,
             listen_at: 0,
             restoring: Restoring { saved, ..Restoring::default() },
+            turn: None,
             no_slack_since: None,
             emergencies: [Emergency::default(); EMERGENCIES_MAX],
             first: 0,
@@ -274,8 +277,9 @@ impl Service {
         }
     }
 
-    /// The cyclic frames of this cycle are back, or given up: what there is to do for mailboxes is done now.
-    pub(crate) fn work<L: Link>(&mut self, link: &mut L, now: u64, deadline: u64) {
+    /// The cyclic frames of this cycle are back, or given up: takes what came of the last mailbox traffic.
+    pub(crate) fn hear_out(&mut self, now: u64, deadline: u64) {
+        self.turn = Some((now, deadline));
         if let Some(cycles) = self.under_way {
             if self.replied.is_none() && cycles < LOST_AFTER {
                 self.under_way = Some(cycles + 1);
@@ -283,6 +287,14 @@ impl Service {
             }
             self.under_way = None;
             self.hear(now);
+        }
+    }
+
+    /// The cycle has done what it must: what there is to do for mailboxes is done now, once a cycle.
+    pub(crate) fn work<L: Link>(&mut self, link: &mut L) {
+        let Some((now, deadline)) = self.turn.take() else { return };
+        if self.under_way.is_some() {
+            return;
         }
         if self.work == Work::None || self.work == (Work::Restore { is_transfer: false }) {
             self.go_on_restoring(now);

@@ -555,7 +555,7 @@ impl<L: Link> Bus for EtherCat<L> {
         let seen = self.judge(now);
         self.ladder.advance(&seen);
         self.restore(now);
-        self.mailboxes.work(&mut self.link, now, deadline);
+        self.mailboxes.hear_out(now, deadline);
         Exchange {
             state: self.ladder.state(),
             units_good: self.units_good,
@@ -589,6 +589,14 @@ impl<L: Link> Bus for EtherCat<L> {
     }
 
     fn encode(&mut self, signals: &Signals) {
+        self.encode_outputs(signals);
+        // Last of all: nothing of the cycle waits for it.
+        self.mailboxes.work(&mut self.link);
+    }
+}
+
+impl<L: Link> EtherCat<L> {
+    fn encode_outputs(&mut self, signals: &Signals) {
         for place in &self.outputs {
             if let Some(frame) = self.frames.get_mut(place.frame) {
                 place.write(frame.template.bytes_mut(), signals.get(place.signal).value);

@@ -95,9 +95,12 @@ fn bus_message(statistics: &Statistics, labels: &Labels) -> String {
     } else {
         "the bus did not become operational"
     };
-    match statistics.bus_fault {
-        Some(fault) => format!("{what}: {}", fault_text(&fault, labels)),
-        None => format!("{what}: no device reported an error; its state machine did not reach Op"),
+    match (&statistics.cable, statistics.bus_fault) {
+        (Some(cable), _) => format!("{what}: {cable}"),
+        (None, Some(fault)) => format!("{what}: {}", fault_text(&fault, labels)),
+        (None, None) => {
+            format!("{what}: no device reported an error; its state machine did not reach Op")
+        }
     }
 }
 
@@ -156,6 +159,16 @@ mod tests {
         assert!(ended.message.contains("pull the button out"), "{}", ended.message);
         assert_eq!(asked(Why::Bus, Some(SafeCause::Interlock(InterlockId(0)))).0, ExitCode::Bus);
         assert!(!asked(Why::Completed, None).1.controlled);
+    }
+
+    #[test]
+    fn a_bus_without_a_cable_says_so_before_anything_else() {
+        let mut statistics = Statistics::new(vec![]);
+        statistics.bus_fault = Some(BusFault { position: 1, ..BusFault::default() });
+        statistics.cable = Some("cable of eth1: no carrier since 01:02:03 UTC".to_owned());
+        let (code, ended) = End::asked(Why::Bus, &statistics).judge(&statistics, &example());
+        assert_eq!(code, ExitCode::Bus);
+        assert!(ended.message.ends_with("cable of eth1: no carrier since 01:02:03 UTC"));
     }
 
     #[test]
