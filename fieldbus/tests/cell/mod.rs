@@ -1,7 +1,5 @@
 //! A small cell for the tests: coupler, 8 digital inputs, 4 digital outputs, two servo drives.
 
-use core::sync::atomic::{AtomicBool, Ordering};
-
 use fieldbus::link::Wire;
 use fieldbus::plan::{
     BusPlan, DcPlan, Direction, Identity, PdoEntry, PdoPlan, SdoValue, SignalPlan, StartupSdo,
@@ -14,15 +12,6 @@ use segment::{
 
 pub(crate) const PERIOD: u64 = 1_000_000;
 const DRIVE_PRODUCT: u32 = 0x5044;
-
-/// Ends the segment's thread, also when the test fails before its end.
-pub(crate) struct StopOnDrop<'a>(pub(crate) &'a AtomicBool);
-
-impl Drop for StopOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 /// The world: inputs that are set from outside, drives that follow at once.
 #[derive(Default)]

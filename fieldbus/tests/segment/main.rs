@@ -7,6 +7,8 @@ mod links;
 mod mailbox;
 mod many;
 mod refusals;
+#[path = "../stop/mod.rs"]
+mod stop;
 mod threaded;
 
 use cell::{Cell, PERIOD, cell, plan, with_dc};

@@ -2,7 +2,8 @@
 
 use core::sync::atomic::AtomicBool;
 
-use crate::cell::{PERIOD, StopOnDrop, cell, plan, with_dc};
+use crate::cell::{PERIOD, cell, plan, with_dc};
+use crate::stop::StopOnDrop;
 use fieldbus::bring_up;
 use fieldbus::link::{Link, Record, Served, pair, serve};
 use rt_core::Bus;
