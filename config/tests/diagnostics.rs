@@ -194,12 +194,8 @@ fn generic_devices() {
 fn axes() {
     check(&[
         ("vertical = true", "vertical = true\nwrap = \"100 mm\"", "vertical-endless"),
-        (
-            "[axis.brake]\noutput = \"brake_z\"",
-            "[axis.brake]\noutput = \"estop_a\"",
-            "not-an-output",
-        ),
-        ("output = \"brake_z\"", "output = \"gripper\"", "output-claimed-twice"),
+        ("[axis.brake]", "[axis.brake]\noutput = \"estop_a\"", "not-an-output"),
+        ("[axis.brake]", "[axis.brake]\noutput = \"gripper\"", "output-claimed-twice"),
         ("engage = \"60 ms\"", "engage = \"60 s\"", "out-of-range"),
         (
             "position = [\"0 mm\", \"1200 mm\"]",
@@ -299,6 +295,7 @@ fn an_encoder_that_shows_two_places_alike_keeps_nothing() {
     assert!(codes(&single).contains(&"kept-ambiguous"), "{single}");
 }
 
+// SR-024
 #[test]
 fn a_vertical_axis_without_a_brake_is_refused() {
     let start = DEMO.find("[axis.brake]").unwrap();
@@ -306,7 +303,6 @@ fn a_vertical_axis_without_a_brake_is_refused() {
     let text = format!("{}{}", &DEMO[..start], &DEMO[end..]);
     let codes = codes(&refused(&text));
     assert!(codes.contains(&"vertical-without-brake"));
-    assert!(codes.contains(&"output-without-writer"));
 }
 
 #[test]
@@ -318,6 +314,7 @@ fn an_axis_that_homes_outside_its_limits_is_refused() {
     assert_eq!(codes(&refused(&text)), ["homing-outside"]);
 }
 
+// SR-043
 #[test]
 fn interlocks() {
     check(&[
@@ -493,6 +490,57 @@ fn the_program() {
         "[[program.strand]]\nname = \"idle\"\nsteps = []\n\n[[program.strand]]\nname = \"belt\"";
     let text = changed("[[program.strand]]\nname = \"belt\"", strand);
     assert_eq!(codes(&refused(&text)), ["empty-strand"]);
+}
+
+#[test]
+fn stops() {
+    const SERIAL_102: &str = "product = 0x53525631, serial = 102 }";
+    let drive_z = |reactions: &str| format!("{SERIAL_102}\nreactions = {{ {reactions} }}");
+    let staying = drive_z("quick_stop = 6");
+    let nothing = drive_z("connection_lost = 0");
+    let falling = drive_z("fault = 0");
+    check(&[
+        ("order = [\"stop 2\", \"stop 0\", \"stop 1\"]\n", "", "vertical-without-order"),
+        ("order = [\"stop 2\", \"stop 0\", \"stop 1\"]", "order = [\"stop 1\"]", "bad-order"),
+        (
+            "order = [\"stop 2\", \"stop 0\", \"stop 1\"]",
+            "order = [\"stop 0\", \"stop 1\", \"stop 2\"]",
+            "bad-order",
+        ),
+        (SERIAL_102, &staying, "quick-stop-drops-load"),
+        (SERIAL_102, &nothing, "connection-lost-nothing"),
+        (SERIAL_102, &falling, "fault-drops-load"),
+        (
+            "quick_stop = \"8 m/s2\"",
+            "quick_stop = \"8 m/s2\"\nenvelope = \"0 mm/s\"",
+            "not-positive",
+        ),
+        (
+            "quick_stop = \"8 m/s2\"",
+            "quick_stop = \"8 m/s2\"\nescalate_after = \"1 ms\"",
+            "out-of-range",
+        ),
+        ("jerk = \"60 m/s3\"", "jerk = \"60 m/s3\"\ntorque = \"4 N m\"", "limits-order"),
+        ("jerk = \"60 m/s3\"", "jerk = \"60 m/s3\"\ntorque = \"0.5 N m\"", "torque-too-small"),
+        (
+            "jerk = \"60 m/s3\"",
+            "jerk = \"60 m/s3\"\ndirection = \"positive\"",
+            "homing-against-direction",
+        ),
+        ("source = \"running\"", "source = \"running\"\nhold = true", "key-does-not-fit"),
+    ]);
+}
+
+#[test]
+fn the_brake_of_a_vertical_axis_on_an_output_needs_a_drive_that_holds_and_is_warned_about() {
+    let text = changed("\"lamp_waiting\", \"\",", "\"lamp_waiting\", \"brake_z\",");
+    let text = text.replacen("[axis.brake]", "[axis.brake]\noutput = \"brake_z\"", 1);
+    assert_eq!(codes(&refused(&text)), ["quick-stop-drops-load", "brake-not-of-drive"]);
+    let serial = "product = 0x53525631, serial = 102 }";
+    let holding = format!("{serial}\nreactions = {{ quick_stop = 6 }}");
+    let machine = config::load(&text.replacen(serial, &holding, 1), "cell.toml").unwrap();
+    let codes: Vec<_> = machine.warnings.iter().map(|warning| warning.code).collect();
+    assert_eq!(codes, ["brake-not-of-drive"]);
 }
 
 #[test]

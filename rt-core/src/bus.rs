@@ -26,9 +26,13 @@ pub struct FrameCounts {
     pub received: u64,
     /// Frames of ours that came back after the deadline of their cycle.
     pub late: u64,
-    /// Frames that were not ours, or not of this cycle and not late either (duplicates).
+    /// Frames of ours that came back once more.
+    pub duplicate: u64,
+    /// Frames that were not ours, or of which it cannot be said (cut to a stump, or given up long ago).
     pub foreign: u64,
-    /// Frames of ours that came back damaged (length, command, address, structure).
+    /// Frames of ours that came back shorter than they were sent.
+    pub truncated: u64,
+    /// Frames of ours that came back whole and damaged (length, command, address, structure).
     pub corrupt: u64,
     /// Frames of ours that never came back.
     pub lost: u64,

@@ -144,6 +144,63 @@ pub struct AxisLimits {
     pub velocity_unreferenced: Nano,
     /// Largest |commanded − actual| before it is a demand, above 0.
     pub following_error: Nano,
+    /// Ways that it may go at all.
+    pub direction: Directions,
+    /// The drive limits its torque to this (0x6072, 0x60E0, 0x60E1), ‰ of rated, above 0: more is a violation. `None`: not watched.
+    pub torque_permille: Option<u16>,
+}
+
+/// Ways that an axis may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Directions {
+    /// Towards negative positions.
+    pub negative: bool,
+    /// Towards positive positions.
+    pub positive: bool,
+}
+
+impl Directions {
+    /// Both.
+    pub const BOTH: Self = Self { negative: true, positive: true };
+
+    /// What both allow.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            negative: self.negative && other.negative,
+            positive: self.positive && other.positive,
+        }
+    }
+
+    /// A velocity of this sign is allowed; standing always is.
+    #[must_use]
+    pub fn allow(self, velocity: i64) -> bool {
+        match velocity.signum() {
+            1 => self.positive,
+            -1 => self.negative,
+            _ => true,
+        }
+    }
+}
+
+impl Default for Directions {
+    fn default() -> Self {
+        Self::BOTH
+    }
+}
+
+/// A way to come to rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StopWay {
+    /// The gate's ramp: the group together, on its path.
+    #[default]
+    Ramp,
+    /// The drive's quick stop (0x6085): each axis for itself.
+    QuickStop,
+    /// Nobody is heard any more: the drive goes on until its watchdog, then does what it was set to.
+    ConnectionLost,
+    /// Torque goes: the axis coasts, unless gravity moves it; then its brake engages first.
+    PowerRemoval,
 }
 
 /// The three ways to stop, each with what it can do.
@@ -155,6 +212,12 @@ pub struct StopPlan {
     pub quick_stop_deceleration: Nano,
     /// From the loss of communication to the drive's reaction (SyncManager watchdog), ns.
     pub watchdog_ns: u64,
+    /// What the drive does then: `QuickStop`, or `PowerRemoval` where its deceleration is not known.
+    pub connection_lost: StopWay,
+    /// While stopping it may be this much faster than the stop says, per s, above 0.
+    pub envelope: Nano,
+    /// Faster than that for so long escalates the stop, ns.
+    pub escalate_ns: u64,
 }
 
 /// A holding brake.
@@ -202,6 +265,48 @@ pub enum HomingPlan {
 pub struct GroupPlan {
     /// 1 to 8 axes, in the order of a point's coordinates.
     pub axes: Box<[AxisId]>,
+    /// How it stops, beyond what its axes say.
+    pub stop: GroupStop,
+}
+
+/// How a group stops, beyond what its axes say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupStop {
+    /// Which of two stops that are asked at once is the worse.
+    pub order: StopOrder,
+    /// How category 1 brings the axes to rest: `Ramp` or `QuickStop`.
+    pub category_1: StopWay,
+}
+
+/// Which of two stops is the worse. Removing power drops what hangs: that is not always "safer".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StopOrder {
+    /// Category 2, then 1, then 0.
+    #[default]
+    Category0Worst,
+    /// Category 2, then 0, then 1: the controlled stop outranks the removal of power.
+    Category1Worst,
+}
+
+impl StopOrder {
+    /// The place of `reaction` in the order; higher is worse.
+    #[must_use]
+    pub fn rank(self, reaction: Reaction) -> u8 {
+        match (reaction, self) {
+            (Reaction::None, _) => 0,
+            (Reaction::Warn, _) => 1,
+            (Reaction::LimitSpeed(_), _) => 2,
+            (Reaction::Stop2, _) => 3,
+            (Reaction::Stop1, Self::Category0Worst) | (Reaction::Stop0, Self::Category1Worst) => 4,
+            (Reaction::Stop0, Self::Category0Worst) | (Reaction::Stop1, Self::Category1Worst) => 5,
+        }
+    }
+
+    /// The worse of both; of equals the first.
+    #[must_use]
+    pub fn worst(self, first: Reaction, second: Reaction) -> Reaction {
+        if self.rank(second) > self.rank(first) { second } else { first }
+    }
 }
 
 /// One row of the cause-and-effect matrix.
@@ -224,7 +329,7 @@ pub struct Effect {
     pub reaction: Reaction,
 }
 
-/// What a demand does to a group, from weakest to strongest.
+/// What a demand does to a group, from weakest to strongest; of stops 1 and 0 the group's [`StopOrder`] says which is the worse.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reaction {
     /// Nothing.
@@ -348,6 +453,8 @@ pub struct OutputPlan {
     pub signal: SignalId,
     /// Raw value without permit of `group`, at start and at the end.
     pub safe: i64,
+    /// Without permit it stays as the program asked last (a gripper that holds a part); `safe` holds only until it first asks.
+    pub hold: bool,
     /// Its permit comes from this group; `None`: it follows the machine state (all groups).
     pub group: Option<GroupId>,
     /// What drives it.

@@ -214,8 +214,8 @@ fn hint(statistics: &Statistics, labels: &Labels) -> String {
     match statistics.machine {
         MachineState::Boot => "starting".into(),
         MachineState::Safe => match statistics.stop_unresolved {
-            Some(interlock) => {
-                format!("stopped by {}: clear it, then reset", labels.interlock(interlock))
+            Some(cause) => {
+                format!("stopped by {}: clear it, then reset", labels.cause(cause))
             }
             None => "waits for reset".into(),
         },
@@ -301,7 +301,7 @@ fn last_trip(statistics: &Statistics, labels: &Labels, out: &mut String) -> std:
         out,
         "  trips     {}, last: {} → {} {}",
         statistics.trips_total,
-        labels.interlock(trip.interlock),
+        labels.cause(trip.cause),
         labels.group(trip.group),
         events::reaction(trip.reaction, unit)
     )?;

@@ -2,7 +2,7 @@
 
 use fieldbus::coe::drive_error_text;
 use rt_core::bus::Emergency;
-use rt_core::plan::Reaction;
+use rt_core::plan::{Reaction, StopWay};
 use rt_core::program::AxisState;
 use rt_core::record::{ButtonFault, Event, GateLimit, MachineState};
 use twin_lite::Nano;
@@ -66,9 +66,10 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
             let name = labels.interlock(interlock);
             described("clear", Info, name, format!("{name} is clear"))
         }
-        Event::Trip { .. } | Event::Stopped { .. } | Event::SpeedLimit { .. } => {
-            describe_protection(event, labels)
-        }
+        Event::Trip { .. }
+        | Event::Stopped { .. }
+        | Event::Escalated { .. }
+        | Event::SpeedLimit { .. } => describe_protection(event, labels),
         Event::GateViolation { .. }
         | Event::Axis { .. }
         | Event::Referenced { .. }
@@ -122,26 +123,35 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
 
 fn describe_protection(event: &Event, labels: &Labels) -> Described {
     match *event {
-        Event::Trip { interlock, group, reaction: how, predicted, .. } => {
-            let (name, unit) = (labels.interlock(interlock), labels.group_unit(group));
+        Event::Trip { cause, group, reaction: how, way, predicted, .. } => {
+            let (name, unit) = (labels.cause(cause), labels.group_unit(group));
             let severity = if how >= Reaction::Stop2 { Severity::Error } else { Severity::Warning };
             let text = format!(
-                "trip of {} by {name}: {}, predicted stopping distance {:.2} {unit}",
+                "trip of {} by {name}: {}, predicted stopping distance {:.2} {unit} ({})",
                 labels.group(group),
                 reaction(how, unit),
-                predicted.units()
+                predicted.units(),
+                stop_way(way)
             );
-            described("trip", severity, name, text)
+            described("trip", severity, &name, text)
         }
-        Event::Stopped { group, interlock, distance, predicted, .. } => {
-            let (name, unit) = (labels.interlock(interlock), labels.group_unit(group));
+        Event::Escalated { group, axis, to } => {
+            let (name, group) = (labels.axis(axis), labels.group(group));
+            let text = format!(
+                "{name} does not slow down as the stop of {group} says: {} follows",
+                stop_way(to)
+            );
+            described("escalated", Severity::Error, name, text)
+        }
+        Event::Stopped { group, cause, distance, predicted, .. } => {
+            let (name, unit) = (labels.cause(cause), labels.group_unit(group));
             let text = format!(
                 "{} stands after the trip by {name}: {:.2} {unit} travelled, {:.2} {unit} predicted",
                 labels.group(group),
                 distance.units(),
                 predicted.units()
             );
-            described("stopped", Severity::Info, name, text)
+            described("stopped", Severity::Info, &name, text)
         }
         Event::SpeedLimit { group, limit } => {
             let name = labels.group(group);
@@ -260,15 +270,29 @@ pub fn reaction(reaction: Reaction, unit: &str) -> String {
     }
 }
 
+/// A way to come to rest, a stable word.
+#[must_use]
+pub fn stop_way(way: StopWay) -> &'static str {
+    match way {
+        StopWay::Ramp => "ramp",
+        StopWay::QuickStop => "quick_stop",
+        StopWay::ConnectionLost => "connection_lost",
+        StopWay::PowerRemoval => "power_removal",
+    }
+}
+
 fn gate_limit(limit: GateLimit) -> &'static str {
     match limit {
         GateLimit::Position => "position",
         GateLimit::Velocity => "velocity",
         GateLimit::Acceleration => "acceleration",
         GateLimit::Jerk => "jerk",
-        GateLimit::NotANumber => "something that is not a number, position",
         GateLimit::Mode => "motion while the drive is not in CSP, position",
         GateLimit::Power => "motion while the drive is not in operation enabled, position",
+        GateLimit::Direction => "a way that it may not go, velocity",
+        GateLimit::Torque => "more torque than its drive was to allow, share of rated",
+        GateLimit::Envelope => "time: while stopping its velocity is",
+        GateLimit::Fall => "power: its brake does not hold it, moved by",
     }
 }
 
@@ -285,12 +309,14 @@ fn button(fault: ButtonFault) -> &'static str {
 mod tests {
     use super::*;
     use crate::labels::example;
+    use rt_core::machine::SafeCause;
     use rt_core::plan::{GroupId, InterlockId};
 
     #[test]
     fn a_trip_names_its_cause_its_group_and_its_reaction() {
         let event = Event::Trip {
-            interlock: InterlockId(1),
+            cause: SafeCause::Interlock(InterlockId(1)),
+            way: StopWay::Ramp,
             group: GroupId(0),
             reaction: Reaction::Stop1,
             input_at: 5,
@@ -308,7 +334,8 @@ mod tests {
     #[test]
     fn a_speed_limit_is_a_warning_and_not_an_error() {
         let event = Event::Trip {
-            interlock: InterlockId(1),
+            cause: SafeCause::Interlock(InterlockId(1)),
+            way: StopWay::Ramp,
             group: GroupId(0),
             reaction: Reaction::LimitSpeed(Nano(1)),
             input_at: 5,

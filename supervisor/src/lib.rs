@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod audit;
 pub mod cell;
 pub mod cli;
 pub mod console;
@@ -16,6 +17,7 @@ pub mod histogram;
 pub mod inquiry;
 pub mod labels;
 pub mod latency;
+pub mod matrix;
 pub mod pressure;
 pub mod receiver;
 pub mod record;

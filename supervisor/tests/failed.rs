@@ -143,6 +143,7 @@ fn an_interface_that_is_absent_or_forbidden_leaves_a_report_with_3() {
     knows_the_machine(&forbidden.report);
 }
 
+// SR-047
 #[test]
 fn strict_real_time_that_is_refused_leaves_a_report_with_3() {
     let strict = demo().replacen("realtime = \"degraded\"", "realtime = \"strict\"", 1);

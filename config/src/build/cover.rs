@@ -35,6 +35,7 @@ pub(crate) fn check(
 }
 
 /// Every fault that the loop can see stops what it concerns.
+// SR-043
 fn check_causes(
     file: &File,
     built: &Built<'_>,

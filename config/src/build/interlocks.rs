@@ -101,7 +101,11 @@ fn effects(
         for group in targets {
             let Some(reaction) = reaction_of(reaction, group, scope, problems) else { continue };
             match out.iter_mut().find(|effect| effect.group == group) {
-                Some(effect) => effect.reaction = effect.reaction.max(reaction),
+                Some(effect) => {
+                    let stop = scope.axes.group_plans.get(usize::from(group.0));
+                    let order = stop.map(|group| group.stop.order).unwrap_or_default();
+                    effect.reaction = order.worst(effect.reaction, reaction);
+                }
                 None => out.push(Effect { group, reaction }),
             }
         }

@@ -15,6 +15,7 @@ mod limits;
 mod model;
 mod names;
 mod program;
+mod reactions;
 mod safety;
 mod scenario;
 mod sdo;
@@ -154,7 +155,7 @@ fn check_wire(
 ) {
     if let (Some(cycle), Some(section)) = (cycle, &file.cycle.0) {
         let units = built.devices.units.len();
-        let wire = cycle::wire_time_ns(&built.devices.plans, units, dc.is_some());
+        let wire = cycle::wire_time_ns(&built.devices.plans, units, dc);
         cycle::check_wire(section, cycle, wire, problems);
         bus::check_phase(&built.devices, dc, (cycle.period_ns, wire), problems);
     }
@@ -230,7 +231,9 @@ fn virtual_cell(
     if section.is_some() && problems.lost.is_empty() {
         cover::check_rest(built, control, interlocks, (&rest, &events), problems);
     }
-    VirtualCell { devices, conveyors, zones: cell::zones(built), cameras, persons, events, rules }
+    let safety_chain = cell::safety_chain(section, built, problems);
+    let zones = cell::zones(built);
+    VirtualCell { devices, conveyors, zones, cameras, persons, events, rules, safety_chain }
 }
 
 fn self_names(

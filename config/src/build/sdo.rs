@@ -54,6 +54,11 @@ pub(crate) fn add(
         (0x6007, 0, lost, verify_only),
         (0x6066, 0, SdoValue::U16(error_time(reactions, problems)), false),
     ];
+    if let Some(limit) = axis.limits.torque_permille {
+        for index in [0x6072, 0x60E0, 0x60E1] {
+            wanted.push((index, 0, SdoValue::U16(limit), false));
+        }
+    }
     let error = section.limits.following_error_drive.as_ref().map_or_else(
         || Nano(axis.limits.following_error.0.saturating_mul(2)),
         |given| Nano(given.nano),

@@ -34,6 +34,8 @@ section! {
         signal: Name,
         /// Raw value without permit, at start and at the end; default 0.
         safe: Option<Int<-2_147_483_648, 4_294_967_295>>,
+        /// Without permit it stays as the program asked last, as long as there is power (a gripper that holds a part); default false.
+        hold: Option<At<bool>>,
         /// The group whose permit it needs; without it the whole machine's.
         group: Option<Name>,
         /// Who drives it; default `program`.

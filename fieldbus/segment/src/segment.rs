@@ -88,6 +88,19 @@ impl<P: Process> Segment<P> {
         Some(device.status(position < self.reachable, self.now))
     }
 
+    /// The distributed clock of a device at `now`, ns; `None`: there is no such position.
+    #[must_use]
+    pub fn system_time(&self, position: usize, now: u64) -> Option<u64> {
+        Some(self.devices.get(position)?.esc.clock.system(now))
+    }
+
+    /// A device forgets its station address, and nothing else.
+    pub fn forget_address(&mut self, position: usize) {
+        if let Some(device) = self.devices.get_mut(position) {
+            device.esc.set(0x0010, &[0, 0]);
+        }
+    }
+
     /// From the first bit sent until the last bit is back, ns: (bytes + 24) × 80 ns, and through
     /// every device and back.
     #[must_use]
@@ -213,6 +226,17 @@ impl<P: Process> Segment<P> {
             Fault::Drive { position, code } => {
                 if let Some(device) = self.devices.get_mut(position) {
                     device.inject_drive_fault(code);
+                }
+            }
+            Fault::ClockStopped { position, active } => {
+                let now = self.now;
+                if let Some(device) = self.devices.get_mut(position) {
+                    device.esc.clock.stop(active, now);
+                }
+            }
+            Fault::ClockJump { position, by_ns } => {
+                if let Some(device) = self.devices.get_mut(position) {
+                    device.esc.clock.jump(by_ns);
                 }
             }
             Fault::Emergency { position, emergency } => {

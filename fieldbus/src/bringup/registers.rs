@@ -127,6 +127,7 @@ impl<L: Link> Device<'_, L> {
     }
 
     /// Makes the watchdog of the outputs what the plan says.
+    // SR-040
     pub(crate) fn watchdog(&mut self) -> Result<(), BringupError> {
         let Some(expected_ns) = self.plan.watchdog_ns else { return Ok(()) };
         let position = self.position;

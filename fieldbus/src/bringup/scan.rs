@@ -298,6 +298,7 @@ fn compare(plan: &BusPlan, device: &FoundDevice) -> Result<(), BringupError> {
     compare_one(planned, device)
 }
 
+// SR-041
 fn compare_one(planned: &SubDevicePlan, device: &FoundDevice) -> Result<(), BringupError> {
     let (expected, position, found) = (planned.identity, device.position, device.identity);
     let agrees = |expected: Option<u32>, found: Option<u32>| {

@@ -111,6 +111,7 @@ impl<'p> Setup<'p> {
         self.is_written = false;
     }
 
+    // SR-041
     fn compare(&mut self, setting: Setting, data: &[u8]) {
         let expected = i64::from(setting.value);
         let name = self.plan.name.clone();

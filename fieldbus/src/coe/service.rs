@@ -133,6 +133,11 @@ impl Service {
         self.counts
     }
 
+    /// A frame of it is on its way, or back already.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
     /// The oldest emergency.
     pub(crate) fn take_emergency(&mut self) -> Option<Emergency> {
         if self.waiting == 0 {

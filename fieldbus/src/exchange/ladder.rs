@@ -4,7 +4,7 @@
 
 use rt_core::bus::{BusFault, BusState};
 
-use super::lock::Lock;
+use super::lock::{ClockReport, Lock};
 use crate::layout::station;
 use crate::wire::{Command, DatagramSpec, register, u16_at, u32_at};
 
@@ -52,6 +52,8 @@ pub(crate) struct Seen {
     pub(crate) is_answered: bool,
     /// The link said that it is down.
     pub(crate) is_link_down: bool,
+    /// The reference clock is not there, or not what it was.
+    pub(crate) is_reference_lost: bool,
     /// Answer to our own datagram.
     pub(crate) reply: Option<Reply>,
 }
@@ -99,6 +101,7 @@ pub(crate) struct Ladder {
     all_in_op: bool,
     /// Clocks did not get in step in time.
     is_lock_overdue: bool,
+    is_reference_lost: bool,
 }
 
 /// Not one device.
@@ -125,6 +128,7 @@ impl Ladder {
             attempts: 0,
             all_in_op: true,
             is_lock_overdue: false,
+            is_reference_lost: false,
         }
     }
 
@@ -150,7 +154,12 @@ impl Ladder {
     }
 
     pub(crate) fn is_dc_unlocked(&self) -> bool {
-        self.lock.as_ref().is_some_and(|lock| !lock.is_locked())
+        self.lock.as_ref().is_some_and(|lock| !lock.is_locked() || self.is_reference_lost)
+    }
+
+    /// What every clock said of itself.
+    pub(crate) fn clocks(&self) -> Vec<ClockReport> {
+        self.lock.as_ref().map(Lock::report).unwrap_or_default()
     }
 
     /// The device that was farthest from the reference since the clocks are in step, and by how much, ns.
@@ -193,6 +202,7 @@ impl Ladder {
 
     /// Moves on by what the cycle saw.
     pub(crate) fn advance(&mut self, seen: &Seen) {
+        self.is_reference_lost = seen.is_reference_lost;
         self.silent = if seen.is_answered { 0 } else { self.silent.saturating_add(1) };
         if seen.is_link_down || self.silent >= self.silent_max {
             self.lose(BusFault { link_down: seen.is_link_down, ..NO_DEVICE });
@@ -252,7 +262,7 @@ impl Ladder {
     fn locking(&mut self, until: u64, seen: &Seen) -> Phase {
         self.take_clock(seen);
         let Some(lock) = &self.lock else { return Phase::RequestOp { tries: 0 } };
-        if lock.is_locked() && seen.now >= self.sync_from {
+        if lock.is_locked() && !self.is_reference_lost && seen.now >= self.sync_from {
             self.is_lock_overdue = false;
             return Phase::RequestOp { tries: 0 };
         }

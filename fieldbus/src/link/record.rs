@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Link, LinkFault};
+use super::{Link, LinkFault, Sent};
 
 /// pcapng block types and options (draft-ietf-opsawg-pcapng).
 const SECTION_HEADER: u32 = 0x0A0D_0D0A;
@@ -126,6 +126,16 @@ impl<L: Link> Link for Record<L> {
         self.inner.send(frame)?;
         self.keep(frame, true);
         Ok(())
+    }
+
+    fn send_all(&mut self, frames: &[&[u8]]) -> Sent {
+        let sent = self.inner.send_all(frames);
+        for (number, frame) in frames.iter().enumerate() {
+            if sent.has(number) {
+                self.keep(frame, true);
+            }
+        }
+        sent
     }
 
     fn receive(&mut self, buffer: &mut [u8], deadline: u64) -> Result<Option<usize>, LinkFault> {

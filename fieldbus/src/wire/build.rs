@@ -40,6 +40,12 @@ impl Place {
         self.header_at + DATAGRAM_HEADER
     }
 
+    /// Bytes of its data.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        usize::from(self.spec.length)
+    }
+
     /// Where its working counter is.
     #[must_use]
     pub fn working_counter_at(&self) -> usize {

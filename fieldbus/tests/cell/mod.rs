@@ -2,8 +2,8 @@
 
 use fieldbus::link::Wire;
 use fieldbus::plan::{
-    BusPlan, DcPlan, Direction, Identity, PdoEntry, PdoPlan, SdoValue, SignalPlan, StartupSdo,
-    SubDevicePlan, Sync0Plan,
+    BusPlan, DcPlan, Direction, Follow, Identity, PdoEntry, PdoPlan, SdoValue, SignalPlan,
+    StartupSdo, SubDevicePlan, Sync0Plan,
 };
 use segment::{
     Access, ClockDescription, DataType, Device, DeviceDescription, ObjectDescription, Process,
@@ -186,6 +186,7 @@ pub(crate) fn plan() -> BusPlan {
 
 pub(crate) fn with_dc(mut plan: BusPlan) -> BusPlan {
     plan.dc = Some(DcPlan {
+        follow: Follow::Reference,
         frame_before_sync0_ns: 300_000,
         lock_window_ns: 1_000,
         lock_timeout_ns: 10_000_000_000,

@@ -2,6 +2,8 @@
 
 #[path = "../cell/mod.rs"]
 mod cell;
+mod clocks;
+mod counted;
 mod damage;
 mod links;
 mod mailbox;
@@ -249,6 +251,7 @@ fn a_segment_that_falls_silent_during_bring_up_ends_it() {
     }
 }
 
+// SR-041
 #[test]
 fn a_wrong_device_is_named() {
     let mut wrong = plan();
@@ -327,6 +330,7 @@ fn process_data_of_another_length_are_refused() {
     assert_eq!(error, expected);
 }
 
+// SR-041
 #[test]
 fn a_reaction_that_differs_and_an_object_that_is_not_there_are_refused() {
     let mut plan = plan();
@@ -364,6 +368,7 @@ fn cycles_to_safe_op(rig: &mut Rig<Faulty>, position: usize) -> u32 {
     panic!("it never left Op");
 }
 
+// SR-040
 #[test]
 fn outputs_are_safe_after_the_planned_time_of_their_watchdogs() {
     // 50 ms are written to the drive, 100 ms are the terminal's own.
@@ -444,6 +449,7 @@ fn a_device_without_power_is_found_and_ages_only_what_is_behind_it() {
     assert_eq!(rig.signals.get(SignalId(DRIVE)).quality, Quality::Stale);
 }
 
+// SR-032
 #[test]
 fn a_device_that_ignores_process_data_ages_its_unit_alone() {
     let mut rig = operational(&plan());
@@ -474,11 +480,13 @@ fn on_a_bad_line_every_frame_is_accounted_for() {
     rig.bus.link_mut().set_faults(Faults::default());
     let counts = rig.cycles(10).counts;
     let wrong = counts.working_counter_errors;
-    for count in [counts.late, counts.foreign, counts.corrupt, counts.lost, wrong] {
+    let damaged = counts.corrupt + counts.truncated;
+    for count in [counts.late, counts.duplicate, counts.corrupt, counts.lost, wrong] {
         assert!(count > 10, "{counts:?}");
     }
+    assert!(counts.truncated > 2 && counts.foreign > 0, "{counts:?}");
     // What came back damaged beyond recognition is foreign, and lost.
-    let accounted = counts.received + counts.late + counts.corrupt + counts.lost;
+    let accounted = counts.received + counts.late + damaged + counts.lost;
     assert_eq!(counts.sent, accounted, "{counts:?}");
 }
 

@@ -21,6 +21,7 @@ use alloc::boxed::Box;
 
 /// What the other side asks and says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+// SR-012
 pub struct Command {
     /// End in a controlled way: stop the axes, engage brakes, take power, then end.
     pub shutdown: bool,

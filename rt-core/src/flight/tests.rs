@@ -1,5 +1,6 @@
 use super::*;
-use crate::plan::{GroupId, InterlockId, Reaction};
+use crate::machine::SafeCause;
+use crate::plan::{GroupId, InterlockId, Reaction, StopWay};
 use alloc::vec::Vec;
 use twin_lite::Nano;
 
@@ -56,7 +57,8 @@ impl Rig {
 
 fn trip(reaction: Reaction) -> Event {
     Event::Trip {
-        interlock: InterlockId(7),
+        cause: SafeCause::Interlock(InterlockId(7)),
+        way: StopWay::Ramp,
         group: GroupId(1),
         reaction,
         input_at: 1,

@@ -30,7 +30,8 @@ impl Outputs {
         Self { outputs: plan.iter().map(|output| (*output, output.safe)).collect() }
     }
 
-    /// The program asks for a value, kept over stops; `false` if the output is not the program's.
+    /// The program asks for a value, kept over stops (an output that holds goes on with it); `false` if the output is not the program's.
+    // SR-026
     pub fn ask(&mut self, signal: SignalId, value: i64) -> bool {
         let of_program =
             |output: &OutputPlan| output.signal == signal && output.source == OutputSource::Program;
@@ -44,6 +45,7 @@ impl Outputs {
     }
 
     /// Writes every output.
+    // SR-025
     pub fn write(&self, needs: &OutputNeeds<'_>, signals: &mut Signals, now: u64) {
         let running = needs.machine == MachineState::Run;
         let waiting = match needs.machine {
@@ -53,7 +55,7 @@ impl Outputs {
         for (output, asked) in &self.outputs {
             let permit = output.group.map_or(running, needs.released) && !needs.ending;
             let value = match output.source {
-                OutputSource::Program if permit => *asked,
+                OutputSource::Program if permit || output.hold => *asked,
                 OutputSource::Running if running && permit => 1,
                 OutputSource::Waiting if waiting => 1,
                 OutputSource::Brake(axis) if (needs.brake_released)(axis) => 1,
@@ -81,7 +83,7 @@ mod tests {
         group: Option<GroupId>,
         source: OutputSource,
     ) -> OutputPlan {
-        OutputPlan { signal, safe, group, source }
+        OutputPlan { signal, safe, hold: false, group, source }
     }
 
     fn outputs() -> Outputs {
@@ -100,6 +102,7 @@ mod tests {
         [PUMP, LAMP, WAIT].map(|signal| signals.get(signal).value)
     }
 
+    // SR-025
     #[test]
     fn what_the_program_asks_passes_with_permit_and_is_safe_without() {
         let mut outputs = outputs();
@@ -111,6 +114,7 @@ mod tests {
         assert_eq!(written(&outputs, MachineState::Boot, false, false), [7, 0, 0]);
     }
 
+    // SR-026
     #[test]
     fn the_program_cannot_ask_for_what_is_not_its_own() {
         let mut outputs = outputs();

@@ -2,10 +2,14 @@
 
 use super::*;
 use crate::interlock::Stop;
-use crate::plan::InterlockId;
+use crate::plan::{InterlockId, Reaction};
+use crate::record::GateLimit;
 use crate::step::log_testing::Kept;
 use crate::step::testing::{MM, machine_plan};
 use alloc::vec::Vec;
+
+mod adversary;
+mod guards;
 
 /// Limits of `axis_plan` at 1 ms, in nano-units a cycle, with what quantisation may add.
 const VELOCITY: i64 = 1_000_000_000 + 1;
@@ -139,6 +143,7 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(60))]
 
     /// Jerks at random within its limit, heedless of soft limits and speed; now and then a plain lie; now and then no permit.
+    // SR-015
     #[test]
     fn whatever_motion_asks_every_limit_holds_in_every_cycle(
         jerks in proptest::collection::vec((-100_000_i64..=100_000, -100_000_i64..=100_000), 100),
@@ -175,6 +180,7 @@ proptest::proptest! {
     }
 
     /// From any moment of a diagonal move, the stop takes the shortest way that the weakest axis can, on the line, all at once.
+    // SR-020
     #[test]
     fn a_lost_permit_stops_the_group_on_its_line_within_the_distance_it_said(cycles in 20_i64..200) {
         let mut bench = Bench::permitted();
@@ -214,6 +220,7 @@ fn a_violation_is_told_stops_the_group_and_must_be_answered_for() {
     assert_eq!(bench.gate.violations(), 2, "both groups");
 }
 
+// SR-021
 #[test]
 fn a_ramp_that_has_begun_ends_at_rest_even_if_the_permit_comes_back() {
     let mut bench = Bench::permitted();
@@ -237,6 +244,7 @@ fn coast(axis: AxisId, track: Track) -> Nano {
     Nano(track.position + track.velocity + acceleration)
 }
 
+// SR-019
 #[test]
 fn a_speed_limit_that_motion_ignores_stops_it() {
     let mut bench = Bench::permitted();
@@ -280,6 +288,7 @@ fn a_drive_that_is_not_enabled_is_told_to_be_where_it_is() {
     assert_eq!(bench.gate.take_fault(), Some(SafeCause::Gate(AxisId(1))));
 }
 
+// SR-027
 #[test]
 fn a_drive_in_another_mode_and_one_that_is_not_heard_lose_the_permit() {
     type Edit = fn(&mut AxisFacts);

@@ -87,6 +87,7 @@ impl Memory {
     pub(super) fn check(&mut self, cause: &Cause, facts: &Facts<'_>) -> Verdict {
         let now = facts.now;
         match (cause, self) {
+            // SR-014
             (Cause::DualChannel { a, b, discrepancy_ns, kind: _ }, Self::Dual(pair)) => {
                 let (a, b) = (facts.sample(*a), facts.sample(*b));
                 Verdict { demand: pair.update(a, b, *discrepancy_ns, now), cap: None }
@@ -111,8 +112,10 @@ impl Memory {
             (Cause::TargetIgnored { axis }, Self::Since(since)) => of_axis(facts, *axis, |axis| {
                 let ignored = axis.view.enabled && !axis.view.follows_target;
                 *since = ignored.then(|| since.unwrap_or(now));
-                since.is_some_and(|since| now.saturating_sub(since) > TARGET_IGNORED_DEBOUNCE_NS)
+                let patience = TARGET_IGNORED_DEBOUNCE_NS.saturating_add(axis.brake_release_ns);
+                since.is_some_and(|since| now.saturating_sub(since) > patience)
             }),
+            // SR-033
             (Cause::WorkingCounter { unit, cycles }, Self::Cycles(wrong)) => {
                 let good = 1_u64.checked_shl(u32::from(*unit)).is_some_and(|bit| {
                     facts.exchange.units_all & facts.exchange.units_good & bit != 0
@@ -120,11 +123,14 @@ impl Memory {
                 *wrong = if good { 0 } else { wrong.saturating_add(1) };
                 Verdict::demand_if(*wrong >= (*cycles).max(1), now)
             }
+            // SR-034
             (Cause::Bus, Self::None) => {
                 Verdict::demand_if(facts.exchange.state != BusState::Operational, now)
             }
+            // SR-035
             (Cause::DcUnlocked, Self::None) => Verdict::demand_if(facts.exchange.dc_unlocked, now),
             (Cause::Overrun, Self::None) => Verdict::demand_if(facts.overruns_exceeded, now),
+            // SR-037
             (Cause::Supervisor { age_max_ns }, Self::None) => {
                 let silent = facts.supervisor_at == 0
                     || now.saturating_sub(facts.supervisor_at) > *age_max_ns;
@@ -136,6 +142,7 @@ impl Memory {
                 let input_at = if good { sample.at } else { now };
                 Verdict::demand_if(!good || sample.value != 1, input_at)
             }
+            // SR-002
             (_, _) => Verdict::demand_if(true, now),
         }
     }

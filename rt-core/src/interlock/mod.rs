@@ -18,7 +18,10 @@ pub use overruns::Overruns;
 pub use twin::{Boundary, Prediction, TwinCheck, still};
 
 use crate::bus::Exchange;
-use crate::plan::{Cause, Effect, GroupId, InterlockId, InterlockPlan, MachinePlan, Reaction};
+use crate::plan::{
+    Cause, Directions, Effect, GroupId, InterlockId, InterlockPlan, MachinePlan, Reaction,
+    StopOrder,
+};
 use crate::program::AxisView;
 use crate::record::Event;
 use crate::signal::{Quality, Sample, SignalId, Signals};
@@ -49,6 +52,14 @@ pub struct AxisFacts {
     pub following_error_max: Nano,
     /// What of the stopping distance is margin.
     pub margin: Nano,
+    /// The longest of the stopping distances that can happen: the ramp's, and that of a loop that is gone. Separation uses it.
+    pub stopping_worst: Nano,
+    /// The drive stops by itself (quick stop active).
+    pub quick_stopping: bool,
+    /// Ways that are free: a limit switch that is hit blocks its own.
+    pub directions: Directions,
+    /// From enabling the drive until its brake is free, ns: it ignores its target so long.
+    pub brake_release_ns: u64,
 }
 
 /// Everything that interlocks look at in one cycle.
@@ -75,6 +86,7 @@ pub struct Facts<'a> {
 impl Facts<'_> {
     /// An input as interlocks take it: the last good value counts until it is older than its age limit.
     #[must_use]
+    // SR-002
     pub fn sample(&self, signal: SignalId) -> Sample {
         let sample = self.signals.get(signal);
         let young = self.now.saturating_sub(sample.at) <= self.stale_after_ns;
@@ -134,13 +146,14 @@ impl GroupDemand {
     /// Nothing is asked.
     pub const NONE: Self = Self { stop: None, speed_limit: Nano::MAX, speed_advised: Nano::MAX };
 
-    /// Takes one effect in: stops by strength, the first of equals stays; speed limits by value.
-    fn add(&mut self, reaction: Reaction, interlock: InterlockId, input_at: u64) {
+    /// Takes one effect in: stops by the group's order, the first of equals stays; speed limits by value.
+    // SR-005
+    fn add(&mut self, order: StopOrder, reaction: Reaction, interlock: InterlockId, input_at: u64) {
         match reaction {
             Reaction::None | Reaction::Warn => {}
             Reaction::LimitSpeed(limit) => self.speed_limit = self.speed_limit.min(limit),
             Reaction::Stop2 | Reaction::Stop1 | Reaction::Stop0 => {
-                if self.stop.is_none_or(|stop| reaction > stop.reaction) {
+                if self.stop.is_none_or(|stop| order.rank(reaction) > order.rank(stop.reaction)) {
                     self.stop = Some(Stop { reaction, interlock, input_at });
                 }
             }
@@ -202,6 +215,7 @@ impl Tally {
         if row.plan.latch {
             self.first_latching_stop = self.first_latching_stop.or(Some(interlock));
         }
+        // SR-003
         // What never ran demands.
         if demands || !row.ran {
             self.stop_demanded = true;
@@ -218,6 +232,8 @@ pub struct Interlocks {
     /// Of `rows` as they are.
     tally: Tally,
     groups: Box<[GroupDemand]>,
+    /// By `GroupId`: which stop is the worse.
+    orders: Box<[StopOrder]>,
     /// By `AxisId`: the group it slows with.
     axis_groups: Box<[GroupId]>,
 }
@@ -243,11 +259,13 @@ impl Interlocks {
             tally: Tally::of(&rows),
             rows,
             groups: plan.groups.iter().map(|_| GroupDemand::NONE).collect(),
+            orders: plan.groups.iter().map(|group| group.stop.order).collect(),
             axis_groups: plan.axes.iter().map(|axis| axis.group).collect(),
         }
     }
 
     /// Runs every check, writes demands and clearances, and collects what is asked of each group.
+    // SR-004
     pub fn evaluate(&mut self, facts: &Facts<'_>, log: &mut Log<'_>) {
         self.groups.fill(GroupDemand::NONE);
         let mut tally = Tally::default();
@@ -263,13 +281,16 @@ impl Interlocks {
             row.demand = verdict.demand.map(|input_at| row.demand.unwrap_or(input_at));
             row.ran = true;
             if row.plan.latch {
+                // SR-006
                 row.latched = row.latched.or(row.demand);
             }
             tally.add(interlock, row);
             if let Some(input_at) = row.active() {
                 for Effect { group, reaction } in &row.plan.effects {
-                    if let Some(demand) = self.groups.get_mut(usize::from(group.0)) {
-                        demand.add(*reaction, interlock, input_at);
+                    let place = usize::from(group.0);
+                    let order = self.orders.get(place).copied().unwrap_or_default();
+                    if let Some(demand) = self.groups.get_mut(place) {
+                        demand.add(order, *reaction, interlock, input_at);
                     }
                 }
             }
@@ -278,6 +299,7 @@ impl Interlocks {
                 && row.plan.effects.iter().any(|effect| effect.group == *group)
                 && let Some(demand) = self.groups.get_mut(usize::from(group.0))
             {
+                // SR-029
                 demand.speed_advised = demand.speed_advised.min(cap.speed);
             }
         }

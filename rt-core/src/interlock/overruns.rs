@@ -25,6 +25,7 @@ impl Overruns {
     }
 
     /// One cycle, before which `skipped` periods were skipped. Whether more were late than the limit allows.
+    // SR-036
     pub fn update(&mut self, skipped: u32) -> bool {
         let Some(limit) = self.limit else { return false };
         let length = u32::from(limit.cycles).clamp(1, WINDOW_MAX);
@@ -58,6 +59,7 @@ mod tests {
     }
 
     proptest::proptest! {
+        // SR-036
         #[test]
         fn it_counts_what_a_list_of_the_last_cycles_counts(
             count in 0_u16..20, cycles in 1_u16..=1024,

@@ -130,6 +130,7 @@ fn stops_after(cause: Cause, cycles: u32, edit: impl Fn(&mut Bench)) -> bool {
     stops
 }
 
+// SR-003
 #[test]
 fn when_all_is_well_everything_permits_and_nothing_is_told() {
     let rows = all_causes().into_iter().map(|cause| row(cause, Reaction::Stop0, true)).collect();
@@ -140,6 +141,7 @@ fn when_all_is_well_everything_permits_and_nothing_is_told() {
     assert_eq!(bench.kept.events(), []);
 }
 
+// SR-035
 #[test]
 fn each_cause_demands_when_what_it_watches_is_bad() {
     type Edit = fn(&mut Bench);
@@ -182,6 +184,7 @@ fn moving(position: i64, velocity: i64) -> AxisFacts {
     }
 }
 
+// SR-002
 #[test]
 fn missing_stale_and_unknown_are_demands() {
     type Edit = fn(&mut Bench);
@@ -218,6 +221,7 @@ fn an_input_may_miss_fewer_exchanges_than_the_working_counter_interlock_allows()
     assert!(bench.stops(), "older than that, whatever the working counter says");
 }
 
+// SR-005
 #[test]
 fn the_worst_reaction_of_a_group_wins_and_other_groups_are_not_touched() {
     let reactions = [
@@ -240,6 +244,7 @@ fn the_worst_reaction_of_a_group_wins_and_other_groups_are_not_touched() {
     assert_eq!(demands[1], GroupDemand::NONE);
 }
 
+// SR-006
 #[test]
 fn a_latch_outlives_its_demand_until_a_reset_and_a_reset_does_not_end_a_demand() {
     for latch in [true, false] {
@@ -299,6 +304,7 @@ fn an_overrun_limit_comes_from_the_plan() {
 
 proptest::proptest! {
     /// The twin may only tighten: whatever it says, no group gets more than the same machine without twin gives it.
+    // SR-029
     #[test]
     fn with_the_twin_nothing_is_allowed_that_is_not_allowed_without(
         position in -100_i64..700, velocity in -1500_i64..1500, commanded in -1500_i64..1500,

@@ -32,6 +32,7 @@ pub enum Press {
 
 impl Button {
     /// One cycle. `pressed`: `None` when the signal is not good. The window is `shortest ..= longest`, ns.
+    // SR-008
     pub fn update(
         &mut self,
         pressed: Option<bool>,
@@ -41,6 +42,7 @@ impl Button {
     ) -> Press {
         let (next, press) = match (*self, pressed) {
             (_, None) => (Self::Unseen, Press::None),
+            // SR-009
             (Self::Unseen, Some(true)) => (Self::Stuck, Press::Fault(ButtonFault::HeldAtBoot)),
             (Self::Unseen | Self::Released | Self::Stuck, Some(false)) => {
                 (Self::Released, Press::None)
@@ -105,6 +107,7 @@ mod tests {
         reported
     }
 
+    // SR-008
     #[test]
     fn only_a_press_and_release_within_the_window_counts() {
         assert_eq!(feed(".##.."), [(3, SHORT)]);
@@ -114,11 +117,13 @@ mod tests {
         assert_eq!(feed(".####"), [], "no release, no press");
     }
 
+    // SR-009
     #[test]
     fn held_at_boot_is_a_fault_until_let_go() {
         assert_eq!(feed("#####..###."), [(0, HELD), (10, DONE)]);
     }
 
+    // SR-009
     #[test]
     fn stuck_is_a_fault_until_let_go() {
         assert_eq!(feed(".###########..####."), [(8, LONG), (18, DONE)]);

@@ -118,6 +118,7 @@ impl Control {
     pub fn new(plan: ControlPlan) -> Self {
         Self {
             plan,
+            // SR-001
             machine: Machine::Boot,
             since: 0,
             reset: Button::default(),
@@ -150,6 +151,7 @@ impl Control {
         let pressed = |signal| read(signal).map(|value| value != 0);
         let reset = self.reset.update(pressed(self.plan.reset), log.now, shortest, longest);
         self.start.update(pressed(self.plan.start), log.now, shortest, longest);
+        // SR-013
         let stop_pressed = self.plan.stop.is_some_and(|stop| read(stop) != Some(1));
 
         if let Press::Fault(reason) = reset {
@@ -163,6 +165,7 @@ impl Control {
             Machine::Safe { .. } => self.while_safe(reset, now, log),
             Machine::AwaitStart => match stopped_by(now) {
                 Some(cause) => (safe(cause, log.now), Outcome::default()),
+                // SR-011
                 None if self.fresh_start(log.now) && !stop_pressed => {
                     log.event(Event::Start);
                     (Machine::Run, Outcome { started: true, ..Outcome::default() })
@@ -180,6 +183,7 @@ impl Control {
     }
 
     /// Only here a reset means anything.
+    // SR-007
     fn while_safe(
         &mut self,
         reset: Press,
@@ -218,6 +222,7 @@ impl Control {
     }
 
     /// Start is pressed, and was pressed after the machine began to wait for it.
+    // SR-010
     fn fresh_start(&self, now: u64) -> bool {
         self.start.pressed_since().is_some_and(|since| {
             since > self.since && now.saturating_sub(since) >= self.plan.press_min_ns

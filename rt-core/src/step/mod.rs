@@ -170,6 +170,7 @@ impl<P: Program> Core<P> {
         self.interlocks.evaluate(&facts, log);
         if inputs.command.shutdown && self.ending == Ending::No {
             self.ending = Ending::Since(log.now);
+            // SR-046
             log.event(Event::ShutdownRequested);
         }
         let program = core::mem::take(&mut self.program_faulted).then_some(SafeCause::Program);
@@ -177,7 +178,19 @@ impl<P: Program> Core<P> {
         let situation = self.situation(fault);
         let ran = self.control.machine() == Machine::Run;
         let outcome = self.control.update(|signal| facts.value(signal), &situation, log);
-        self.trips.judge(ran, self.interlocks.groups(), &self.axes, &self.facts, log);
+        let own = match self.control.machine() {
+            Machine::Safe { cause, .. } if ran => own_cause(cause),
+            Machine::Boot | Machine::Safe { .. } | Machine::AwaitStart | Machine::Run => None,
+        };
+        let seen = trips::Seen {
+            ran,
+            own,
+            demands: self.interlocks.groups(),
+            axes: &self.axes,
+            facts: &self.facts,
+        };
+        let gate = &self.gate;
+        self.trips.judge(&seen, |group| gate.is_lost(group), log);
         self.apply(&outcome);
     }
 
@@ -342,6 +355,16 @@ impl<P: Program> Core<P> {
     #[must_use]
     pub fn axes(&self) -> &[Axis] {
         &self.axes
+    }
+}
+
+/// A fault of ours: no interlock names it. A person's end of the run is none.
+fn own_cause(cause: SafeCause) -> Option<SafeCause> {
+    match cause {
+        SafeCause::Program | SafeCause::Gate(_) | SafeCause::Axis(_) | SafeCause::PowerUp(_) => {
+            Some(cause)
+        }
+        SafeCause::Boot | SafeCause::Interlock(_) | SafeCause::Shutdown => None,
     }
 }
 

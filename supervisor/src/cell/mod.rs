@@ -85,7 +85,7 @@ impl Cell {
             }
         };
         Ok(Self {
-            segment: Segment::new(devices::devices(machine), process),
+            segment: Segment::new(devices::devices(machine, seed), process),
             cameras: cell.cameras.len(),
             axes: places.axes.clone(),
             outlet,

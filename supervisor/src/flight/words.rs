@@ -1,6 +1,9 @@
 //! Cycles and marks in words.
 
-use rt_core::flight::{CycleStamps, Mark, MarkKind, OVERRUN, SKIPPED, WOKE_LATE};
+use rt_core::flight::{
+    CAUSE_AXIS, CAUSE_GATE, CAUSE_POWER_UP, CAUSE_PROGRAM, CycleStamps, Mark, MarkKind, OVERRUN,
+    SKIPPED, WOKE_LATE,
+};
 
 use super::file::Head;
 use crate::report::duration;
@@ -41,14 +44,16 @@ pub(super) fn mark(mark: &Mark, head: &Head) -> String {
         names.get(usize::from(number)).cloned().unwrap_or_else(|| format!("number {number}"))
     };
     let interlock = || name(&head.interlocks);
+    let cause = || cause(mark.subject, head);
     let axis = || name(&head.axes);
     let group = || {
         let group = head.groups.get(usize::from(mark.group)).cloned();
         group.unwrap_or_else(|| format!("group {}", mark.group))
     };
     match mark.kind {
-        MarkKind::Trip => format!("trip: {} → {} {}", interlock(), group(), reaction(mark)),
-        MarkKind::Stopped => format!("{} stands after: {}", group(), interlock()),
+        MarkKind::Trip => format!("trip: {} → {} {}", cause(), group(), reaction(mark)),
+        MarkKind::Stopped => format!("{} stands after: {}", group(), cause()),
+        MarkKind::Escalated => format!("{} runs on: {} of {}", axis(), way(mark.value), group()),
         MarkKind::Demand => format!("demand: {}", interlock()),
         MarkKind::Clear => format!("clear: {}", interlock()),
         MarkKind::Machine => format!("machine: {}", machine(mark.subject)),
@@ -60,6 +65,33 @@ pub(super) fn mark(mark: &Mark, head: &Head) -> String {
         MarkKind::Start => "start".into(),
         MarkKind::Shutdown => "controlled end asked for".into(),
         MarkKind::Unknown => "something that this version does not know".into(),
+    }
+}
+
+/// What made a group trip, by its number.
+#[must_use]
+pub(super) fn cause(number: u16, head: &Head) -> String {
+    let [of, kind] = number.to_le_bytes();
+    let named = |names: &[String]| {
+        names.get(usize::from(of)).cloned().unwrap_or_else(|| format!("number {of}"))
+    };
+    match u16::from(kind) << 8 {
+        CAUSE_PROGRAM => "program fault".into(),
+        CAUSE_GATE => format!("gate {}", named(&head.axes)),
+        CAUSE_AXIS => format!("axis fault {}", named(&head.axes)),
+        CAUSE_POWER_UP => format!("power-up {}", named(&head.groups)),
+        _ => {
+            let interlock = head.interlocks.get(usize::from(number)).cloned();
+            interlock.unwrap_or_else(|| format!("number {number}"))
+        }
+    }
+}
+
+fn way(number: i64) -> &'static str {
+    match number {
+        2 => "quick stop",
+        4 => "removal of power",
+        _ => "another stop",
     }
 }
 

@@ -139,6 +139,8 @@ fn cycle() -> DescriptorProto {
             field("frames_corrupt", 16, Type::Uint64),
             field("frames_lost", 17, Type::Uint64),
             field("working_counter_errors", 18, Type::Uint64),
+            field("frames_duplicate", 19, Type::Uint64),
+            field("frames_truncated", 20, Type::Uint64),
         ],
     )
 }

@@ -45,7 +45,7 @@ pub struct Cycle {
     /// Back after the deadline.
     #[prost(uint64, tag = "14")]
     pub frames_late: u64,
-    /// Not ours, or twice.
+    /// Not ours.
     #[prost(uint64, tag = "15")]
     pub frames_foreign: u64,
     /// Damaged.
@@ -57,6 +57,12 @@ pub struct Cycle {
     /// Datagrams with another working counter than expected.
     #[prost(uint64, tag = "18")]
     pub working_counter_errors: u64,
+    /// Frames of ours once more.
+    #[prost(uint64, tag = "19")]
+    pub frames_duplicate: u64,
+    /// Frames of ours, shorter than they were sent.
+    #[prost(uint64, tag = "20")]
+    pub frames_truncated: u64,
 }
 
 /// How one axis went: topic `/axes/<name>`.

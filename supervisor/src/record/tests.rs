@@ -5,7 +5,8 @@ use mcap::write::NoSeek;
 use prost::Message;
 use prost_types::field_descriptor_proto::Type;
 use prost_types::{DescriptorProto, FileDescriptorProto};
-use rt_core::plan::{AxisId, GroupId, InterlockId, Reaction};
+use rt_core::machine::SafeCause;
+use rt_core::plan::{AxisId, GroupId, InterlockId, Reaction, StopWay};
 use rt_core::program::AxisView;
 use rt_core::record::Event;
 use rt_core::signal::SignalId;
@@ -33,9 +34,10 @@ fn records(cycle: u64) -> Vec<Record> {
         |axis| Body::Axis(AxisRecord { axis, view, stopping_distance: 1.5, disturbance_nm: 0.1 });
     let sample = Sample { value: -3, at: now, quality: Quality::Good };
     let trip = Event::Trip {
-        interlock: InterlockId(1),
+        cause: SafeCause::Interlock(InterlockId(1)),
         group: GroupId(0),
         reaction: Reaction::Stop1,
+        way: StopWay::Ramp,
         input_at: now,
         predicted: Nano(5_000_000_000),
     };
@@ -300,6 +302,8 @@ fn full_cycle() -> messages::Cycle {
         frames_corrupt: 1,
         frames_lost: 1,
         working_counter_errors: 1,
+        frames_duplicate: 1,
+        frames_truncated: 1,
     }
 }
 

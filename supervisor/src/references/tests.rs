@@ -69,6 +69,7 @@ fn what_one_run_found_the_next_one_knows() {
     assert!(text.contains("\"homed_at\": null"), "virtual time has no date: {text}");
 }
 
+// SR-042
 #[test]
 fn another_drive_another_scaling_or_a_wish_to_home_again_is_not_referenced() {
     let (folder, machine) = (crate::test_folder("kept-other"), machine());

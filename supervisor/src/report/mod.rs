@@ -12,6 +12,7 @@ use rt_core::cycle::CycleReport;
 use serde::Serialize;
 
 use self::guards::Guards;
+use crate::audit::AuditReport;
 use crate::exit::{Error, ExitCode};
 use crate::histogram::Histogram;
 use crate::labels::Labels;
@@ -99,6 +100,8 @@ pub struct Report {
     pub gate_violations: u64,
     /// Records of the loop: `produced = stored + dropped` when they are recorded.
     pub records: Records,
+    /// The audit log; `null`: nothing outlives the run.
+    pub audit: Option<AuditReport>,
     /// The flight recorder and its dumps.
     pub flight_recorder: FlightReport,
     /// Camera datagrams.
@@ -170,8 +173,12 @@ pub struct Frames {
     pub received: u64,
     /// Back after the deadline.
     pub late: u64,
-    /// Not ours, or twice.
+    /// Once more.
+    pub duplicate: u64,
+    /// Not ours.
     pub foreign: u64,
+    /// Shorter than they were sent.
+    pub truncated: u64,
     /// Damaged.
     pub corrupt: u64,
     /// Never back.
@@ -181,8 +188,14 @@ pub struct Frames {
 /// Distributed clocks over the run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Dc {
+    /// Whose time counts: `reference`, which the loop follows, or `loop`, which the reference clock follows.
+    pub follow: &'static str,
     /// In step at the end.
     pub locked: bool,
+    /// How often the reference clock was lost: not there, stopped, or jumped.
+    pub reference_lost: u64,
+    /// For how many cycles in all.
+    pub cycles_lost: u64,
     /// Frames that passed the reference clock.
     pub frames: u64,
     /// Of those, the ones that came behind the SYNC0 that they were meant for.
@@ -197,12 +210,42 @@ pub struct Dc {
     pub difference_max_ns: u32,
     /// Which device that was.
     pub difference_worst: Option<String>,
+    /// Every clock that follows another.
+    pub clocks: Vec<Clock>,
+}
+
+/// What a device said of its clock (0x092C) while all were in step, ns; above 0: it was ahead.
+#[derive(Clone, Debug, Serialize)]
+pub struct Clock {
+    /// The device.
+    pub device: String,
+    /// How often it was asked.
+    pub readings: u64,
+    /// The mean.
+    pub mean_ns: i64,
+    /// The lowest.
+    pub min_ns: i32,
+    /// The highest.
+    pub max_ns: i32,
 }
 
 impl Dc {
     fn of(dc: &fieldbus::exchange::DcReport, labels: &Labels) -> Self {
+        let clock = |clock: &fieldbus::exchange::ClockReport| Clock {
+            device: labels.device(clock.position),
+            readings: clock.difference.readings,
+            mean_ns: clock.difference.mean_ns(),
+            min_ns: clock.difference.min_ns,
+            max_ns: clock.difference.max_ns,
+        };
         Self {
+            follow: match dc.follow {
+                fieldbus::plan::Follow::Reference => "reference",
+                fieldbus::plan::Follow::Loop => "loop",
+            },
             locked: dc.locked,
+            reference_lost: dc.reference_lost,
+            cycles_lost: dc.cycles_lost,
             frames: dc.frames,
             missed_sync0: dc.missed,
             margin_min_ns: dc.margin_min_ns,
@@ -210,6 +253,7 @@ impl Dc {
             margin_max_ns: dc.margin_ns.max,
             difference_max_ns: dc.difference_max_ns,
             difference_worst: dc.difference_worst.map(|position| labels.device(position)),
+            clocks: dc.clocks.iter().map(clock).collect(),
         }
     }
 }
@@ -279,14 +323,19 @@ pub struct AxisReport {
 /// A trip.
 #[derive(Clone, Debug, Serialize)]
 pub struct TripReport {
-    /// Name of the interlock.
+    /// Name of the interlock; of a fault of ours, what it is.
     pub cause: String,
-    /// What the interlock watches, a stable word: `emergency_stop`, `guard_door`, `zone`, `twin_zone`, `twin_limit`, `bus`, …
+    /// What the interlock watches, a stable word: `emergency_stop`, `guard_door`, `zone`, `twin_zone`, `twin_limit`, `bus`, …; of a
+    /// fault of ours `program`, `gate`, `axis`, `power_up`.
     pub kind: &'static str,
     /// Name of the group.
     pub group: String,
     /// `stop0`, `stop1`, `stop2`, `limit_speed …`, `warn`.
     pub reaction: String,
+    /// How its axes came to rest, and what the prediction is of: `ramp`, `quick_stop`, `connection_lost`, `power_removal`.
+    pub way: &'static str,
+    /// The stronger stop that had to follow because an axis did not slow down; mostly `null`.
+    pub escalated_to: Option<&'static str>,
     /// Cycle.
     pub at_cycle: u64,
     /// From the input (frame back, picture taken) until the frames with the reaction leave, on the loop's clock; `null`: the run
@@ -397,6 +446,8 @@ pub struct Ledger {
     pub stored: Stored,
     /// Records that nobody was asked to store.
     pub not_recorded: u64,
+    /// The audit log.
+    pub audit: Option<AuditReport>,
 }
 
 impl Report {
@@ -444,7 +495,9 @@ impl Report {
                 sent: counts.sent,
                 received: counts.received,
                 late: counts.late,
+                duplicate: counts.duplicate,
                 foreign: counts.foreign,
+                truncated: counts.truncated,
                 corrupt: counts.corrupt,
                 lost: counts.lost,
             },
@@ -461,6 +514,7 @@ impl Report {
             program_faults: statistics.program_faults,
             gate_violations: statistics.gate_violations,
             records: Records::of(ledger),
+            audit: ledger.audit.clone(),
             flight_recorder: context.flight.clone(),
             vision,
             resident_bytes: context.resident_bytes,
@@ -474,7 +528,7 @@ impl Report {
     #[must_use]
     pub fn failed(error: &Error, labels: &Labels, context: &Context, ledger: &Ledger) -> Self {
         let reason = match error.code {
-            ExitCode::Done | ExitCode::File => "file",
+            ExitCode::Done | ExitCode::File | ExitCode::Tampered => "file",
             ExitCode::Environment | ExitCode::Unknown => "environment",
             ExitCode::Bus => "bus",
             ExitCode::SafetyStop => "safety_stop",
@@ -584,10 +638,12 @@ fn axes(statistics: &Statistics, labels: &Labels, notes: &[Option<String>]) -> V
 
 fn trip_report(trip: &Trip, labels: &Labels) -> TripReport {
     TripReport {
-        cause: labels.interlock(trip.interlock).to_owned(),
-        kind: labels.kind(trip.interlock),
+        cause: labels.cause(trip.cause),
+        kind: labels.cause_kind(trip.cause),
         group: labels.group(trip.group).to_owned(),
         reaction: events::reaction(trip.reaction, labels.group_unit(trip.group)),
+        way: events::stop_way(trip.way),
+        escalated_to: trip.escalated.map(events::stop_way),
         at_cycle: trip.at_cycle,
         reaction_ns: trip.reaction_ns,
         stop_distance: trip.stop_distance,

@@ -2,7 +2,7 @@
 
 use fieldbus::al;
 use rt_core::bus::BusFault;
-use rt_core::plan::InterlockId;
+use rt_core::machine::SafeCause;
 
 use crate::events;
 use crate::exit::ExitCode;
@@ -35,8 +35,8 @@ pub(super) struct End {
     pub(super) why: Why,
     /// Machine state at that moment.
     pub(super) machine: &'static str,
-    /// What was stopped at that moment and nobody had resolved: the interlock.
-    pub(super) unresolved: Option<InterlockId>,
+    /// What was stopped at that moment and nobody had resolved: its cause.
+    pub(super) unresolved: Option<SafeCause>,
 }
 
 impl End {
@@ -68,11 +68,11 @@ impl End {
                     .to_owned();
                 (ExitCode::Bus, ended("loop", message))
             }
-            (Why::Completed | Why::Interrupted, Some(interlock)) => {
+            (Why::Completed | Why::Interrupted, Some(cause)) => {
                 let message = format!(
                     "ended in a safety stop by {} that nobody resolved: {}",
-                    labels.interlock(interlock),
-                    match labels.remedy(interlock) {
+                    labels.cause(cause),
+                    match labels.cause_remedy(cause) {
                         "" => "find and clear its cause, then reset and start",
                         remedy => remedy,
                     }
@@ -134,7 +134,7 @@ mod tests {
     use crate::labels::example;
     use rt_core::plan::InterlockId;
 
-    fn asked(why: Why, unresolved: Option<InterlockId>) -> (ExitCode, Ended) {
+    fn asked(why: Why, unresolved: Option<SafeCause>) -> (ExitCode, Ended) {
         let mut statistics = Statistics::new(vec![]);
         statistics.stop_unresolved = unresolved;
         End::asked(why, &statistics).judge(&statistics, &example())
@@ -144,11 +144,11 @@ mod tests {
     fn each_end_has_its_exit_code() {
         assert_eq!(asked(Why::Completed, None).0, ExitCode::Done);
         assert_eq!(asked(Why::Interrupted, None).0, ExitCode::Done);
-        let (code, ended) = asked(Why::Completed, Some(InterlockId(0)));
+        let (code, ended) = asked(Why::Completed, Some(SafeCause::Interlock(InterlockId(0))));
         assert_eq!(code, ExitCode::SafetyStop);
         assert!(ended.message.contains("emergency_stop"), "{}", ended.message);
         assert!(ended.message.contains("pull the button out"), "{}", ended.message);
-        assert_eq!(asked(Why::Bus, Some(InterlockId(0))).0, ExitCode::Bus);
+        assert_eq!(asked(Why::Bus, Some(SafeCause::Interlock(InterlockId(0)))).0, ExitCode::Bus);
         assert!(!asked(Why::Completed, None).1.controlled);
     }
 

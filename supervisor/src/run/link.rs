@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fieldbus::link::{InlineLink, Link, LinkFault, Record, SocketLink};
+use fieldbus::link::{InlineLink, Link, LinkFault, Record, Sent, SocketLink};
 
 use crate::cell::{Cell, Disturbed};
 use crate::exit::Error;
@@ -63,6 +63,13 @@ impl<L: Link> Link for Tapped<L> {
         match self {
             Self::Plain(link) => link.send(frame),
             Self::Captured(link) => link.send(frame),
+        }
+    }
+
+    fn send_all(&mut self, frames: &[&[u8]]) -> Sent {
+        match self {
+            Self::Plain(link) => link.send_all(frames),
+            Self::Captured(link) => link.send_all(frames),
         }
     }
 

@@ -11,7 +11,7 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use config::{CycleSettings, Realtime};
 use fieldbus::bringup::Progress;
 use fieldbus::coe::{CoeClient, drive_error_text};
-use fieldbus::link::{Link as _, SocketLink, serve};
+use fieldbus::link::{Link as _, RawOptions, SocketLink, serve};
 use fieldbus::{Emergency, EtherCat, bring_up};
 use rt_channel::latest;
 use rt_core::cycle::{Command, Cycle, CycleReport};
@@ -21,7 +21,7 @@ use rt_core::step::Core;
 use rt_core::vision::VisionInputs;
 use rt_linux::admission::{self, Locked, Outcome};
 use rt_linux::broken::{self, Broken};
-use rt_linux::clock::{self, Monotonic};
+use rt_linux::clock;
 use rt_linux::guard;
 use rt_linux::guard::filter::NoFilter;
 use rt_linux::run::{Ran, Watch, WatchCalls};
@@ -165,7 +165,8 @@ pub(super) fn run<P: Program + Send + 'static>(
     let (segment, link) = devices(source, options, request.cpu)?;
     let link = Tapped::new(link, options.capture.is_some(), CAPTURE_BYTES, wall_offset_ns());
     let mut parts = Parts::new(source, options, asked_for(machine.cycle.realtime))?;
-    let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?);
+    let audit = std::mem::take(&mut parts.audit);
+    let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?).with_audit(audit);
     let keeper = Keeper::open(machine, options).threaded().map_err(no_thread)?;
     let (ports, outside) = drain::channels(machine.plan.axes.len());
     let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
@@ -232,7 +233,7 @@ fn devices(
             Ok((Some(thread), link))
         }
         Link::Raw(interface) => {
-            let link = fieldbus::link::raw(interface)
+            let link = fieldbus::link::raw_with(interface, RawOptions::CYCLIC)
                 .map_err(|wrong| Error::environment(wrong.to_string()))?;
             Ok((None, link))
         }
@@ -270,8 +271,9 @@ fn asked_for(realtime: Realtime) -> &'static str {
 /// What the loop asks of the kernel.
 fn request(settings: CycleSettings, link: &Link) -> admission::Request {
     let strict = settings.realtime == Realtime::Strict;
-    // One CPU for the loop and its virtual devices: see `SegmentThread::spawn`.
-    let together = *link == Link::Virtual && (strict || settings.priority.is_some());
+    // One CPU for the loop and its virtual devices: see `SegmentThread::spawn`. Without the right to it they would share it with all others.
+    let fifo = settings.priority.is_some_and(admission::fifo_is_granted);
+    let together = *link == Link::Virtual && (strict || fifo);
     admission::Request {
         cpu: settings.cpu.or_else(|| if together { admission::cpu_default() } else { None }),
         priority: settings.priority,
@@ -279,6 +281,7 @@ fn request(settings: CycleSettings, link: &Link) -> admission::Request {
     }
 }
 
+// SR-047
 fn refused(refused: admission::Refused) -> Error {
     Error::environment(format!(
         "the machine file asks for strict real time, and the system refuses it: {refused}\n  \
@@ -332,7 +335,7 @@ fn spawn_loop<P: Program + Send + 'static>(
         drop(kept);
         let no_filter = |wrong: NoFilter| Error::environment(wrong.to_string());
         let watch = armed.watch(calls).map_err(no_filter)?;
-        let mut clock = Monotonic::new(settings.spin_ns);
+        let mut clock = armed.clock(settings.spin_ns);
         let begins = bus.aligned_start(clock::now().saturating_add(2 * settings.period_ns));
         let _ = news.try_send(News::Begins(begins, guard::thread_id()));
         drop(news);

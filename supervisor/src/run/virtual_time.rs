@@ -77,7 +77,8 @@ pub(super) fn run<P: Program>(
     let link = Disturbed::new(InlineLink::new(cell, START_NS), disturbance);
     let link = Tapped::new(link, options.capture.is_some(), CAPTURE_BYTES, 0);
     let mut parts = Parts::new(source, options, "virtual")?;
-    let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()));
+    let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()))
+        .with_audit(std::mem::take(&mut parts.audit));
     let began = Instant::now();
     let (ports, mut outside) = drain::channels(machine.plan.axes.len());
     let mut bus = match bring_up(link, &machine.bus, &mut |_| {}) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fieldbus::bring_up;
-use fieldbus::link::{ETHERTYPE, FRAME_MAX, Link as _, Wire as _, raw};
+use fieldbus::link::{ETHERTYPE, FRAME_MAX, Link as _, RawOptions, Wire as _, raw, raw_with};
 use fieldbus::wire::Frame;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -17,16 +17,16 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::socket::{MsgFlags, recv, send, setsockopt, sockopt::ReceiveTimeout};
 use nix::sys::time::{TimeVal, TimeValLike as _};
 use nix::time::{ClockId, clock_gettime};
+use rt_core::bus::Exchange;
 use rt_core::bus::{Bus as _, BusState};
 use rt_core::signal::{SignalId, Signals};
-use rt_core::{Clock as _, bus::Exchange};
 use rt_linux::clock::{Monotonic, now};
 use rt_linux::guard::thread_counts;
 use serde_json::json;
 use tactus_benches::rig::{Servos, free_plan};
 
 /// A frame that is not back by then is lost, ns; the same for all partners.
-const REPLY_NS: u64 = 20_000_000;
+pub(crate) const REPLY_NS: u64 = 20_000_000;
 /// Cycles until Op, at most.
 const OP_CYCLES_MAX: u32 = 20_000;
 /// Between the cycles on the way to Op, ns.
@@ -35,6 +35,9 @@ const OP_PERIOD_NS: u64 = 200_000;
 const PASSES_MAX: usize = 1 << 20;
 /// Commands LRD, LWR and LRW: the frame carries process data.
 const LOGICAL: std::ops::RangeInclusive<u8> = 10..=12;
+
+/// As a program that knows nothing of rings opens it.
+const NO_RING: RawOptions = RawOptions { ring: false, awake_ns: 0 };
 
 /// One block of cycles.
 #[derive(Clone, Copy, Debug)]
@@ -47,14 +50,14 @@ pub(crate) struct Block {
     pub(crate) warm: u32,
 }
 
-type Outcome = Result<(), String>;
+pub(crate) type Outcome = Result<(), String>;
 
-fn text(error: impl std::fmt::Display) -> String {
+pub(crate) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
 /// Runs `block` of `cycle`, which says whether the cycle was right, and prints what it took. `frames`: so many of them a cycle.
-fn measure(
+pub(crate) fn measure(
     (interface, block): (&str, Block),
     frames: u64,
     mut cycle: impl FnMut(u64) -> Result<bool, String>,
@@ -130,9 +133,15 @@ fn cpu_ns() -> Result<u64, String> {
 }
 
 /// Our exchange as a run uses it: frames out and in, inputs decoded, outputs encoded. `planted_ns` are wasted in every cycle.
-pub(crate) fn ours(interface: &str, drives: u16, block: Block, planted_ns: u64) -> Outcome {
+pub(crate) fn ours(
+    interface: &str,
+    options: RawOptions,
+    drives: u16,
+    block: Block,
+    planted_ns: u64,
+) -> Outcome {
     let plan = free_plan(drives);
-    let link = raw(interface).map_err(text)?;
+    let link = raw_with(interface, options).map_err(text)?;
     let mut bus = bring_up(link, &plan, &mut |_| {}).map_err(text)?;
     let mut signals = Signals::new(plan.signals.len());
     let mut cycle = |began: u64| -> Exchange {
@@ -169,7 +178,7 @@ pub(crate) fn floor(
     block: Block,
     spin: bool,
 ) -> Outcome {
-    let link = raw(interface).map_err(text)?;
+    let link = raw_with(interface, NO_RING).map_err(text)?;
     let fd = link.as_fd();
     setsockopt(&fd, ReceiveTimeout, &TimeVal::seconds(1)).map_err(text)?;
     if !spin {

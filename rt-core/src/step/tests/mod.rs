@@ -4,8 +4,8 @@ use super::*;
 use crate::bus::{BusState, Exchange};
 use crate::cycle::Command;
 use crate::plan::{
-    Action, AxisId, Cause, Condition, DualChannelKind, Effect, InterlockPlan, OutputPlan,
-    OutputSource, Reaction, StepPlan, StrandPlan,
+    Action, AxisId, Cause, Condition, DualChannelKind, Effect, InterlockId, InterlockPlan,
+    OutputPlan, OutputSource, Reaction, StepPlan, StrandPlan,
 };
 use crate::program::{GROUP_AXES_MAX, Sequence};
 use crate::record::Record;
@@ -138,10 +138,17 @@ fn plan() -> MachinePlan {
         OutputPlan {
             signal: PUMP,
             safe: 0,
+            hold: false,
             group: Some(GroupId(0)),
             source: OutputSource::Program,
         },
-        OutputPlan { signal: LAMP, safe: 0, group: None, source: OutputSource::Running },
+        OutputPlan {
+            signal: LAMP,
+            safe: 0,
+            hold: false,
+            group: None,
+            source: OutputSource::Running,
+        },
     ]);
     let picks = alloc::vec![
         step(Action::Do(Request::Home { axis: AxisId(0) })),
