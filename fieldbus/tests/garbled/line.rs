@@ -79,8 +79,9 @@ impl<L: Link> Garbled<L> {
             // Other datagrams, with an index that fits.
             4 => {
                 let index = frame[DATAGRAMS + 1];
-                for at in DATAGRAMS..length.min(DATAGRAMS + usize::from(what)) {
-                    frame[at] = self.script.next().unwrap_or(frame[at]);
+                let end = length.min(DATAGRAMS + usize::from(what));
+                for byte in frame.iter_mut().take(end).skip(DATAGRAMS) {
+                    *byte = self.script.next().unwrap_or(*byte);
                 }
                 frame[DATAGRAMS + 1] = index;
             }
