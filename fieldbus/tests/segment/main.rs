@@ -11,6 +11,8 @@ mod many;
 mod refusals;
 #[path = "../stop/mod.rs"]
 mod stop;
+#[path = "../terminals/mod.rs"]
+mod terminals;
 mod threaded;
 
 use cell::{Cell, PERIOD, cell, plan, with_dc};
