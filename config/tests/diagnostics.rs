@@ -295,8 +295,8 @@ fn an_encoder_that_shows_two_places_alike_keeps_nothing() {
     assert!(codes(&single).contains(&"kept-ambiguous"), "{single}");
 }
 
-// SR-024
 #[test]
+// SR-024
 fn a_vertical_axis_without_a_brake_is_refused() {
     let start = DEMO.find("[axis.brake]").unwrap();
     let end = start + DEMO[start..].find("[axis.homing]").unwrap();
@@ -314,8 +314,8 @@ fn an_axis_that_homes_outside_its_limits_is_refused() {
     assert_eq!(codes(&refused(&text)), ["homing-outside"]);
 }
 
-// SR-043
 #[test]
+// SR-043
 fn interlocks() {
     check(&[
         ("b = \"estop_b\"", "b = \"estop_a\"", "same-channel"),
@@ -382,7 +382,7 @@ fn a_spin_tail_as_long_as_the_period_is_refused() {
 
 #[test]
 fn a_limit_on_overruns_that_no_interlock_answers_is_warned_about() {
-    let text = changed("cause = { kind = \"overrun\" }", "cause = { kind = \"bus\" }");
+    let text = changed("{ kind = \"overrun\" }", "{ kind = \"input\", signal = \"door_a\" }");
     let machine = config::load(&text, "cell.toml").unwrap();
     let codes: Vec<_> = machine.warnings.iter().map(|warning| warning.code).collect();
     assert_eq!(codes, ["overrun-unanswered"]);
@@ -415,7 +415,7 @@ fn vision() {
             "duplicate-id",
         ),
     ]);
-    let text = changed("zone = \"warn\" }", "zone = \"stop\" }");
+    let text = changed("zone = \"warn\" }", "zone = \"hand_over\" }");
     let machine = config::load(&text, "cell.toml").unwrap();
     assert_eq!(machine.warnings[0].code, "unwatched-zone");
 }

@@ -101,16 +101,17 @@ impl Scribe {
         let labels = &self.labels;
         let units = decimal;
         match *event {
-            Event::Trip { interlock, group, reaction, input_at, predicted } => fields
-                .text("interlock", labels.interlock(interlock))
-                .text("cause", labels.kind(interlock))
+            Event::Trip { cause, group, reaction, way, input_at, predicted } => fields
+                .text("interlock", &labels.cause(cause))
+                .text("cause", labels.cause_kind(cause))
+                .text("way", events::stop_way(way))
                 .text("group", labels.group(group))
                 .text("reaction", &events::reaction(reaction, labels.group_unit(group)))
                 .value("input_at", input_at)
                 .value("predicted", units(predicted))
                 .text("unit", labels.group_unit(group)),
-            Event::Stopped { interlock, group, tripped_at_cycle, distance, predicted } => fields
-                .text("interlock", labels.interlock(interlock))
+            Event::Stopped { cause, group, tripped_at_cycle, distance, predicted, .. } => fields
+                .text("interlock", &labels.cause(cause))
                 .text("group", labels.group(group))
                 .value("tripped_at_cycle", tripped_at_cycle)
                 .value("distance", units(distance))
@@ -145,7 +146,7 @@ impl Scribe {
             .text("machine", events::machine(statistics.machine))
             .maybe(
                 "unresolved",
-                statistics.stop_unresolved.map(|interlock| self.labels.interlock(interlock)),
+                statistics.stop_unresolved.map(|cause| self.labels.cause(cause)).as_deref(),
             )
             .value("trips", statistics.trips_total)
             .value("gate_violations", statistics.gate_violations)
@@ -167,7 +168,8 @@ fn decimal(value: Nano) -> serde_json::Value {
 mod tests {
     use super::*;
     use crate::labels::example;
-    use rt_core::plan::{GroupId, InterlockId, Reaction};
+    use rt_core::machine::SafeCause;
+    use rt_core::plan::{GroupId, InterlockId, Reaction, StopWay};
     use rt_core::program::AxisState;
 
     const INTERLOCK: InterlockId = InterlockId(0);
@@ -176,9 +178,10 @@ mod tests {
     fn a_trip_is_urgent_and_carries_its_evidence_as_numbers() {
         let mut scribe = Scribe::new(example(), true);
         let trip = Event::Trip {
-            interlock: INTERLOCK,
+            cause: SafeCause::Interlock(INTERLOCK),
             group: GroupId(0),
             reaction: Reaction::Stop1,
+            way: StopWay::Ramp,
             input_at: 5,
             predicted: Nano(12_340_000_000),
         };

@@ -183,6 +183,7 @@ impl Matrix {
                 OutputSource::Program => "program".to_owned(),
                 OutputSource::Running => "running".to_owned(),
                 OutputSource::Waiting => "waiting".to_owned(),
+                OutputSource::Muted => "muting lamp".to_owned(),
                 OutputSource::Brake(axis) => format!("brake of {}", labels.axis(axis)),
             },
         });
@@ -238,6 +239,7 @@ fn row_of(machine: &Machine, labels: &Labels, number: usize, row: &InterlockPlan
         _ if !stops => OutputEffect::None,
         OutputSource::Program | OutputSource::Running => OutputEffect::Safe,
         OutputSource::Waiting => OutputEffect::Waiting,
+        OutputSource::Muted => OutputEffect::None,
         OutputSource::Brake(axis) => {
             let group = machine.plan.axes.get(usize::from(axis.0)).map(|axis| axis.group);
             let effect = group.and_then(|group| effects.get(usize::from(group.0)));

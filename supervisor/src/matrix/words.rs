@@ -1,7 +1,7 @@
 //! Causes in words, with their parameters and the names of the machine file.
 
 use config::Machine;
-use rt_core::plan::{AxisId, Cause, DualChannelKind};
+use rt_core::plan::{AxisId, Cause, DualChannelKind, Watched};
 use rt_core::signal::SignalId;
 use rt_core::vision::StreamId;
 
@@ -47,6 +47,8 @@ impl Words<'_> {
                 let what = match kind {
                     DualChannelKind::EmergencyStop => "emergency stop",
                     DualChannelKind::GuardDoor => "guard door",
+                    DualChannelKind::Equivalent => "two contacts",
+                    DualChannelKind::LightCurtain => "light curtain",
                 };
                 format!(
                     "{what}: {} or {} is 0, or they differ for more than {}",
@@ -106,6 +108,73 @@ impl Words<'_> {
                 format!("the supervisor's heartbeat is older than {}", duration(*age_max_ns))
             }
             Cause::Input { signal } => format!("{} is not 1", self.signal(*signal)),
+            other => self.block(other),
+        }
+    }
+
+    /// When a block of its own demands.
+    fn block(&self, cause: &Cause) -> String {
+        let signal = |id: &SignalId| self.signal(*id);
+        match cause {
+            Cause::Antivalent { closed, open, discrepancy_ns } => format!(
+                "{} is 0 or {} is 1, or they contradict each other for more than {}",
+                signal(closed),
+                signal(open),
+                duration(*discrepancy_ns)
+            ),
+            Cause::EnablingSwitch { a, b } => {
+                format!(
+                    "enabling switch: {} and {} do not say its middle position",
+                    signal(a),
+                    signal(b)
+                )
+            }
+            Cause::TwoHand { a, b, synchronous_ns } => format!(
+                "{} and {} are not held, or were not pressed within {}, or not both let go before",
+                signal(a),
+                signal(b),
+                duration(*synchronous_ns)
+            ),
+            Cause::Muting(muting) => format!(
+                "light curtain: {} or {} is 0, unless it is muted for at most {}",
+                signal(&muting.a),
+                signal(&muting.b),
+                duration(muting.muting_ns)
+            ),
+            Cause::Edm { output, feedback, second, time_ns } => format!(
+                "{}{} does not follow {} within {}",
+                signal(feedback),
+                second.as_ref().map_or(String::new(), |second| format!(" or {}", signal(second))),
+                signal(output),
+                duration(*time_ns)
+            ),
+            Cause::SafetyRequest { request, confirmation, time_ns } => format!(
+                "what {} requests is not confirmed by {} within {}",
+                signal(&request.signal),
+                signal(&confirmation.signal),
+                duration(*time_ns)
+            ),
+            Cause::Threshold { of, .. } => format!("{} is beyond its limits", self.watched(*of)),
+            Cause::NotReferenced { axis } => {
+                format!("{} has no reference", self.labels.axis(*axis))
+            }
+            Cause::StaleVision { stream } => {
+                format!("no fresh verified picture of {}", self.labels.stream(*stream))
+            }
+            Cause::ModeSelector => {
+                "the mode selector says nothing, contradicts itself, or has just been turned"
+                    .to_owned()
+            }
+            _ => "?".to_owned(),
+        }
+    }
+
+    fn watched(&self, of: Watched) -> String {
+        match of {
+            Watched::Signal(signal) => self.signal(signal).to_owned(),
+            Watched::Speed(axis) => format!("the speed of {}", self.labels.axis(axis)),
+            Watched::Position(axis) => format!("the position of {}", self.labels.axis(axis)),
+            Watched::Torque(axis) => format!("the torque of {}", self.labels.axis(axis)),
         }
     }
 
@@ -134,6 +203,22 @@ impl Words<'_> {
             Cause::Overrun => "the late cycles are long enough ago".to_owned(),
             Cause::Supervisor { .. } => "the heartbeat is back".to_owned(),
             Cause::Input { .. } => "the input is 1, and fresh".to_owned(),
+            Cause::Antivalent { .. } => {
+                "the contacts say free, and say the opposite of each other".to_owned()
+            }
+            Cause::EnablingSwitch { .. } => {
+                "the switch is held in its middle, from released".to_owned()
+            }
+            Cause::TwoHand { .. } => "both let go, then both pressed together".to_owned(),
+            Cause::Muting(_) => "the curtain is free, or muted in order".to_owned(),
+            Cause::Edm { .. } => "the contacts follow".to_owned(),
+            Cause::SafetyRequest { .. } => "request and confirmation agree".to_owned(),
+            Cause::Threshold { .. } => {
+                "the value is back within its limits and hysteresis".to_owned()
+            }
+            Cause::NotReferenced { .. } => "the axis has a reference".to_owned(),
+            Cause::StaleVision { .. } => "a fresh verified picture is there".to_owned(),
+            Cause::ModeSelector => "the selector says one mode".to_owned(),
         }
     }
 }
