@@ -2,7 +2,8 @@
 
 use core::sync::atomic::AtomicBool;
 
-use crate::cell::{PERIOD, StopOnDrop, cell, plan, with_dc};
+use crate::cell::{PERIOD, cell, plan, with_dc};
+use crate::stop::StopOnDrop;
 use fieldbus::bring_up;
 use fieldbus::link::{Link, Record, Served, pair, pcapng_frame, pcapng_head, serve};
 use rt_channel::stream;
