@@ -382,7 +382,7 @@ fn a_spin_tail_as_long_as_the_period_is_refused() {
 
 #[test]
 fn a_limit_on_overruns_that_no_interlock_answers_is_warned_about() {
-    let text = changed("cause = { kind = \"overrun\" }", "cause = { kind = \"bus\" }");
+    let text = changed("{ kind = \"overrun\" }", "{ kind = \"input\", signal = \"door_a\" }");
     let machine = config::load(&text, "cell.toml").unwrap();
     let codes: Vec<_> = machine.warnings.iter().map(|warning| warning.code).collect();
     assert_eq!(codes, ["overrun-unanswered"]);
@@ -415,7 +415,7 @@ fn vision() {
             "duplicate-id",
         ),
     ]);
-    let text = changed("zone = \"warn\" }", "zone = \"stop\" }");
+    let text = changed("zone = \"warn\" }", "zone = \"hand_over\" }");
     let machine = config::load(&text, "cell.toml").unwrap();
     assert_eq!(machine.warnings[0].code, "unwatched-zone");
 }

@@ -6,6 +6,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::interlock::Band;
 use crate::signal::SignalId;
 use crate::vision::StreamId;
 use twin_lite::Nano;
@@ -59,6 +60,8 @@ pub struct MachinePlan {
     pub outputs: Box<[OutputPlan]>,
     /// Reset, start and stop, wired.
     pub control: ControlPlan,
+    /// Automatic and manual by a wired selector; `None`: automatic only.
+    pub mode: Option<ModePlan>,
     /// What happens when the loop is late.
     pub overrun: OverrunPlan,
     /// The built-in program; integrators may link another `Program`.
@@ -318,6 +321,50 @@ pub struct InterlockPlan {
     pub effects: Box<[Effect]>,
     /// A trip outlives its demand until a person resets.
     pub latch: bool,
+    /// In which mode it counts.
+    pub when: When,
+    /// Outputs that are in their safe state while it is active.
+    pub outputs: Box<[SignalId]>,
+}
+
+/// In which mode an interlock counts. While the mode is not known, every one does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// In every mode.
+    #[default]
+    Always,
+    /// In automatic only.
+    Automatic,
+    /// In manual only.
+    Manual,
+}
+
+/// Two modes, chosen by a wired selector.
+#[derive(Clone, Debug)]
+pub struct ModePlan {
+    /// 1 = automatic.
+    pub automatic: SignalId,
+    /// 1 = manual. Exactly one of both.
+    pub manual: SignalId,
+    /// How long neither may be 1 while it is turned, ns.
+    pub monitor_ns: u64,
+    /// Speed limit in manual by `GroupId`, axis units / s; at most 250 mm/s.
+    pub speeds: Box<[Nano]>,
+    /// Inputs that move an axis in manual, as long as they are held.
+    pub jogs: Box<[JogPlan]>,
+}
+
+/// How a person moves an axis in manual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JogPlan {
+    /// Which axis.
+    pub axis: AxisId,
+    /// 1 = towards positive positions.
+    pub positive: SignalId,
+    /// 1 = towards negative positions. Both: neither.
+    pub negative: SignalId,
+    /// Axis units / s, above 0.
+    pub velocity: Nano,
 }
 
 /// What one interlock does to one group.
@@ -424,6 +471,115 @@ pub enum Cause {
         /// Which.
         signal: SignalId,
     },
+    /// Two contacts of which one says the opposite of the other.
+    Antivalent {
+        /// Normally closed: 1 = permit.
+        closed: SignalId,
+        /// Normally open: 0 = permit.
+        open: SignalId,
+        /// Range 1 ms ..= 10 s.
+        discrepancy_ns: u64,
+    },
+    /// A three-position enabling switch; only its middle permits.
+    EnablingSwitch {
+        /// 1 in the middle.
+        a: SignalId,
+        /// 0 when pressed through.
+        b: SignalId,
+    },
+    /// Two hands, pressed together and held.
+    TwoHand {
+        /// 1 = pressed.
+        a: SignalId,
+        /// 1 = pressed.
+        b: SignalId,
+        /// Both are pressed within, ns; at most 500 ms.
+        synchronous_ns: u64,
+    },
+    /// A light curtain that parts may pass.
+    Muting(MutingPlan),
+    /// A contactor does what its output says.
+    Edm {
+        /// The output that switches it.
+        output: SignalId,
+        /// Normally closed contact: 1 while it is off.
+        feedback: SignalId,
+        /// That of the second contactor.
+        second: Option<SignalId>,
+        /// Range 1 ms ..= 10 s.
+        time_ns: u64,
+    },
+    /// What is requested of a drive or device is confirmed within a time.
+    SafetyRequest {
+        /// What says that it is requested.
+        request: Bits,
+        /// What says that it is confirmed.
+        confirmation: Bits,
+        /// Range 1 ms ..= 60 s.
+        time_ns: u64,
+    },
+    /// A value leaves its limits.
+    Threshold {
+        /// Which value.
+        of: Watched,
+        /// What is allowed.
+        band: Band,
+    },
+    /// The axis has no reference.
+    NotReferenced {
+        /// Which axis.
+        axis: AxisId,
+    },
+    /// No fresh, verified result of the stream.
+    StaleVision {
+        /// Which stream.
+        stream: StreamId,
+    },
+    /// The mode selector says nothing, contradicts itself, or has just been turned.
+    ModeSelector,
+}
+
+/// A light curtain with muting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MutingPlan {
+    /// The curtain's first output, 1 = free.
+    pub a: SignalId,
+    /// Its second.
+    pub b: SignalId,
+    /// How long they may differ, ns.
+    pub discrepancy_ns: u64,
+    /// Two sensors with crossed beams, or four in a row; 1 = covered.
+    pub sensors: [Option<SignalId>; 4],
+    /// From the first sensor to the second, ns.
+    pub entry_ns: u64,
+    /// From the first sensor until all are free, ns.
+    pub muting_ns: u64,
+    /// Output of the lamp, 1 while muted.
+    pub lamp: Option<SignalId>,
+}
+
+/// Some bits of a signal: they say yes when `signal & mask == value`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bits {
+    /// Which signal.
+    pub signal: SignalId,
+    /// Which of its bits.
+    pub mask: i64,
+    /// What they must be.
+    pub value: i64,
+}
+
+/// A value that a threshold watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// The raw value of a signal.
+    Signal(SignalId),
+    /// |velocity| of an axis, nano-units / s.
+    Speed(AxisId),
+    /// Position of an axis, nano-units; without a reference it is not known.
+    Position(AxisId),
+    /// |torque| of an axis as its drive reports it, ‰ of rated.
+    Torque(AxisId),
 }
 
 /// What a dual-channel device is.
@@ -433,6 +589,10 @@ pub enum DualChannelKind {
     EmergencyStop,
     /// Guard door.
     GuardDoor,
+    /// Any two contacts that say the same.
+    Equivalent,
+    /// The two outputs of a light curtain or scanner.
+    LightCurtain,
 }
 
 /// A vision stream.
@@ -472,6 +632,8 @@ pub enum OutputSource {
     Waiting,
     /// The brake release of an axis.
     Brake(AxisId),
+    /// 1 while an interlock's light curtain is muted (lamp).
+    Muted,
 }
 
 /// Wired buttons. A reset is accepted as press and release within the window; a button held at boot or stuck is a fault until let go.

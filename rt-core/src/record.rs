@@ -1,6 +1,7 @@
 //! What the loop leaves behind: `Copy` records into a ring, never text. Names and units are added outside.
 
 use crate::bus::{Emergency, Exchange};
+use crate::interlock::Mode;
 use crate::machine::SafeCause;
 use crate::plan::{AxisId, GroupId, InterlockId, Reaction, StopWay};
 use crate::program::{AxisState, AxisView};
@@ -99,6 +100,20 @@ pub enum Event {
     Clear {
         /// Which.
         interlock: InterlockId,
+    },
+    /// What an interlock that demands says of its device, see [`crate::interlock::block`].
+    Diagnostic {
+        /// Which.
+        interlock: InterlockId,
+        /// Its diagnostic code.
+        code: u16,
+    },
+    /// The mode selector was turned, or its word is not known any more.
+    Mode {
+        /// Before.
+        from: Mode,
+        /// Now.
+        to: Mode,
     },
     /// Permit → safe for a group.
     Trip {

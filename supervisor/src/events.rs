@@ -2,6 +2,7 @@
 
 use fieldbus::coe::drive_error_text;
 use rt_core::bus::Emergency;
+use rt_core::interlock::Mode;
 use rt_core::plan::{Reaction, StopWay};
 use rt_core::program::AxisState;
 use rt_core::record::{ButtonFault, Event, GateLimit, MachineState};
@@ -69,7 +70,9 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
         Event::Trip { .. }
         | Event::Stopped { .. }
         | Event::Escalated { .. }
-        | Event::SpeedLimit { .. } => describe_protection(event, labels),
+        | Event::SpeedLimit { .. }
+        | Event::Diagnostic { .. }
+        | Event::Mode { .. } => describe_protection(event, labels),
         Event::GateViolation { .. }
         | Event::Axis { .. }
         | Event::Referenced { .. }
@@ -123,6 +126,16 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
 
 fn describe_protection(event: &Event, labels: &Labels) -> Described {
     match *event {
+        Event::Diagnostic { interlock, code } => {
+            let name = labels.interlock(interlock);
+            let what = diagnosis(code);
+            let text = format!("{name}: {what} (code {code:04X})");
+            described("diagnostic", Severity::Warning, name, text)
+        }
+        Event::Mode { from, to } => {
+            let text = format!("mode: {} → {}", mode(from), mode(to));
+            described("mode", Severity::Info, "", text)
+        }
         Event::Trip { cause, group, reaction: how, way, predicted, .. } => {
             let (name, unit) = (labels.cause(cause), labels.group_unit(group));
             let severity = if how >= Reaction::Stop2 { Severity::Error } else { Severity::Warning };
@@ -239,6 +252,28 @@ pub fn machine(state: MachineState) -> &'static str {
         MachineState::Safe => "safe",
         MachineState::AwaitStart => "await_start",
         MachineState::Run => "run",
+    }
+}
+
+/// Mode in a word.
+#[must_use]
+pub fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Unknown => "unknown",
+        Mode::Automatic => "automatic",
+        Mode::Manual => "manual",
+    }
+}
+
+/// What a diagnostic code says, by its class.
+fn diagnosis(code: u16) -> &'static str {
+    match (code, code >> 8) {
+        (0xC0F0, _) => "an input is missing, stale, or no level",
+        (0x0000, _) => "nothing seen yet",
+        (_, 0x80) => "in order",
+        (_, 0x84) => "clear, a reset is needed",
+        (_, 0x88) => "not in its permitting state",
+        (_, _) => "its contacts contradict each other, or a time passed",
     }
 }
 

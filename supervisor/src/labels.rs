@@ -2,7 +2,7 @@
 
 use config::Machine;
 use rt_core::machine::SafeCause;
-use rt_core::plan::{AxisId, AxisSignals, Cause, DualChannelKind, GroupId, InterlockId};
+use rt_core::plan::{AxisId, AxisSignals, Cause, DualChannelKind, GroupId, InterlockId, Watched};
 use rt_core::signal::SignalId;
 use rt_core::vision::StreamId;
 
@@ -233,6 +233,22 @@ fn kind(cause: &Cause) -> &'static str {
     match cause {
         Cause::DualChannel { kind: DualChannelKind::EmergencyStop, .. } => "emergency_stop",
         Cause::DualChannel { kind: DualChannelKind::GuardDoor, .. } => "guard_door",
+        Cause::DualChannel { kind: DualChannelKind::Equivalent, .. } => "equivalent",
+        Cause::DualChannel { kind: DualChannelKind::LightCurtain, .. } | Cause::Muting(_) => {
+            "light_curtain"
+        }
+        Cause::Antivalent { .. } => "antivalent",
+        Cause::EnablingSwitch { .. } => "enabling_switch",
+        Cause::TwoHand { .. } => "two_hand",
+        Cause::Edm { .. } => "edm",
+        Cause::SafetyRequest { .. } => "safety_request",
+        Cause::Threshold { of: Watched::Signal(_), .. } => "signal_limit",
+        Cause::Threshold { of: Watched::Speed(_), .. } => "speed_limit",
+        Cause::Threshold { of: Watched::Position(_), .. } => "position_limit",
+        Cause::Threshold { of: Watched::Torque(_), .. } => "torque_limit",
+        Cause::NotReferenced { .. } => "not_referenced",
+        Cause::StaleVision { .. } => "stale_vision",
+        Cause::ModeSelector => "mode_selector",
         Cause::Zone { .. } => "zone",
         Cause::TwinLimit { .. } => "twin_limit",
         Cause::TwinZone { .. } => "twin_zone",

@@ -1,8 +1,9 @@
 //! What a run amounts to, from its records alone: counts, extremes, histograms, trips and what became of them.
 
 use rt_core::bus::{BusFault, BusState, Exchange};
+use rt_core::interlock::Mode;
 use rt_core::machine::SafeCause;
-use rt_core::plan::{GroupId, Reaction, StopWay};
+use rt_core::plan::{GroupId, InterlockId, Reaction, StopWay};
 use rt_core::program::{AXES_MAX, AxisState, AxisView, STRANDS_MAX};
 use rt_core::record::{AxisRecord, Body, CycleRecord, Event, MachineState, Record};
 use rt_core::vision::{STREAMS_MAX, StreamId};
@@ -95,6 +96,12 @@ pub struct Statistics {
     pub operational_at: Option<u64>,
     /// Machine state.
     pub machine: MachineState,
+    /// How it is worked: as the mode selector says; without one nothing is told, and it is automatic.
+    pub mode: Mode,
+    /// Times that the mode selector was turned from one known mode to another.
+    pub mode_changes: u64,
+    /// The last mode that was known.
+    mode_known: Mode,
     /// The machine has run.
     pub has_run: bool,
     /// A stop happened that no start has followed.
@@ -145,6 +152,9 @@ impl Statistics {
             first_at: None,
             operational_at: None,
             machine: MachineState::Boot,
+            mode: Mode::Automatic,
+            mode_changes: 0,
+            mode_known: Mode::Unknown,
             has_run: false,
             stop_unresolved: None,
             shutting_down: false,
@@ -232,6 +242,7 @@ impl Statistics {
     fn take_event(&mut self, record: &Record, event: &Event) {
         match *event {
             Event::Machine { to, .. } => self.set_machine(to),
+            Event::Mode { to, .. } => self.set_mode(to),
             Event::Trip { cause, group, reaction, way, input_at, predicted } => {
                 self.take_trip(Trip {
                     cause,
@@ -289,6 +300,7 @@ impl Statistics {
             Event::Overrun { .. }
             | Event::Demand { .. }
             | Event::Clear { .. }
+            | Event::Diagnostic { .. }
             | Event::SpeedLimit { .. }
             | Event::Axis { .. }
             | Event::ReferenceRefused { .. }
@@ -309,6 +321,16 @@ impl Statistics {
         if trip.reaction >= Reaction::Stop2 && !self.shutting_down {
             self.stop_unresolved.get_or_insert(trip.cause);
         }
+    }
+
+    fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+        if mode == Mode::Unknown {
+            return;
+        }
+        let changed = self.mode_known != Mode::Unknown && self.mode_known != mode;
+        self.mode_changes += u64::from(changed);
+        self.mode_known = mode;
     }
 
     fn set_machine(&mut self, state: MachineState) {

@@ -144,6 +144,7 @@ fn check_vision(file: &File, built: &Built<'_>, interlocks: &Interlocks, problem
             Cause::Zone { stream, zone } | Cause::TwinZone { stream, zone, .. } => {
                 stream == wanted && bit.is_none_or(|bit| bit == zone)
             }
+            Cause::StaleVision { stream } => stream == wanted && bit.is_none(),
             _ => false,
         })
     };
@@ -239,6 +240,8 @@ fn check_buttons(
 fn watched(cause: &Cause) -> Vec<SignalId> {
     match *cause {
         Cause::DualChannel { a, b, .. } => vec![a, b],
+        Cause::Muting(plan) => vec![plan.a, plan.b],
+        Cause::Antivalent { closed, .. } => vec![closed],
         Cause::Input { signal } => vec![signal],
         _ => Vec::new(),
     }

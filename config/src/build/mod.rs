@@ -1,6 +1,7 @@
 //! From the sections of the file to the plans, with every check that needs more than one key.
 
 mod axes;
+mod blocks;
 mod bus;
 mod causes;
 mod cell;
@@ -12,7 +13,9 @@ mod image;
 mod interlocks;
 mod kept;
 mod limits;
+mod matrix;
 mod model;
+mod modes;
 mod names;
 mod program;
 mod reactions;
@@ -54,8 +57,11 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     let control = file.control.0.as_ref();
     let control =
         control.and_then(|section| safety::control(section, &built.devices.signals, problems));
-    let outputs = safety::outputs(&file.output, &built.axes, &mut built.devices.signals, problems);
+    let outputs = (&file.output[..], &file.interlock[..]);
+    let outputs = safety::outputs(outputs, &built.axes, &mut built.devices.signals, problems);
+    let mode = modes::mode(file.mode.0.as_ref(), &built, problems);
     let scope = scope(&built, dc_section.is_some(), cycle.as_ref());
+    let scope = interlocks::Scope { mode: file.mode.1, outputs: &outputs, ..scope };
     let interlocks = interlocks::interlocks(&file.interlock, &scope, problems);
     let (program, steps) = program::program(
         file.program.0.as_ref(),
@@ -65,6 +71,9 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         problems,
     );
     cover::check(file, &built, control.as_ref(), &interlocks, &program, problems);
+    matrix::check(file, &built, &interlocks, problems);
+    let (buttons, modes) = (control.as_ref(), mode.as_ref());
+    matrix::check_inputs(&built, &interlocks, buttons, modes, &program, problems);
     if let Some(section) = &file.cycle.0 {
         cycle::check_overrun(section, &interlocks.plans, problems);
     }
@@ -89,6 +98,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         streams: built.vision.plans.into_boxed_slice(),
         outputs: outputs.into_boxed_slice(),
         control,
+        mode,
         overrun: cycle.overrun,
         program,
     };
@@ -123,6 +133,8 @@ fn scope<'a, 'f>(
         units: &built.devices.units,
         dc,
         overrun: cycle.is_none_or(|cycle| cycle.overrun.demand.is_some()),
+        mode: false,
+        outputs: &[],
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn control(
 }
 
 pub(crate) fn outputs(
-    sections: &[file::Output],
+    (sections, interlocks): (&[file::Output], &[file::Interlock]),
     axes: &Axes<'_>,
     signals: &mut SignalTable,
     problems: &mut Problems,
@@ -109,6 +109,17 @@ pub(crate) fn outputs(
         out.push(OutputPlan { signal, safe, hold, group, source });
     }
     out.extend(brake_outputs(axes));
+    for name in interlocks.iter().filter_map(|row| row.cause.muting.as_ref()?.lamp.as_ref()) {
+        let Some(signal) = signals.output_bit(name, "the muting lamp", problems) else { continue };
+        signals.claim(signal, &name.span, "a muting lamp", problems);
+        out.push(OutputPlan {
+            signal,
+            safe: 0,
+            group: None,
+            source: OutputSource::Muted,
+            hold: false,
+        });
+    }
     for id in signals.unclaimed_outputs() {
         if let Some(span) = signals.span(id) {
             problems.push(

@@ -180,6 +180,8 @@ impl Mark {
             Event::ShutdownRequested => mark(MarkKind::Shutdown, 0, 0),
             Event::Axis { .. }
             | Event::SpeedLimit { .. }
+            | Event::Diagnostic { .. }
+            | Event::Mode { .. }
             | Event::Referenced { .. }
             | Event::ReferenceRefused { .. }
             | Event::Overrun { .. }

@@ -23,7 +23,7 @@ pub use speed::SpeedLimit;
 
 use crate::axis::Axis;
 use crate::axis::cia402::{ResetPulse, next_controlword};
-use crate::interlock::{AxisFacts, GroupDemand};
+use crate::interlock::{AxisFacts, GroupDemand, OutputDemand};
 use crate::machine::SafeCause;
 use crate::motion::{GroupPermit, Motion};
 use crate::plan::{AxisId, GroupId, GroupStop, MachinePlan, StopWay};
@@ -260,6 +260,11 @@ impl Gate {
     /// The program asks for an output.
     pub fn ask_output(&mut self, signal: crate::SignalId, value: i64) -> bool {
         self.outputs.ask(signal, value)
+    }
+
+    /// What interlocks ask of outputs in this cycle.
+    pub fn hold_outputs(&mut self, demands: &[OutputDemand]) {
+        self.outputs.hold(demands);
     }
 
     /// A person has reset: drives get the edge that clears their faults.

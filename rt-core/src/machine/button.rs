@@ -107,6 +107,65 @@ mod tests {
         reported
     }
 
+    /// The oracle: state before, held for, input → state after, what is reported. `.` released, `#` pressed, `?` lost. Window 3..=6;
+    /// `young` below it, `in` it, `old` beyond it.
+    const TABLE: [(&str, &str, char, &str, Press); 18] = [
+        ("unseen", "", '?', "unseen", Press::None),
+        ("unseen", "", '.', "released", Press::None),
+        ("unseen", "", '#', "stuck", HELD),
+        ("released", "", '?', "unseen", Press::None),
+        ("released", "", '.', "released", Press::None),
+        ("released", "", '#', "pressed", Press::None),
+        ("stuck", "", '?', "unseen", Press::None),
+        ("stuck", "", '.', "released", Press::None),
+        ("stuck", "", '#', "stuck", Press::None),
+        ("pressed", "young", '?', "unseen", Press::None),
+        ("pressed", "young", '.', "released", SHORT),
+        ("pressed", "young", '#', "pressed", Press::None),
+        ("pressed", "in", '?', "unseen", Press::None),
+        ("pressed", "in", '.', "released", DONE),
+        ("pressed", "in", '#', "pressed", Press::None),
+        ("pressed", "old", '?', "unseen", Press::None),
+        ("pressed", "old", '.', "released", LONG),
+        ("pressed", "old", '#', "stuck", LONG),
+    ];
+
+    #[test]
+    fn every_state_and_input_goes_where_the_table_says() {
+        let now = 100;
+        for (from, held, input, to, reported) in TABLE {
+            let ages: &[u64] = match held {
+                "young" => &[0, 1, 2],
+                "in" => &[3, 4, 5, 6],
+                "old" => &[7, 8, 90],
+                _ => &[0],
+            };
+            for age in ages {
+                let since = now - age;
+                let mut button = match from {
+                    "unseen" => Button::Unseen,
+                    "released" => Button::Released,
+                    "stuck" => Button::Stuck,
+                    _ => Button::Pressed { since },
+                };
+                let began = if from == "released" { now } else { since };
+                let pressed = match input {
+                    '.' => Some(false),
+                    '#' => Some(true),
+                    _ => None,
+                };
+                let after = match to {
+                    "unseen" => Button::Unseen,
+                    "released" => Button::Released,
+                    "stuck" => Button::Stuck,
+                    _ => Button::Pressed { since: began },
+                };
+                assert_eq!(button.update(pressed, now, 3, 6), reported, "{from} {age} {input}");
+                assert_eq!(button, after, "{from} {age} {input}");
+            }
+        }
+    }
+
     #[test]
     // SR-008
     fn only_a_press_and_release_within_the_window_counts() {

@@ -1,7 +1,7 @@
 //! The built-in program: parallel strands of steps, as the machine file writes them.
 //!
 //! Its clock runs only while the machine does. A stop interrupts; after the next start every strand asks again for what it had asked, a
-//! relative move for what is left of it, and velocities that were started go on.
+//! relative move for what is left of it, and velocities that were started go on. After axes were moved by hand all strands begin anew.
 
 use super::{Program, Request, Requests, View};
 use crate::plan::{Action, AxisId, Compare, Condition, GroupId, MachinePlan, StepPlan, StrandPlan};
@@ -129,6 +129,21 @@ impl Sequence {
         self.since_restart_ns = 0;
     }
 
+    /// At the first steps, as at boot.
+    fn begin_anew(&mut self) {
+        for strand in &mut self.strands {
+            strand.step = 0;
+            strand.done = strand.plan.steps.is_empty();
+            strand.phase = Phase::Fresh;
+            strand.elapsed_ns = 0;
+            strand.travelled = 0.0;
+            strand.last = None;
+            strand.loops.fill(0);
+        }
+        self.velocities.fill(None);
+        self.interrupted.fill(None);
+    }
+
     /// Asks again for velocities that a stop has interrupted; `false`: one was refused for too long.
     fn resume(&mut self, passed: u64, requests: &mut dyn Requests) -> bool {
         self.since_restart_ns = self.since_restart_ns.saturating_add(passed);
@@ -155,6 +170,9 @@ impl Program for Sequence {
         }
         let passed = self.last.map_or(0, |last| view.now.saturating_sub(last));
         self.last = Some(view.now);
+        if view.started && view.moved_by_hand {
+            self.begin_anew();
+        }
         if view.started {
             self.restart();
         }

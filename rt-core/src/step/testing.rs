@@ -99,6 +99,7 @@ pub(crate) fn machine_plan() -> MachinePlan {
             press_min_ns: 50_000_000,
             press_max_ns: 3_000_000_000,
         },
+        mode: None,
         overrun: OverrunPlan { demand: None },
         program: ProgramPlan::default(),
     }

@@ -101,16 +101,17 @@ impl Scribe {
         let labels = &self.labels;
         let units = decimal;
         match *event {
-            Event::Trip { interlock, group, reaction, input_at, predicted } => fields
-                .text("interlock", labels.interlock(interlock))
-                .text("cause", labels.kind(interlock))
+            Event::Trip { cause, way, group, reaction, input_at, predicted } => fields
+                .text("interlock", &labels.cause(cause))
+                .text("cause", labels.cause_kind(cause))
+                .text("way", events::stop_way(way))
                 .text("group", labels.group(group))
                 .text("reaction", &events::reaction(reaction, labels.group_unit(group)))
                 .value("input_at", input_at)
                 .value("predicted", units(predicted))
                 .text("unit", labels.group_unit(group)),
-            Event::Stopped { interlock, group, tripped_at_cycle, distance, predicted } => fields
-                .text("interlock", labels.interlock(interlock))
+            Event::Stopped { cause, group, tripped_at_cycle, distance, predicted } => fields
+                .text("interlock", &labels.cause(cause))
                 .text("group", labels.group(group))
                 .value("tripped_at_cycle", tripped_at_cycle)
                 .value("distance", units(distance))
@@ -139,14 +140,12 @@ impl Scribe {
     /// The end of a run.
     #[must_use]
     pub fn shutdown(&self, statistics: &Statistics) -> Entry {
+        let unresolved = statistics.stop_unresolved.map(|cause| self.labels.cause(cause));
         let fields = Fields::default()
             .value("cycles", statistics.cycles)
             .value("controlled", statistics.shutdown_done)
             .text("machine", events::machine(statistics.machine))
-            .maybe(
-                "unresolved",
-                statistics.stop_unresolved.map(|interlock| self.labels.interlock(interlock)),
-            )
+            .maybe("unresolved", unresolved.as_deref())
             .value("trips", statistics.trips_total)
             .value("gate_violations", statistics.gate_violations)
             .value("program_faults", statistics.program_faults)
@@ -167,7 +166,8 @@ fn decimal(value: Nano) -> serde_json::Value {
 mod tests {
     use super::*;
     use crate::labels::example;
-    use rt_core::plan::{GroupId, InterlockId, Reaction};
+    use rt_core::machine::SafeCause;
+    use rt_core::plan::{GroupId, InterlockId, Reaction, StopWay};
     use rt_core::program::AxisState;
 
     const INTERLOCK: InterlockId = InterlockId(0);
@@ -176,7 +176,8 @@ mod tests {
     fn a_trip_is_urgent_and_carries_its_evidence_as_numbers() {
         let mut scribe = Scribe::new(example(), true);
         let trip = Event::Trip {
-            interlock: INTERLOCK,
+            cause: SafeCause::Interlock(INTERLOCK),
+            way: StopWay::Ramp,
             group: GroupId(0),
             reaction: Reaction::Stop1,
             input_at: 5,

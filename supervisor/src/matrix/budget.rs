@@ -89,6 +89,22 @@ fn detection(machine: &Machine, cause: &Cause) -> (u64, &'static str) {
             "cycles without a reply that are allowed",
         ),
         Cause::TargetIgnored { .. } => (TARGET_IGNORED_NS, "while a drive is being enabled"),
+        Cause::Antivalent { discrepancy_ns, .. } => (
+            discrepancy_ns,
+            "one channel alone is answered at once; this is until their difference is a fault",
+        ),
+        Cause::Muting(muting) => (
+            muting.muting_ns,
+            "the longest muting; without it the curtain is answered at the next sample",
+        ),
+        Cause::Edm { time_ns, .. } | Cause::SafetyRequest { time_ns, .. } => {
+            (time_ns, "the time for the answer")
+        }
+        Cause::Threshold { band, .. } => (band.filter_ns, "beyond its limit for so long"),
+        Cause::StaleVision { stream } => {
+            let age = plan.streams.get(usize::from(stream.0)).map_or(0, |stream| stream.age_max_ns);
+            (age, "the oldest picture that counts")
+        }
         Cause::Supervisor { age_max_ns } => (age_max_ns, "the oldest heartbeat that counts"),
         Cause::Overrun => {
             let count = plan.overrun.demand.map_or(0, |limit| u64::from(limit.count) + 1);
@@ -98,6 +114,10 @@ fn detection(machine: &Machine, cause: &Cause) -> (u64, &'static str) {
         | Cause::FollowingError { .. }
         | Cause::DriveFault { .. }
         | Cause::DcUnlocked
+        | Cause::EnablingSwitch { .. }
+        | Cause::TwoHand { .. }
+        | Cause::NotReferenced { .. }
+        | Cause::ModeSelector
         | Cause::Input { .. } => (0, "at the next sample"),
     }
 }

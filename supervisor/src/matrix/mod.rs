@@ -11,7 +11,7 @@ mod words;
 
 use config::Machine;
 use rt_core::interlock::stale_after_ns;
-use rt_core::plan::{GroupId, InterlockPlan, OutputSource, Reaction};
+use rt_core::plan::{GroupId, InterlockPlan, OutputSource, Reaction, StopOrder, When};
 use serde::Serialize;
 
 use crate::labels::Labels;
@@ -155,6 +155,8 @@ pub struct Row {
     pub outputs: Vec<OutputEffect>,
     /// It outlives its demand until a person resets.
     pub latch: bool,
+    /// Mode in which it counts: `always`, `automatic` or `manual`. While the mode is not known, every row counts.
+    pub when: &'static str,
     /// When its demand ends, in words.
     pub clear: String,
     /// What leads back to work, in words.
@@ -183,6 +185,7 @@ impl Matrix {
                 OutputSource::Program => "program".to_owned(),
                 OutputSource::Running => "running".to_owned(),
                 OutputSource::Waiting => "waiting".to_owned(),
+                OutputSource::Muted => "muted".to_owned(),
                 OutputSource::Brake(axis) => format!("brake of {}", labels.axis(axis)),
             },
         });
@@ -216,11 +219,14 @@ fn effects(machine: &Machine, row: &InterlockPlan) -> Vec<Effect> {
         .map(|group| {
             // What the loop takes: the strongest stop, else the lowest limit.
             let own = row.effects.iter().filter(|effect| effect.group == group);
-            let strongest =
-                own.map(|effect| effect.reaction).max_by_key(|reaction| match reaction {
-                    Reaction::LimitSpeed(limit) => Reaction::LimitSpeed(twin_lite::Nano(-limit.0)),
-                    other => *other,
-                });
+            let order = order(machine, group);
+            let strongest = own.map(|effect| effect.reaction).max_by_key(|reaction| {
+                let slow = match reaction {
+                    Reaction::LimitSpeed(limit) => -limit.0,
+                    _ => 0,
+                };
+                (order.rank(*reaction), slow)
+            });
             Effect::of(strongest.unwrap_or(Reaction::None))
         })
         .collect();
@@ -229,14 +235,23 @@ fn effects(machine: &Machine, row: &InterlockPlan) -> Vec<Effect> {
     named.into_iter().map(along).collect()
 }
 
+/// Which of two stops of a group is the worse.
+fn order(machine: &Machine, group: GroupId) -> StopOrder {
+    let plan = machine.plan.groups.get(usize::from(group.0));
+    plan.map(|plan| plan.stop.order).unwrap_or_default()
+}
+
 fn row_of(machine: &Machine, labels: &Labels, number: usize, row: &InterlockPlan) -> Row {
     let id = rt_core::plan::InterlockId(u16::try_from(number).unwrap_or(u16::MAX));
     let effects = effects(machine, row);
     let stops = effects.iter().any(|effect| effect.stops());
     let words = words::Words { machine, labels };
     let output = |output: &rt_core::plan::OutputPlan| match output.source {
+        _ if row.outputs.contains(&output.signal) => OutputEffect::Safe,
         _ if !stops => OutputEffect::None,
+        OutputSource::Program if output.hold => OutputEffect::None,
         OutputSource::Program | OutputSource::Running => OutputEffect::Safe,
+        OutputSource::Muted => OutputEffect::None,
         OutputSource::Waiting => OutputEffect::Waiting,
         OutputSource::Brake(axis) => {
             let group = machine.plan.axes.get(usize::from(axis.0)).map(|axis| axis.group);
@@ -257,6 +272,11 @@ fn row_of(machine: &Machine, labels: &Labels, number: usize, row: &InterlockPlan
         outputs: machine.plan.outputs.iter().map(output).collect(),
         effects,
         latch: row.latch,
+        when: match row.when {
+            When::Always => "always",
+            When::Automatic => "automatic",
+            When::Manual => "manual",
+        },
         clear: words.clear(&row.cause),
         restart: match (stops, row.latch) {
             (false, false) => "ends by itself with its cause",
@@ -275,15 +295,30 @@ fn rules(machine: &Machine) -> Vec<String> {
     vec![
         "missing, stale, unknown and not yet checked are demands; before its first cycle every row demands".to_owned(),
         stale,
-        "of the rows that demand, the strongest stop of a group wins (stop2 < stop1 < stop0); of equals the first row names \
-         it; of speed limits the lowest holds"
-            .to_owned(),
+        orders(machine),
         "a stop of any group takes the machine out of Run: groups that the row does not name come to rest on the gate's ramp \
          and keep their power (rest), and every output that needs a permit is safe"
             .to_owned(),
         "stop0 of a group with a vertical axis: its brake engages before its torque goes".to_owned(),
+        "a row that counts in one mode only counts in the other not at all, and always while the mode is not known".to_owned(),
         "at power-up: reset, then fresh start; a reset never moves anything".to_owned(),
     ]
+}
+
+/// Which stop is the stronger, by group.
+fn orders(machine: &Machine) -> String {
+    let groups = GroupId::all().zip(&machine.names.groups).map(|(group, name)| {
+        match order(machine, group) {
+            StopOrder::Category0Worst => format!("{name}: stop2 < stop1 < stop0"),
+            StopOrder::Category1Worst => format!("{name}: stop2 < stop0 < stop1"),
+        }
+    });
+    let groups: Vec<String> = groups.collect();
+    format!(
+        "of the rows that demand, the strongest stop of a group wins ({}); of equals the first row names it; of speed \
+         limits the lowest holds",
+        groups.join(", ")
+    )
 }
 
 #[cfg(test)]

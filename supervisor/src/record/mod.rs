@@ -436,7 +436,7 @@ fn event_ids(event: &rt_core::record::Event) -> messages::Event {
     use rt_core::record::Event as E;
     let none = messages::Event::default();
     match *event {
-        E::Demand { interlock } | E::Clear { interlock } => {
+        E::Demand { interlock } | E::Clear { interlock } | E::Diagnostic { interlock, .. } => {
             messages::Event { interlock: Some(u32::from(interlock.0)), ..none }
         }
         E::Trip { cause, group, input_at, predicted, .. } => messages::Event {
@@ -465,6 +465,7 @@ fn event_ids(event: &rt_core::record::Event) -> messages::Event {
         | E::ReferenceRefused { axis, .. }
         | E::DriveFault { axis, .. } => messages::Event { axis: Some(u32::from(axis.0)), ..none },
         E::Machine { .. }
+        | E::Mode { .. }
         | E::Emergency(_)
         | E::Reset
         | E::ResetRefused { .. }

@@ -84,6 +84,10 @@ pub struct Report {
     pub execution_time_ns: Option<Quantiles>,
     /// Each phase of the cycle, as the loop's thread counted it; `null` in virtual time.
     pub phases_ns: Option<Vec<PhaseReport>>,
+    /// How the machine was worked at the end: `automatic`, `manual`, `unknown` (the selector said nothing).
+    pub mode: &'static str,
+    /// Times that the mode selector was turned.
+    pub mode_changes: u64,
     /// Axes in the order of the machine file.
     pub axes: Vec<AxisReport>,
     /// Trips in order, the first 1024.
@@ -506,6 +510,8 @@ impl Report {
             wake_up_latency_ns: durations(&statistics.latency, own.wake_up_latency_ns.max),
             execution_time_ns: durations(&statistics.execution, own.execution_time_ns.max),
             phases_ns: context.measured.then(|| context.flight.phases.clone()),
+            mode: crate::events::mode(statistics.mode),
+            mode_changes: statistics.mode_changes,
             axes: axes(statistics, labels, &context.reference_notes),
             trips: statistics.trips.iter().map(|trip| trip_report(trip, labels)).collect(),
             trips_total: statistics.trips_total,

@@ -82,6 +82,7 @@ fn machine(axes: Vec<AxisPlan>) -> MachinePlan {
             press_min_ns: 1,
             press_max_ns: 2,
         },
+        mode: None,
         overrun: OverrunPlan { demand: None },
         program: ProgramPlan::default(),
     }
