@@ -3,7 +3,7 @@
 use rt_core::bus::{BusFault, BusState, Exchange};
 use rt_core::interlock::Mode;
 use rt_core::machine::SafeCause;
-use rt_core::plan::{GroupId, InterlockId, Reaction, StopWay};
+use rt_core::plan::{GroupId, Reaction, StopWay};
 use rt_core::program::{AXES_MAX, AxisState, AxisView, STRANDS_MAX};
 use rt_core::record::{AxisRecord, Body, CycleRecord, Event, MachineState, Record};
 use rt_core::vision::{STREAMS_MAX, StreamId};

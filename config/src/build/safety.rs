@@ -112,13 +112,8 @@ pub(crate) fn outputs(
     for name in interlocks.iter().filter_map(|row| row.cause.muting.as_ref()?.lamp.as_ref()) {
         let Some(signal) = signals.output_bit(name, "the muting lamp", problems) else { continue };
         signals.claim(signal, &name.span, "a muting lamp", problems);
-        out.push(OutputPlan {
-            signal,
-            safe: 0,
-            group: None,
-            source: OutputSource::Muted,
-            hold: false,
-        });
+        let (safe, hold, group) = (0, false, None);
+        out.push(OutputPlan { signal, safe, hold, group, source: OutputSource::Muted });
     }
     for id in signals.unclaimed_outputs() {
         if let Some(span) = signals.span(id) {

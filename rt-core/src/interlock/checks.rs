@@ -168,6 +168,7 @@ impl Memory {
         let now = facts.now;
         let level = |signal: SignalId| level(facts.sample(signal));
         match (cause, self) {
+            // SR-014
             (Cause::DualChannel { a, b, discrepancy_ns, .. }, Self::Equivalent(pair)) => {
                 let code = pair.update(level(*a), level(*b), *discrepancy_ns, now);
                 Verdict::of(code, evidence(facts, &[*a, *b]))
@@ -233,9 +234,12 @@ fn stateless(cause: &Cause, facts: &Facts<'_>) -> Verdict {
         }),
         Cause::DriveFault { axis } => of_axis(facts, *axis, |axis| axis.view.fault),
         Cause::NotReferenced { axis } => of_axis(facts, *axis, |axis| !axis.view.referenced),
+        // SR-034
         Cause::Bus => Verdict::demand_if(facts.exchange.state != BusState::Operational, now),
+        // SR-035
         Cause::DcUnlocked => Verdict::demand_if(facts.exchange.dc_unlocked, now),
         Cause::Overrun => Verdict::demand_if(facts.overruns_exceeded, now),
+        // SR-037
         Cause::Supervisor { age_max_ns } => {
             let silent =
                 facts.supervisor_at == 0 || now.saturating_sub(facts.supervisor_at) > *age_max_ns;
@@ -245,6 +249,7 @@ fn stateless(cause: &Cause, facts: &Facts<'_>) -> Verdict {
             let open = facts.value(*signal) != Some(1);
             Verdict::demand_if(open, evidence(facts, &[*signal]))
         }
+        // SR-002
         _ => Verdict::of(Code::IDLE, now),
     }
 }

@@ -234,6 +234,7 @@ impl Row {
         self.code = verdict.code;
         self.ran = true;
         if self.plan.latch {
+            // SR-006
             self.latched = self.latched.or(self.demand);
         }
         verdict

@@ -166,6 +166,7 @@ mod tests {
         }
     }
 
+    // SR-008
     #[test]
     // SR-008
     fn only_a_press_and_release_within_the_window_counts() {

@@ -182,6 +182,7 @@ impl Control {
                     self.since = log.now;
                     (Machine::AwaitStart, acknowledge(reset, log))
                 }
+                // SR-011
                 None if self.fresh_start(now.jog_since, log.now) && !stop_pressed => {
                     log.event(Event::Start);
                     (Machine::Run, Outcome { started: true, ..Outcome::default() })
@@ -245,6 +246,7 @@ impl Control {
     }
 
     /// Start is pressed (in manual: or an axis is jogged), and was pressed after the machine began to wait for it.
+    // SR-010
     fn fresh_start(&self, jog_since: Option<u64>, now: u64) -> bool {
         let fresh =
             |since: u64| since > self.since && now.saturating_sub(since) >= self.plan.press_min_ns;

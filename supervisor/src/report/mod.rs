@@ -510,7 +510,7 @@ impl Report {
             wake_up_latency_ns: durations(&statistics.latency, own.wake_up_latency_ns.max),
             execution_time_ns: durations(&statistics.execution, own.execution_time_ns.max),
             phases_ns: context.measured.then(|| context.flight.phases.clone()),
-            mode: crate::events::mode(statistics.mode),
+            mode: events::mode(statistics.mode),
             mode_changes: statistics.mode_changes,
             axes: axes(statistics, labels, &context.reference_notes),
             trips: statistics.trips.iter().map(|trip| trip_report(trip, labels)).collect(),
