@@ -160,6 +160,14 @@ fn a_cable_pulled_stops_the_machine_and_the_recording_is_complete() {
     assert_eq!(output.status.code(), Some(4), "{}", said(&output));
     let report = json(&directory.join("report.json"));
     assert!(!report["trips"].as_array().expect("trips").is_empty(), "{report:#}");
+    let message = report["ended"]["message"].as_str().expect("words");
+    assert!(message.contains("the bus was lost: cable of bus0: no carrier since "), "{message}");
+    let interface = &report["interface"];
+    assert_eq!(interface["carrier_losses"], 1, "{interface:#}");
+    assert_eq!(interface["qdisc_bypass"], true, "{interface:#}");
+    assert!(interface["ring_frames"].as_u64() > Some(0), "{interface:#}");
+    let recording = std::fs::read(directory.join("run.mcap")).expect("recorded");
+    assert!(!recording.is_empty());
     assert_eq!(
         report["records"]["produced"].as_u64(),
         Some(

@@ -151,6 +151,8 @@ fn frames_that_do_not_reach_a_device_before_its_sync0_are_told() {
     assert_eq!(shifted("200 us"), [""; 0]);
     assert_eq!(shifted("-600 us"), [""; 0]);
     assert_eq!(shifted("300 us"), ["sync0-margin"], "700 + 300 us: the pulse before");
+    assert_eq!(shifted("298 us"), [""; 0]);
+    assert_eq!(shifted("299.5 us"), ["sync0-margin"], "clocks may be 1 us apart");
     assert_eq!(shifted("-690 us"), ["sync0-margin"], "10 us are less than the wire takes");
 }
 

@@ -160,8 +160,9 @@ fn check(arguments: &CheckArgs) -> Result<ExitCode, Error> {
 /// What a person wants to know of a file that is right.
 fn summary(path: &str, machine: &Machine) -> String {
     let plan = &machine.plan;
+    let stops = crate::stops::table(machine);
     format!(
-        "{path}: right\n  {}: {} devices, {} axes, {} interlocks, {} signals, cycle {}\n  hash {}\n",
+        "{path}: right\n  {}: {} devices, {} axes, {} interlocks, {} signals, cycle {}\n  hash {}\n{stops}",
         machine.name,
         machine.bus.subdevices.len(),
         plan.axes.len(),

@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod capture;
 pub mod cell;
 pub mod cli;
 pub mod console;
@@ -27,6 +28,7 @@ pub mod run;
 pub mod sdo;
 pub mod sim;
 pub mod stats;
+pub mod stops;
 pub mod tune;
 pub mod vision;
 

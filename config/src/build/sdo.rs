@@ -54,6 +54,10 @@ pub(crate) fn add(
         (0x6007, 0, lost, verify_only),
         (0x6066, 0, SdoValue::U16(error_time(reactions, problems)), false),
     ];
+    if axis.brake.is_some_and(|brake| brake.release.is_none()) {
+        // Disable operation: slow down, close the brake, then take the torque.
+        wanted.push((0x605C, 0, SdoValue::I16(1), verify_only));
+    }
     if let Some(limit) = axis.limits.torque_permille {
         for index in [0x6072, 0x60E0, 0x60E1] {
             wanted.push((index, 0, SdoValue::U16(limit), false));

@@ -9,6 +9,7 @@ mod links;
 mod mailbox;
 mod many;
 mod refusals;
+mod restart;
 mod threaded;
 
 use cell::{Cell, PERIOD, cell, plan, with_dc};

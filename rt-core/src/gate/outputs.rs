@@ -79,7 +79,7 @@ impl Outputs {
         for Output { plan: output, asked, held, lit } in &self.outputs {
             let permit = output.group.map_or(running, needs.released) && !needs.ending && !held;
             let value = match output.source {
-                OutputSource::Program if permit || output.hold => *asked,
+                OutputSource::Program if permit || (output.hold && !held) => *asked,
                 OutputSource::Running if running && permit => 1,
                 OutputSource::Muted if *lit && !needs.ending => 1,
                 OutputSource::Waiting if waiting => 1,
@@ -138,6 +138,16 @@ mod tests {
         assert_eq!(written(&outputs, MachineState::Safe, false, false), [7, 0, 1]);
         assert_eq!(written(&outputs, MachineState::Run, true, true), [7, 0, 0], "the end is safe");
         assert_eq!(written(&outputs, MachineState::Boot, false, false), [7, 0, 0]);
+    }
+
+    #[test]
+    fn an_output_that_outlives_its_permit_yields_to_an_interlock_that_names_it() {
+        let holding = OutputPlan { hold: true, ..plan(PUMP, 7, None, OutputSource::Program) };
+        let mut outputs = Outputs::new(&[holding]);
+        assert!(outputs.ask(PUMP, 1));
+        assert_eq!(written(&outputs, MachineState::Safe, false, false)[0], 1);
+        outputs.hold(&[OutputDemand { signal: PUMP, safe: true, lamp: false }]);
+        assert_eq!(written(&outputs, MachineState::Safe, false, false)[0], 7);
     }
 
     #[test]

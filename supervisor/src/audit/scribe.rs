@@ -101,7 +101,7 @@ impl Scribe {
         let labels = &self.labels;
         let units = decimal;
         match *event {
-            Event::Trip { cause, way, group, reaction, input_at, predicted } => fields
+            Event::Trip { cause, group, reaction, way, input_at, predicted } => fields
                 .text("interlock", &labels.cause(cause))
                 .text("cause", labels.cause_kind(cause))
                 .text("way", events::stop_way(way))
@@ -110,7 +110,7 @@ impl Scribe {
                 .value("input_at", input_at)
                 .value("predicted", units(predicted))
                 .text("unit", labels.group_unit(group)),
-            Event::Stopped { cause, group, tripped_at_cycle, distance, predicted } => fields
+            Event::Stopped { cause, group, tripped_at_cycle, distance, predicted, .. } => fields
                 .text("interlock", &labels.cause(cause))
                 .text("group", labels.group(group))
                 .value("tripped_at_cycle", tripped_at_cycle)
@@ -140,12 +140,14 @@ impl Scribe {
     /// The end of a run.
     #[must_use]
     pub fn shutdown(&self, statistics: &Statistics) -> Entry {
-        let unresolved = statistics.stop_unresolved.map(|cause| self.labels.cause(cause));
         let fields = Fields::default()
             .value("cycles", statistics.cycles)
             .value("controlled", statistics.shutdown_done)
             .text("machine", events::machine(statistics.machine))
-            .maybe("unresolved", unresolved.as_deref())
+            .maybe(
+                "unresolved",
+                statistics.stop_unresolved.map(|cause| self.labels.cause(cause)).as_deref(),
+            )
             .value("trips", statistics.trips_total)
             .value("gate_violations", statistics.gate_violations)
             .value("program_faults", statistics.program_faults)
@@ -177,9 +179,9 @@ mod tests {
         let mut scribe = Scribe::new(example(), true);
         let trip = Event::Trip {
             cause: SafeCause::Interlock(INTERLOCK),
-            way: StopWay::Ramp,
             group: GroupId(0),
             reaction: Reaction::Stop1,
+            way: StopWay::Ramp,
             input_at: 5,
             predicted: Nano(12_340_000_000),
         };

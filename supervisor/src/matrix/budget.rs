@@ -4,7 +4,7 @@
 //! cause itself may take until it demands. Filters of terminals, cameras and drives are not in the plan and not in here.
 
 use config::Machine;
-use rt_core::plan::{AxisPlan, Cause, GroupId};
+use rt_core::plan::{AxisPlan, Cause, GroupId, MutingPlan};
 use serde::Serialize;
 
 use super::Matrix;
@@ -73,7 +73,7 @@ pub fn rows(machine: &Machine, matrix: &Matrix) -> Vec<Budget> {
 fn detection(machine: &Machine, cause: &Cause) -> (u64, &'static str) {
     let plan = &machine.plan;
     match *cause {
-        Cause::DualChannel { discrepancy_ns, .. } => (
+        Cause::DualChannel { discrepancy_ns, .. } | Cause::Antivalent { discrepancy_ns, .. } => (
             discrepancy_ns,
             "one channel alone is answered at once; this is until their difference is a fault",
         ),
@@ -89,35 +89,33 @@ fn detection(machine: &Machine, cause: &Cause) -> (u64, &'static str) {
             "cycles without a reply that are allowed",
         ),
         Cause::TargetIgnored { .. } => (TARGET_IGNORED_NS, "while a drive is being enabled"),
-        Cause::Antivalent { discrepancy_ns, .. } => (
-            discrepancy_ns,
-            "one channel alone is answered at once; this is until their difference is a fault",
-        ),
-        Cause::Muting(muting) => (
-            muting.muting_ns,
-            "the longest muting; without it the curtain is answered at the next sample",
-        ),
-        Cause::Edm { time_ns, .. } | Cause::SafetyRequest { time_ns, .. } => {
-            (time_ns, "the time for the answer")
-        }
-        Cause::Threshold { band, .. } => (band.filter_ns, "beyond its limit for so long"),
-        Cause::StaleVision { stream } => {
-            let age = plan.streams.get(usize::from(stream.0)).map_or(0, |stream| stream.age_max_ns);
-            (age, "the oldest picture that counts")
-        }
         Cause::Supervisor { age_max_ns } => (age_max_ns, "the oldest heartbeat that counts"),
         Cause::Overrun => {
             let count = plan.overrun.demand.map_or(0, |limit| u64::from(limit.count) + 1);
             (count * plan.period_ns, "late cycles that are allowed, at least a period each")
         }
-        Cause::TwinLimit { .. }
-        | Cause::FollowingError { .. }
-        | Cause::DriveFault { .. }
-        | Cause::DcUnlocked
-        | Cause::EnablingSwitch { .. }
+        Cause::Muting(MutingPlan { muting_ns, .. }) => (
+            muting_ns,
+            "the longest that the curtain may be muted; not muted it is answered at once",
+        ),
+        Cause::Edm { time_ns, .. } | Cause::SafetyRequest { time_ns, .. } => {
+            (time_ns, "the time in which it must be confirmed")
+        }
+        Cause::Threshold { band, .. } => {
+            (band.filter_ns, "the value is beyond its limit for so long")
+        }
+        Cause::StaleVision { stream } => {
+            let age = plan.streams.get(usize::from(stream.0)).map_or(0, |stream| stream.age_max_ns);
+            (age, "the oldest picture that counts")
+        }
+        Cause::EnablingSwitch { .. }
         | Cause::TwoHand { .. }
         | Cause::NotReferenced { .. }
         | Cause::ModeSelector
+        | Cause::TwinLimit { .. }
+        | Cause::FollowingError { .. }
+        | Cause::DriveFault { .. }
+        | Cause::DcUnlocked
         | Cause::Input { .. } => (0, "at the next sample"),
     }
 }

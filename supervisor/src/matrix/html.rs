@@ -91,7 +91,7 @@ pub fn table(matrix: &Matrix, html: &mut Html) {
         groups.chain(matrix.outputs.iter().map(|output| output.name.clone())).collect();
     let mut head = vec!["#", "Cause"];
     head.extend(columns.iter().map(String::as_str));
-    head.extend(["Latch", "Mode", "Demands when", "Clear when", "Goes on after"]);
+    head.extend(["Latch", "Demands when", "Clear when", "Goes on after"]);
     html.head(&head);
     for row in &matrix.rows {
         html.markup("<tr>").element("<td>", &row.number.to_string(), "</td>");
@@ -105,7 +105,7 @@ pub fn table(matrix: &Matrix, html: &mut Html) {
             html.element(open, cell, "</td>");
         }
         let latch = if row.latch { "yes" } else { "no" };
-        for cell in [latch, row.when, &row.cause, &row.clear, row.restart] {
+        for cell in [latch, &row.cause, &row.clear, row.restart] {
             html.element("<td>", cell, "</td>");
         }
         html.markup("</tr>\n");

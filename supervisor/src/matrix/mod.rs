@@ -155,8 +155,6 @@ pub struct Row {
     pub outputs: Vec<OutputEffect>,
     /// It outlives its demand until a person resets.
     pub latch: bool,
-    /// Mode in which it counts: `always`, `automatic` or `manual`. While the mode is not known, every row counts.
-    pub when: &'static str,
     /// When its demand ends, in words.
     pub clear: String,
     /// What leads back to work, in words.
@@ -185,7 +183,7 @@ impl Matrix {
                 OutputSource::Program => "program".to_owned(),
                 OutputSource::Running => "running".to_owned(),
                 OutputSource::Waiting => "waiting".to_owned(),
-                OutputSource::Muted => "muted".to_owned(),
+                OutputSource::Muted => "muting lamp".to_owned(),
                 OutputSource::Brake(axis) => format!("brake of {}", labels.axis(axis)),
             },
         });
@@ -219,26 +217,17 @@ fn effects(machine: &Machine, row: &InterlockPlan) -> Vec<Effect> {
         .map(|group| {
             // What the loop takes: the strongest stop, else the lowest limit.
             let own = row.effects.iter().filter(|effect| effect.group == group);
-            let order = order(machine, group);
-            let strongest = own.map(|effect| effect.reaction).max_by_key(|reaction| {
-                let slow = match reaction {
-                    Reaction::LimitSpeed(limit) => -limit.0,
-                    _ => 0,
-                };
-                (order.rank(*reaction), slow)
-            });
+            let strongest =
+                own.map(|effect| effect.reaction).max_by_key(|reaction| match reaction {
+                    Reaction::LimitSpeed(limit) => Reaction::LimitSpeed(twin_lite::Nano(-limit.0)),
+                    other => *other,
+                });
             Effect::of(strongest.unwrap_or(Reaction::None))
         })
         .collect();
     let stops = named.iter().any(|effect| effect.stops());
     let along = |effect: Effect| if stops && !effect.stops() { Effect::Rest } else { effect };
     named.into_iter().map(along).collect()
-}
-
-/// Which of two stops of a group is the worse.
-fn order(machine: &Machine, group: GroupId) -> StopOrder {
-    let plan = machine.plan.groups.get(usize::from(group.0));
-    plan.map(|plan| plan.stop.order).unwrap_or_default()
 }
 
 fn row_of(machine: &Machine, labels: &Labels, number: usize, row: &InterlockPlan) -> Row {
@@ -249,10 +238,9 @@ fn row_of(machine: &Machine, labels: &Labels, number: usize, row: &InterlockPlan
     let output = |output: &rt_core::plan::OutputPlan| match output.source {
         _ if row.outputs.contains(&output.signal) => OutputEffect::Safe,
         _ if !stops => OutputEffect::None,
-        OutputSource::Program if output.hold => OutputEffect::None,
         OutputSource::Program | OutputSource::Running => OutputEffect::Safe,
-        OutputSource::Muted => OutputEffect::None,
         OutputSource::Waiting => OutputEffect::Waiting,
+        OutputSource::Muted => OutputEffect::None,
         OutputSource::Brake(axis) => {
             let group = machine.plan.axes.get(usize::from(axis.0)).map(|axis| axis.group);
             let effect = group.and_then(|group| effects.get(usize::from(group.0)));
@@ -266,17 +254,16 @@ fn row_of(machine: &Machine, labels: &Labels, number: usize, row: &InterlockPlan
         number,
         name: labels.interlock(id).to_owned(),
         kind: labels.kind(id),
-        cause: words.cause(&row.cause),
+        cause: match row.when {
+            When::Always => words.cause(&row.cause),
+            When::Automatic => format!("unless in manual: {}", words.cause(&row.cause)),
+            When::Manual => format!("unless in automatic: {}", words.cause(&row.cause)),
+        },
         text: machine.names.interlocks.get(number).map(|it| it.text.clone()).unwrap_or_default(),
         remedy: labels.remedy(id).to_owned(),
         outputs: machine.plan.outputs.iter().map(output).collect(),
         effects,
         latch: row.latch,
-        when: match row.when {
-            When::Always => "always",
-            When::Automatic => "automatic",
-            When::Manual => "manual",
-        },
         clear: words.clear(&row.cause),
         restart: match (stops, row.latch) {
             (false, false) => "ends by itself with its cause",
@@ -292,7 +279,12 @@ fn rules(machine: &Machine) -> Vec<String> {
         0 => "an input counts only in the cycle that brings it".to_owned(),
         ns => format!("an input counts until it is {} old", crate::report::duration(ns)),
     };
-    vec![
+    let modes = machine.plan.mode.as_ref().map(|_| {
+        "while no mode is known every row counts; outside automatic the program rests, and every group is held to the speed of \
+         manual; turning the selector stops"
+            .to_owned()
+    });
+    let mut rules = vec![
         "missing, stale, unknown and not yet checked are demands; before its first cycle every row demands".to_owned(),
         stale,
         orders(machine),
@@ -300,18 +292,18 @@ fn rules(machine: &Machine) -> Vec<String> {
          and keep their power (rest), and every output that needs a permit is safe"
             .to_owned(),
         "stop0 of a group with a vertical axis: its brake engages before its torque goes".to_owned(),
-        "a row that counts in one mode only counts in the other not at all, and always while the mode is not known".to_owned(),
         "at power-up: reset, then fresh start; a reset never moves anything".to_owned(),
-    ]
+    ];
+    rules.extend(modes);
+    rules
 }
 
-/// Which stop is the stronger, by group.
+/// Which of two stops is the stronger, by group.
 fn orders(machine: &Machine) -> String {
-    let groups = GroupId::all().zip(&machine.names.groups).map(|(group, name)| {
-        match order(machine, group) {
-            StopOrder::Category0Worst => format!("{name}: stop2 < stop1 < stop0"),
-            StopOrder::Category1Worst => format!("{name}: stop2 < stop0 < stop1"),
-        }
+    let groups = machine.plan.groups.iter().zip(&machine.names.groups);
+    let groups = groups.map(|(group, name)| match group.stop.order {
+        StopOrder::Category0Worst => format!("{name}: stop2 < stop1 < stop0"),
+        StopOrder::Category1Worst => format!("{name}: stop2 < stop0 < stop1"),
     });
     let groups: Vec<String> = groups.collect();
     format!(

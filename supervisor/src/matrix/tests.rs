@@ -8,12 +8,12 @@ use rt_core::plan::{Bits, Cause, InterlockId, Watched};
 use rt_core::record::{Body, Event, MachineState, Record};
 use rt_core::signal::Signals;
 use rt_core::step::{Log, Sink};
-use rt_core::vision::StreamView;
+use rt_core::vision::{Refusal, StreamView};
 use twin_lite::Nano;
 
 const MM: i64 = 1_000_000_000;
 /// Longer than any cause of the shipped machines needs.
-const CYCLES: u64 = 1300;
+const CYCLES: u64 = 700;
 
 fn machines() -> Vec<Machine> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/machines");
@@ -51,10 +51,10 @@ struct Bench<'a> {
     streams: Vec<StreamView>,
     overruns_exceeded: bool,
     supervisor_silent: bool,
+    /// What the mode selector says: automatic, manual.
+    selected: (i64, i64),
     now: u64,
     demanding: Vec<usize>,
-    /// Selected, if there is a selector.
-    manual: bool,
 }
 
 impl<'a> Bench<'a> {
@@ -93,17 +93,42 @@ impl<'a> Bench<'a> {
             streams: vec![well; plan.streams.len()],
             overruns_exceeded: false,
             supervisor_silent: false,
+            selected: (1, 0),
             now: 1_000_000_000,
             demanding: Vec::new(),
-            manual: false,
         }
     }
 
-    /// So many cycles; inputs that must be 1 are, but `low`.
-    fn run(&mut self, cycles: u64, low: &[SignalIdOf]) {
+    /// In the mode in which `row` counts, and with everything in hand that a person holds.
+    fn ready(machine: &'a Machine, row: usize) -> Self {
+        let mut bench = Self::new(machine);
+        if machine.plan.interlocks[row].when == When::Manual {
+            bench.selected = (0, 1);
+        }
+        let held =
+            |cause: &Cause| matches!(cause, Cause::EnablingSwitch { .. } | Cause::TwoHand { .. });
+        let rows = machine.plan.interlocks.iter().filter(|row| held(&row.cause));
+        let held: Vec<_> = rows.flat_map(|row| inputs(&row.cause)).collect();
+        bench.run(2, &held);
+        bench.run(CYCLES, &[]);
+        assert!(bench.demanding.is_empty(), "all is well at first: {:?}", bench.demanding);
+        bench
+    }
+
+    /// So many cycles; inputs are as they must be, but those of `wrong`.
+    fn run(&mut self, cycles: u64, wrong: &[SignalIdOf]) {
         for _ in 0..cycles {
             self.now += self.machine.plan.period_ns;
-            self.set_inputs(low);
+            for row in &self.machine.plan.interlocks {
+                for (signal, well, bad) in levels(&row.cause) {
+                    let value = if wrong.contains(&signal) { bad } else { well };
+                    self.signals.set(signal, value, self.now);
+                }
+            }
+            if let Some(mode) = &self.machine.plan.mode {
+                self.signals.set(mode.automatic, self.selected.0, self.now);
+                self.signals.set(mode.manual, self.selected.1, self.now);
+            }
             let facts = Facts {
                 now: self.now,
                 signals: &self.signals,
@@ -128,37 +153,6 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn set_inputs(&mut self, low: &[SignalIdOf]) {
-        let plan = &self.machine.plan;
-        for signal in 0..plan.signal_count {
-            self.signals.set(rt_core::signal::SignalId(signal), 0, self.now);
-        }
-        for row in &plan.interlocks {
-            for signal in inputs(&row.cause) {
-                self.signals.set(signal, i64::from(!low.contains(&signal)), self.now);
-            }
-            if let Cause::Threshold { of: Watched::Signal(signal), band } = row.cause {
-                let well =
-                    band.low.unwrap_or(0).midpoint(band.high.unwrap_or(band.low.unwrap_or(0)));
-                let beyond = band.high.map_or_else(|| band.low.unwrap_or(0) - 1, |high| high + 1);
-                let value = if low.contains(&signal) { beyond } else { well };
-                self.signals.set(signal, value, self.now);
-            }
-            if let Cause::SafetyRequest { request, confirmation, .. } = row.cause
-                && low.contains(&confirmation.signal)
-            {
-                let Bits { signal, mask, value } = confirmation;
-                self.signals.set(request.signal, request.value, self.now);
-                self.signals.set(signal, value ^ mask, self.now);
-            }
-        }
-        if let Some(mode) = &plan.mode {
-            let selected = low.contains(&mode.automatic) || low.contains(&mode.manual);
-            self.signals.set(mode.automatic, i64::from(!self.manual && !selected), self.now);
-            self.signals.set(mode.manual, i64::from(self.manual && !selected), self.now);
-        }
-    }
-
     /// Makes `cause` come true; returns the inputs that are 0 for it.
     fn force(&mut self, cause: &Cause) -> Vec<SignalIdOf> {
         match *cause {
@@ -167,27 +161,18 @@ impl<'a> Bench<'a> {
             | Cause::Antivalent { .. }
             | Cause::EnablingSwitch { .. }
             | Cause::TwoHand { .. }
+            | Cause::Muting(_)
             | Cause::Edm { .. }
-            | Cause::Muting(_) => return inputs(cause),
-            Cause::Threshold { of: Watched::Signal(signal), .. } => return vec![signal],
-            Cause::Threshold { of: Watched::Speed(axis), band } => {
-                let facts = &mut self.axes[usize::from(axis.0)];
-                facts.velocity = Nano(band.high.expect("a speed has an upper limit") + 1);
-            }
-            Cause::Threshold { of: Watched::Position(_) | Watched::Torque(_), .. } => {
-                panic!("no shipped machine has one: say here how it is forced")
-            }
-            Cause::SafetyRequest { confirmation, .. } => return vec![confirmation.signal],
+            | Cause::SafetyRequest { .. }
+            | Cause::Threshold { of: Watched::Signal(_), .. } => return inputs(cause),
+            Cause::Threshold { of, band } => self.exceed(of, band.high.expect("a highest value")),
             Cause::NotReferenced { axis } => {
                 self.axes[usize::from(axis.0)].view.referenced = false;
             }
             Cause::StaleVision { stream } => {
                 self.streams[usize::from(stream.0)] = StreamView::SILENT;
             }
-            Cause::ModeSelector => {
-                let mode = self.machine.plan.mode.as_ref().expect("config refuses it without");
-                return vec![mode.automatic, mode.manual];
-            }
+            Cause::ModeSelector => self.selected = (0, 0),
             Cause::Zone { stream, zone } => self.occupy(stream, zone),
             Cause::TwinLimit { axis } => {
                 let plan = &self.machine.plan.axes[usize::from(axis.0)];
@@ -215,6 +200,18 @@ impl<'a> Bench<'a> {
         Vec::new()
     }
 
+    fn exceed(&mut self, of: Watched, high: i64) {
+        match of {
+            Watched::Speed(axis) => self.axes[usize::from(axis.0)].velocity = Nano(high + MM),
+            Watched::Position(axis) => self.axes[usize::from(axis.0)].position = Nano(high + MM),
+            Watched::Torque(axis) => {
+                let torque = i16::try_from(high + 1).expect("below 500 %");
+                self.axes[usize::from(axis.0)].view.torque_permille = torque;
+            }
+            Watched::Signal(_) => unreachable!("an input"),
+        }
+    }
+
     fn occupy(&mut self, stream: rt_core::vision::StreamId, zone: u8) {
         self.streams[usize::from(stream.0)].clear &= !(1 << zone);
     }
@@ -233,26 +230,28 @@ impl<'a> Bench<'a> {
     fn differences(&self, matrix: &Matrix, rows: &[usize]) -> Vec<String> {
         let mut found = Vec::new();
         for (group, asked) in self.interlocks.groups().iter().enumerate() {
-            let plan = &self.machine.plan;
-            let order = plan.groups[group].stop.order;
-            let (mut stop, mut limit) = (Reaction::None, f64::INFINITY);
+            let (mut stop, mut limit) = (None, f64::INFINITY);
+            if let Some(mode) = &self.machine.plan.mode
+                && self.interlocks.mode() != Mode::Automatic
+            {
+                limit = mode.speeds[group].units();
+            }
             for row in rows {
                 match matrix.rows[*row].effects[group] {
-                    Effect::Stop2 => stop = order.worst(stop, Reaction::Stop2),
-                    Effect::Stop1 => stop = order.worst(stop, Reaction::Stop1),
-                    Effect::Stop0 => stop = order.worst(stop, Reaction::Stop0),
+                    Effect::Stop2 if stop < Some(1) => stop = Some(1),
+                    Effect::Stop1 if stop < Some(2) => stop = Some(2),
+                    Effect::Stop0 if stop < Some(3) => stop = Some(3),
                     Effect::LimitSpeed(speed) => limit = limit.min(speed),
                     _ => {}
                 }
             }
-            // In manual, and while the mode is not known, every group is held to its speed besides.
-            if let Some(mode) =
-                plan.mode.as_ref().filter(|_| self.interlocks.mode() != Mode::Automatic)
-            {
-                limit = limit.min(mode.speeds[group].units());
-            }
-            let strength =
-                |demand: &GroupDemand| demand.stop.map_or(Reaction::None, |stop| stop.reaction);
+            let strength = |demand: &GroupDemand| match demand.stop.map(|stop| stop.reaction) {
+                None => None,
+                Some(Reaction::Stop2) => Some(1),
+                Some(Reaction::Stop1) => Some(2),
+                Some(Reaction::Stop0) => Some(3),
+                Some(other) => panic!("{other:?} is no stop"),
+            };
             let asked_limit = match asked.speed_limit {
                 Nano::MAX => f64::INFINITY,
                 limit => limit.units(),
@@ -274,6 +273,7 @@ impl<'a> Bench<'a> {
         for output in &plan.outputs {
             outputs.ask(output.signal, 1 - output.safe);
         }
+        outputs.hold(self.interlocks.outputs());
         let run = self.interlocks.first_stop().is_none();
         let machine = if run { MachineState::Run } else { MachineState::Safe };
         let stopped =
@@ -282,7 +282,6 @@ impl<'a> Bench<'a> {
         let needs =
             OutputNeeds { machine, ending: false, released: &released, brake_released: &|_| true };
         let mut signals = Signals::new(usize::from(plan.signal_count));
-        outputs.hold(self.interlocks.outputs());
         outputs.write(&needs, &mut signals, 1);
         let mut found = Vec::new();
         for (place, output) in plan.outputs.iter().enumerate() {
@@ -317,39 +316,46 @@ impl<'a> Bench<'a> {
 
 type SignalIdOf = rt_core::signal::SignalId;
 
-/// Inputs that must be 1 for a cause to be clear.
-fn inputs(cause: &Cause) -> Vec<SignalIdOf> {
+/// Inputs of a cause: what they are when all is well, and what when it demands.
+fn levels(cause: &Cause) -> Vec<(SignalIdOf, i64, i64)> {
     match *cause {
-        Cause::DualChannel { a, b, .. } => vec![a, b],
-        Cause::Input { signal } => vec![signal],
-        Cause::EnablingSwitch { a, b } | Cause::TwoHand { a, b, .. } => vec![a, b],
-        Cause::Antivalent { closed, .. } => vec![closed],
-        Cause::Edm { feedback, .. } => vec![feedback],
-        Cause::Muting(muting) => vec![muting.a, muting.b],
+        Cause::DualChannel { a, b, .. } | Cause::TwoHand { a, b, .. } => {
+            vec![(a, 1, 0), (b, 1, 0)]
+        }
+        Cause::EnablingSwitch { a, b } => vec![(a, 1, 0), (b, 1, 1)],
+        Cause::Antivalent { closed, open, .. } => vec![(closed, 1, 0), (open, 0, 1)],
+        Cause::Muting(plan) => {
+            let sensors = plan.sensors.iter().flatten().map(|sensor| (*sensor, 0, 0));
+            sensors.chain([(plan.a, 1, 0), (plan.b, 1, 0)]).collect()
+        }
+        Cause::Edm { output, feedback, second, .. } => {
+            let second = second.map(|second| (second, 1, 0));
+            [(output, 0, 0), (feedback, 1, 0)].into_iter().chain(second).collect()
+        }
+        Cause::SafetyRequest { request, confirmation, .. } => {
+            let not = |bits: Bits| bits.value ^ bits.mask;
+            vec![
+                (request.signal, not(request), request.value),
+                (confirmation.signal, not(confirmation), not(confirmation)),
+            ]
+        }
+        Cause::Threshold { of: Watched::Signal(signal), band } => {
+            let high = band.high.expect("the shipped limits have a highest value");
+            vec![(signal, high - band.hysteresis - 1, high + 1)]
+        }
+        Cause::Input { signal } => vec![(signal, 1, 0)],
         _ => vec![],
     }
 }
 
-/// A machine in which nothing demands, in the mode in which a row counts: devices that are worked were let go before.
-fn well(machine: &Machine, number: usize) -> Bench<'_> {
-    let mut bench = Bench::new(machine);
-    let row = &machine.plan.interlocks[number];
-    bench.manual = row.when == When::Manual;
-    let held = machine.plan.interlocks.iter().filter_map(|row| match row.cause {
-        Cause::EnablingSwitch { a, .. } => Some(a),
-        _ => None,
-    });
-    bench.run(CYCLES, &held.collect::<Vec<_>>());
-    bench.run(CYCLES, &[]);
-    bench.interlocks.reset();
-    bench.run(1, &[]);
-    assert_eq!(bench.demanding, Vec::<usize>::new(), "all is well at first");
-    bench
+fn inputs(cause: &Cause) -> Vec<SignalIdOf> {
+    levels(cause).into_iter().map(|(signal, ..)| signal).collect()
 }
 
 /// Forces one row; what the matrix says wrongly about it.
 fn force_row(machine: &Machine, matrix: &Matrix, number: usize) -> Vec<String> {
-    let mut bench = well(machine, number);
+    let mut bench = Bench::ready(machine, number);
+    let selected = bench.selected;
     let cause = &machine.plan.interlocks[number].cause;
     let low = bench.force(cause);
     bench.run(CYCLES, &low);
@@ -360,6 +366,7 @@ fn force_row(machine: &Machine, matrix: &Matrix, number: usize) -> Vec<String> {
     let well = Bench::new(machine);
     (bench.exchange, bench.axes, bench.streams) = (well.exchange, well.axes, well.streams);
     (bench.overruns_exceeded, bench.supervisor_silent) = (false, false);
+    bench.selected = selected;
     bench.run(CYCLES, &[]);
     assert!(bench.demanding.is_empty());
     let latched: Vec<usize> = demanding.into_iter().filter(|row| matrix.rows[*row].latch).collect();
@@ -391,7 +398,7 @@ fn a_cell_that_lies_is_found() {
         for number in 0..matrix.rows.len() {
             for group in 0..matrix.groups.len() {
                 let other = match matrix.rows[number].effects[group] {
-                    Effect::Stop1 | Effect::Stop0 => Effect::Stop2,
+                    Effect::Stop1 => Effect::Stop2,
                     Effect::LimitSpeed(limit) => Effect::LimitSpeed(limit + 1.0),
                     _ => Effect::Stop1,
                 };
@@ -414,11 +421,12 @@ fn a_cell_that_lies_is_found() {
 fn the_first_of_equal_rows_names_the_stop_as_the_rules_say() {
     let machines = machines();
     let demo = machines.iter().find(|machine| machine.name == "demo-cell").unwrap();
-    let mut bench = well(demo, 0);
+    let mut bench = Bench::new(demo);
+    bench.run(CYCLES, &[]);
     for row in &demo.plan.interlocks {
         bench.force(&row.cause);
     }
-    bench.run(CYCLES, &[]);
+    bench.run(2 * CYCLES, &[]);
     let first = demo.plan.interlocks.iter().enumerate().find(|(number, row)| {
         let stops_1 = row.effects.iter().any(|effect| effect.reaction == Reaction::Stop1);
         stops_1 && bench.demanding.contains(number)

@@ -72,13 +72,13 @@ fn write_all(matrix: &Matrix, out: &mut String) -> std::fmt::Result {
     for (name, width) in columns.iter().zip(&widths) {
         write!(out, "  {name:<width$}")?;
     }
-    writeln!(out, "  latch  mode")?;
+    writeln!(out, "  latch")?;
     for (row, cells) in matrix.rows.iter().zip(&rows) {
         write!(out, "{:>3} {:<first$}", row.number, row.name)?;
         for (cell, width) in cells.iter().zip(&widths) {
             write!(out, "  {cell:<width$}")?;
         }
-        writeln!(out, "  {:<5}  {}", if row.latch { "yes" } else { "no" }, row.when)?;
+        writeln!(out, "  {}", if row.latch { "yes" } else { "no" })?;
     }
     writeln!(out, "\nDemands when … / is clear when … / goes on after …")?;
     for row in &matrix.rows {

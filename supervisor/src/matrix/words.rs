@@ -1,7 +1,7 @@
 //! Causes in words, with their parameters and the names of the machine file.
 
 use config::Machine;
-use rt_core::plan::{AxisId, Bits, Cause, DualChannelKind, Watched};
+use rt_core::plan::{AxisId, Cause, DualChannelKind, Watched};
 use rt_core::signal::SignalId;
 use rt_core::vision::StreamId;
 
@@ -47,7 +47,7 @@ impl Words<'_> {
                 let what = match kind {
                     DualChannelKind::EmergencyStop => "emergency stop",
                     DualChannelKind::GuardDoor => "guard door",
-                    DualChannelKind::Equivalent => "two equal contacts",
+                    DualChannelKind::Equivalent => "two contacts",
                     DualChannelKind::LightCurtain => "light curtain",
                 };
                 format!(
@@ -108,57 +108,53 @@ impl Words<'_> {
                 format!("the supervisor's heartbeat is older than {}", duration(*age_max_ns))
             }
             Cause::Input { signal } => format!("{} is not 1", self.signal(*signal)),
-            other => self.device(other),
+            other => self.block(other),
         }
     }
 
-    /// When a device that is worked or watched demands.
-    fn device(&self, cause: &Cause) -> String {
+    /// When a block of its own demands.
+    fn block(&self, cause: &Cause) -> String {
+        let signal = |id: &SignalId| self.signal(*id);
         match cause {
             Cause::Antivalent { closed, open, discrepancy_ns } => format!(
-                "two opposite contacts: {} is 0 or {} is 1, or they agree for more than {}",
-                self.signal(*closed),
-                self.signal(*open),
+                "{} is 0 or {} is 1, or they contradict each other for more than {}",
+                signal(closed),
+                signal(open),
                 duration(*discrepancy_ns)
             ),
-            Cause::EnablingSwitch { a, b } => format!(
-                "the enabling switch is let go ({} is 0) or pressed through ({} is 0)",
-                self.signal(*a),
-                self.signal(*b)
-            ),
+            Cause::EnablingSwitch { a, b } => {
+                format!(
+                    "enabling switch: {} and {} do not say its middle position",
+                    signal(a),
+                    signal(b)
+                )
+            }
             Cause::TwoHand { a, b, synchronous_ns } => format!(
-                "{} and {} are not both pressed, or were not within {}",
-                self.signal(*a),
-                self.signal(*b),
+                "{} and {} are not held, or were not pressed within {}, or not both let go before",
+                signal(a),
+                signal(b),
                 duration(*synchronous_ns)
             ),
             Cause::Muting(muting) => format!(
-                "light curtain with muting: {} or {} is 0 while it is not muted by its sensors for at most {}",
-                self.signal(muting.a),
-                self.signal(muting.b),
+                "light curtain: {} or {} is 0, unless it is muted for at most {}",
+                signal(&muting.a),
+                signal(&muting.b),
                 duration(muting.muting_ns)
             ),
             Cause::Edm { output, feedback, second, time_ns } => format!(
-                "{}{} does not say the opposite of {} within {}",
-                self.signal(*feedback),
-                second.map(|second| format!(" or {}", self.signal(second))).unwrap_or_default(),
-                self.signal(*output),
+                "{}{} does not follow {} within {}",
+                signal(feedback),
+                second.as_ref().map_or(String::new(), |second| format!(" or {}", signal(second))),
+                signal(output),
                 duration(*time_ns)
             ),
             Cause::SafetyRequest { request, confirmation, time_ns } => format!(
-                "{} is requested and {} does not confirm it within {}",
-                self.bits(request),
-                self.bits(confirmation),
+                "what {} requests is not confirmed by {} within {}",
+                signal(&request.signal),
+                signal(&confirmation.signal),
                 duration(*time_ns)
             ),
-            Cause::Threshold { of, band } => {
-                let (what, scale) = self.watched(of);
-                let limit = |limit: i64| scale(limit);
-                let low = band.low.map(|low| format!("below {}", limit(low)));
-                let high = band.high.map(|high| format!("above {}", limit(high)));
-                let beyond: Vec<String> = low.into_iter().chain(high).collect();
-                format!("{what} is {} for {}", beyond.join(" or "), duration(band.filter_ns))
-            }
+            Cause::Threshold { of, .. } => format!("{} is beyond its limits", self.watched(*of)),
             Cause::NotReferenced { axis } => {
                 format!("{} has no reference", self.labels.axis(*axis))
             }
@@ -169,34 +165,16 @@ impl Words<'_> {
                 "the mode selector says nothing, contradicts itself, or has just been turned"
                     .to_owned()
             }
-            _ => String::new(),
+            _ => "?".to_owned(),
         }
     }
 
-    fn bits(&self, bits: &Bits) -> String {
-        format!("{} & 0x{:X} = 0x{:X}", self.signal(bits.signal), bits.mask, bits.value)
-    }
-
-    /// A watched value, and how its limits read.
-    fn watched(&self, of: &Watched) -> (String, Box<dyn Fn(i64) -> String + '_>) {
-        let units = |axis: &AxisId, per: &'static str| {
-            let unit = self.labels.axis_unit(*axis);
-            move |value: i64| format!("{} {unit}{per}", twin_lite::Nano(value).units())
-        };
+    fn watched(&self, of: Watched) -> String {
         match of {
-            Watched::Signal(signal) => {
-                (self.signal(*signal).to_owned(), Box::new(|value| value.to_string()))
-            }
-            Watched::Speed(axis) => {
-                (format!("the speed of {}", self.labels.axis(*axis)), Box::new(units(axis, "/s")))
-            }
-            Watched::Position(axis) => {
-                (format!("the position of {}", self.labels.axis(*axis)), Box::new(units(axis, "")))
-            }
-            Watched::Torque(axis) => (
-                format!("the torque of {}", self.labels.axis(*axis)),
-                Box::new(|value| format!("{value} ‰ of rated")),
-            ),
+            Watched::Signal(signal) => self.signal(signal).to_owned(),
+            Watched::Speed(axis) => format!("the speed of {}", self.labels.axis(axis)),
+            Watched::Position(axis) => format!("the position of {}", self.labels.axis(axis)),
+            Watched::Torque(axis) => format!("the torque of {}", self.labels.axis(axis)),
         }
     }
 
@@ -226,23 +204,21 @@ impl Words<'_> {
             Cause::Supervisor { .. } => "the heartbeat is back".to_owned(),
             Cause::Input { .. } => "the input is 1, and fresh".to_owned(),
             Cause::Antivalent { .. } => {
-                "closed is 1 and open is 0; after a fault, the other way round before".to_owned()
+                "the contacts say free, and say the opposite of each other".to_owned()
             }
             Cause::EnablingSwitch { .. } => {
-                "it is let go and pressed to its middle again".to_owned()
+                "the switch is held in its middle, from released".to_owned()
             }
-            Cause::TwoHand { .. } => "both are let go and pressed together again".to_owned(),
+            Cause::TwoHand { .. } => "both let go, then both pressed together".to_owned(),
             Cause::Muting(_) => "the curtain is free, or muted in order".to_owned(),
-            Cause::Edm { .. } => {
-                "the feedback follows its output; after a fault a reset".to_owned()
-            }
-            Cause::SafetyRequest { .. } => "it is confirmed, or requested no more".to_owned(),
+            Cause::Edm { .. } => "the contacts follow".to_owned(),
+            Cause::SafetyRequest { .. } => "request and confirmation agree".to_owned(),
             Cause::Threshold { .. } => {
-                "the value is back within its limits, by its hysteresis".to_owned()
+                "the value is back within its limits and hysteresis".to_owned()
             }
-            Cause::NotReferenced { .. } => "the axis is homed".to_owned(),
-            Cause::StaleVision { .. } => "a fresh verified picture".to_owned(),
-            Cause::ModeSelector => "exactly one position for its time".to_owned(),
+            Cause::NotReferenced { .. } => "the axis has a reference".to_owned(),
+            Cause::StaleVision { .. } => "a fresh verified picture is there".to_owned(),
+            Cause::ModeSelector => "the selector says one mode".to_owned(),
         }
     }
 }
