@@ -8,7 +8,7 @@ use rt_core::plan::{Bits, Cause, InterlockId, Watched};
 use rt_core::record::{Body, Event, MachineState, Record};
 use rt_core::signal::Signals;
 use rt_core::step::{Log, Sink};
-use rt_core::vision::{Refusal, StreamView};
+use rt_core::vision::StreamView;
 use twin_lite::Nano;
 
 const MM: i64 = 1_000_000_000;
