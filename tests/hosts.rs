@@ -1,30 +1,10 @@
 //! Two hosts, a veth pair, real frames: `tactus run` here, `tactus sim` there.
 
 use std::path::Path;
-use std::process::Output;
 
 use serde_json::{Value, json as value};
-use tactus_tests::hosts::{turn, two_hosts};
-use tactus_tests::{dissected, json, machine, malformed, run, said, scratch, tactus};
-
-/// `tactus sim` on the other host in the background, then `body` with `$SIM` as its process id here.
-fn with_sim(directory: &Path, file: &Path, body: &str) -> Output {
-    let _turn = turn();
-    let script = format!(
-        r#"
-cd {directory}
-tactus={tactus}
-file={file}
-nsenter -t $other -n $tactus sim $file --iface bus1 --json --vision-socket vision.sock >sim.json 2>sim.err & SIM=$!
-until grep -q '"ready"' sim.json; do kill -0 $SIM || {{ cat sim.err >&2; exit 99; }}; done
-{body}
-"#,
-        directory = directory.display(),
-        tactus = tactus().display(),
-        file = file.display(),
-    );
-    run(&mut two_hosts(&script))
-}
+use tactus_tests::hosts::with_sim;
+use tactus_tests::{dissected, json, machine, malformed, run, said, scratch};
 
 /// The last of a run in which a stop may still be unresolved: people reset within this, cycles.
 const RECENT: u64 = 10_000;

@@ -10,6 +10,10 @@ mod mailbox;
 mod many;
 mod refusals;
 mod restart;
+#[path = "../stop/mod.rs"]
+mod stop;
+#[path = "../terminals/mod.rs"]
+mod terminals;
 mod threaded;
 
 use cell::{Cell, PERIOD, cell, plan, with_dc};

@@ -165,10 +165,10 @@ mod tests {
         assert_eq!(written(&outputs, MachineState::Run, false, true), [1, 0, 1]);
     }
 
+    // SR-026
     #[test]
     fn the_program_cannot_ask_for_what_is_not_its_own() {
         let mut outputs = outputs();
-        // SR-026
         assert!(!outputs.ask(LAMP, 1));
         assert!(!outputs.ask(SignalId(9), 1));
     }

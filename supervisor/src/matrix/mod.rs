@@ -11,7 +11,7 @@ mod words;
 
 use config::Machine;
 use rt_core::interlock::stale_after_ns;
-use rt_core::plan::{GroupId, InterlockPlan, OutputSource, Reaction, When};
+use rt_core::plan::{GroupId, InterlockPlan, OutputSource, Reaction, StopOrder, When};
 use serde::Serialize;
 
 use crate::labels::Labels;
@@ -287,9 +287,7 @@ fn rules(machine: &Machine) -> Vec<String> {
     let mut rules = vec![
         "missing, stale, unknown and not yet checked are demands; before its first cycle every row demands".to_owned(),
         stale,
-        "of the rows that demand, the strongest stop of a group wins (stop2 < stop1 < stop0); of equals the first row names \
-         it; of speed limits the lowest holds"
-            .to_owned(),
+        orders(machine),
         "a stop of any group takes the machine out of Run: groups that the row does not name come to rest on the gate's ramp \
          and keep their power (rest), and every output that needs a permit is safe"
             .to_owned(),
@@ -298,6 +296,21 @@ fn rules(machine: &Machine) -> Vec<String> {
     ];
     rules.extend(modes);
     rules
+}
+
+/// Which of two stops is the stronger, by group.
+fn orders(machine: &Machine) -> String {
+    let groups = machine.plan.groups.iter().zip(&machine.names.groups);
+    let groups = groups.map(|(group, name)| match group.stop.order {
+        StopOrder::Category0Worst => format!("{name}: stop2 < stop1 < stop0"),
+        StopOrder::Category1Worst => format!("{name}: stop2 < stop0 < stop1"),
+    });
+    let groups: Vec<String> = groups.collect();
+    format!(
+        "of the rows that demand, the strongest stop of a group wins ({}); of equals the first row names it; of speed \
+         limits the lowest holds",
+        groups.join(", ")
+    )
 }
 
 #[cfg(test)]
