@@ -118,8 +118,7 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
             described("shutdown_requested", Info, "", "controlled end requested".into())
         }
         Event::ShutdownDone => {
-            let text = "all axes stand and are without power".into();
-            described("shutdown_done", Info, "", text)
+            described("shutdown_done", Info, "", "all axes stand and are without power".into())
         }
     }
 }

@@ -284,12 +284,7 @@ impl Statistics {
                     *stream = StreamTotals { not_clear, valid };
                 }
             }
-            Event::Step { strand, step } => {
-                self.steps_begun = self.steps_begun.saturating_add(1);
-                if let Some(place) = self.steps.get_mut(usize::from(strand)) {
-                    *place = step;
-                }
-            }
+            Event::Step { strand, step } => self.take_step(strand, step),
             Event::Referenced { axis, kept, .. } => {
                 if let Some(axis) = self.axes.get_mut(usize::from(axis.0)) {
                     axis.reference_kept = Some(kept);
@@ -312,6 +307,13 @@ impl Statistics {
             | Event::Reset
             | Event::ResetRefused { .. }
             | Event::Start => {}
+        }
+    }
+
+    fn take_step(&mut self, strand: u8, step: u16) {
+        self.steps_begun = self.steps_begun.saturating_add(1);
+        if let Some(place) = self.steps.get_mut(usize::from(strand)) {
+            *place = step;
         }
     }
 

@@ -64,20 +64,10 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     let scope = scope(&built, dc_section.is_some(), cycle.as_ref());
     let scope = interlocks::Scope { mode: file.mode.1, outputs: &outputs, ..scope };
     let interlocks = interlocks::interlocks(&file.interlock, &scope, problems);
-    let (program, steps) = program::program(
-        file.program.0.as_ref(),
-        &built.axes,
-        &built.devices.signals,
-        &outputs,
-        problems,
-    );
-    cover::check(file, &built, control.as_ref(), &interlocks, &program, problems);
-    matrix::check(file, &built, &interlocks, problems);
-    let (buttons, modes) = (control.as_ref(), mode.as_ref());
-    matrix::check_inputs(&built, &interlocks, buttons, modes, &program, problems);
-    if let Some(section) = &file.cycle.0 {
-        cycle::check_overrun(section, &interlocks.plans, problems);
-    }
+    let (section, signals) = (file.program.0.as_ref(), &built.devices.signals);
+    let (program, steps) = program::program(section, &built.axes, signals, &outputs, problems);
+    let wired = (control.as_ref(), mode.as_ref());
+    check_whole(file, &built, wired, &interlocks, &program, problems);
     let virtual_cell = virtual_cell(file, &built, control.as_ref(), &interlocks, problems);
     let copies = bus::copies(bus_section, &built.devices, problems);
     check_wire(file, &built, cycle.as_ref(), dc.as_ref(), problems);
@@ -137,6 +127,23 @@ fn scope<'a, 'f>(
         overrun: cycle.is_none_or(|cycle| cycle.overrun.demand.is_some()),
         mode: false,
         outputs: &[],
+    }
+}
+
+/// What only the whole file shows.
+fn check_whole(
+    file: &File,
+    built: &Built<'_>,
+    (control, mode): (Option<&rt_core::plan::ControlPlan>, Option<&rt_core::plan::ModePlan>),
+    interlocks: &interlocks::Interlocks,
+    program: &rt_core::plan::ProgramPlan,
+    problems: &mut Problems,
+) {
+    cover::check(file, built, control, interlocks, program, problems);
+    matrix::check(file, built, interlocks, problems);
+    matrix::check_inputs(built, interlocks, control, mode, program, problems);
+    if let Some(section) = &file.cycle.0 {
+        cycle::check_overrun(section, &interlocks.plans, problems);
     }
 }
 

@@ -493,6 +493,21 @@ pub struct Ledger {
     pub audit: Option<AuditReport>,
 }
 
+/// Frames since start.
+fn frames(statistics: &Statistics) -> Frames {
+    let counts = statistics.exchange.counts;
+    Frames {
+        sent: counts.sent,
+        received: counts.received,
+        late: counts.late,
+        duplicate: counts.duplicate,
+        foreign: counts.foreign,
+        truncated: counts.truncated,
+        corrupt: counts.corrupt,
+        lost: counts.lost,
+    }
+}
+
 impl Report {
     /// Sums up.
     #[must_use]
@@ -534,16 +549,7 @@ impl Report {
             page_faults: context.guards.page_faults,
             guards: context.guards.clone(),
             working_counter_errors: counts.working_counter_errors,
-            frames: Frames {
-                sent: counts.sent,
-                received: counts.received,
-                late: counts.late,
-                duplicate: counts.duplicate,
-                foreign: counts.foreign,
-                truncated: counts.truncated,
-                corrupt: counts.corrupt,
-                lost: counts.lost,
-            },
+            frames: frames(statistics),
             mailbox: context.mailbox.map(Mailbox::of),
             interface: context.interface,
             dc: context.dc.as_ref().map(|dc| Dc::of(dc, labels)),
