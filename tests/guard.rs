@@ -335,6 +335,7 @@ fn the_loop_on_the_virtual_link_is_one_thread_that_never_allocates() {
 }
 
 #[test]
+// SR-045
 fn the_loop_in_virtual_time_never_allocates_and_neither_do_the_devices_behind_it() {
     assert!(is_counting());
     let run = Run::new("guard-virtual", true, Planted::Nothing, 3 * CYCLES_MIN);

@@ -115,6 +115,7 @@ fn the_cell_runs_for_a_minute_over_a_wire_without_a_working_counter_error() {
 }
 
 #[test]
+// SR-040
 fn a_killed_master_leaves_outputs_safe_and_sim_says_how_far_each_axis_travelled() {
     let directory = scratch("wire-kill");
     let output = with_sim(

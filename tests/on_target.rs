@@ -245,7 +245,50 @@ fn a_hog_between_the_loop_and_its_helpers_delays_nothing_and_one_above_the_loop_
     assert!(broken.iter().any(|bound| bound.contains("overruns")), "{broken:?}");
 }
 
+/// Checks of `tactus doctor` that ended so.
+fn checks(doctor: &Value, verdict: &str) -> Vec<String> {
+    let checks = doctor["checks"].as_array().expect("checks").iter();
+    let ended_so = checks.filter(|check| check["verdict"] == verdict);
+    ended_so.map(|check| check["id"].as_str().expect("an id").to_owned()).collect()
+}
+
 #[test]
+fn doctor_says_of_this_guest_what_is_so_and_its_script_mends_what_a_script_can() {
+    let job = "doctor() { $tactus doctor machine.toml --iface bus0 --json >out/$1.json; echo $? >out/$1-status; }\n\
+               doctor before; $tactus doctor machine.toml --iface bus0 --fix >fix.sh; sh fix.sh; doctor after\n\
+               load & cell counted machine.toml 8 --guards=count";
+    let guest = boot("doctor", Kernel::PreemptRt, &Rate::OneKilohertz.file(), job);
+    let (before, after) = (guest.report("before"), guest.report("after"));
+    // One CPU, and a kernel command line that reserves nothing: all else is as it should be.
+    let for_good = [
+        "cpus.isolated",
+        "cpus.housekeeping",
+        "cpus.rcu-nocbs",
+        "irq.affinity",
+        "irq.default-affinity",
+        "irq.workqueues",
+    ];
+    let mut at_first = for_good.to_vec();
+    at_first.push("sched.fair-server");
+    assert_eq!(checks(&before, "fail"), at_first);
+    assert_eq!(checks(&before, "unknown"), [""; 0]);
+    assert_eq!(guest.exit_code("before"), 3);
+    assert_eq!(checks(&after, "fail"), for_good);
+    for (check, verdict) in [("kernel.preempt-rt", "pass"), ("virt.hypervisor", "warn")] {
+        assert!(checks(&before, verdict).contains(&check.to_owned()), "{check}: {before:#}");
+    }
+    // The guards, counting: nothing in the cycle but what is declared, and the counter really counts.
+    let guards = &held(&guest, "counted", Rate::OneKilohertz, 8)["guards"];
+    assert_eq!(guards["violations"], serde_json::json!([]), "{guards:#}");
+    assert_eq!(number(guards, "/undeclared_system_calls"), 0);
+    assert_eq!(number(guards, "/switches/involuntary"), 0);
+    let calls = guards["system_calls"].as_array().expect("counted here");
+    let sleeps = calls.iter().find(|call| call["name"] == "clock_nanosleep").expect("declared");
+    assert!(number(sleeps, "/count") >= 8_000, "{guards:#}");
+}
+
+#[test]
+// SR-037
 fn a_supervisor_that_stops_costs_counted_records_and_a_stop_after_its_age_and_no_cycle() {
     let job = "load & cell parked machine.toml 12 --park-supervisor 6s,4s";
     let guest = boot("parked", Kernel::PreemptRt, &Rate::OneKilohertz.file(), job);
@@ -272,10 +315,12 @@ fn a_supervisor_that_stops_costs_counted_records_and_a_stop_after_its_age_and_no
 fn the_kernel_without_preempt_rt_is_refused_by_strict_and_breaks_the_bounds_when_degraded() {
     // Degraded takes any CPU unless it is told one.
     let strict = replace(&Rate::OneKilohertz.file(), ("priority = 80", "priority = 80\ncpu = 0"));
-    let job = "$tactus run machine.toml --link raw:bus0 --headless --no-record 2>out/refused; echo $? >out/refused-status\n\
+    let job = "$tactus doctor machine.toml --iface bus0 --json >out/doctor.json\n\
+               $tactus run machine.toml --link raw:bus0 --headless --no-record 2>out/refused; echo $? >out/refused-status\n\
                sed -i 's/\"strict\"/\"degraded\"/' machine.toml\n\
                load & load_network & cell plain machine.toml 12";
     let guest = boot("plain", Kernel::Plain, &strict, job);
+    assert!(checks(&guest.report("doctor"), "fail").contains(&"kernel.preempt-rt".to_owned()));
     assert_eq!(guest.exit_code("refused"), 3);
     let refusal = guest.text("refused");
     assert!(refusal.contains("PREEMPT_RT") && refusal.contains("degraded"), "{refusal}");

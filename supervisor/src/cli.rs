@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and what each answer means.
 
+mod audit;
 mod measure;
 
 use std::path::PathBuf;
@@ -10,6 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::EXIT_CODES_HELP;
 use crate::run::Park;
 
+pub use audit::{
+    AuditArgs, AuditCommand, AuditKeyArgs, AuditReportArgs, AuditVerifyArgs, MatrixArgs,
+};
 pub use measure::{LatencyArgs, LoadKind, TuneArgs};
 
 const RUN_EXAMPLES: &str = "Examples:
@@ -111,6 +115,12 @@ pub enum Command {
     /// Look into dumps of the flight recorder, and export them as a trace for Perfetto.
     #[command(after_help = help(TRACE_EXAMPLES))]
     Trace(TraceArgs),
+    /// Print the cause-and-effect matrix as the loop evaluates it.
+    #[command(after_help = help(audit::MATRIX_EXAMPLES))]
+    Matrix(MatrixArgs),
+    /// Look after the audit log: is it whole, and whose key signs it.
+    #[command(after_help = help(audit::AUDIT_EXAMPLES))]
+    Audit(AuditArgs),
 }
 
 const LOG_HELP: &str = "TACTUS_LOG=info logs what happens to the standard error.";
@@ -151,7 +161,7 @@ pub struct RunArgs {
     /// Do not record.
     #[arg(long)]
     pub no_record: bool,
-    /// Directory of the state file, in which axes with `homing.keep` find their references again; without it, where the machine file says. In virtual time nothing is kept without it.
+    /// Directory of what outlives the run: the audit log, the device's key, and the state file in which axes with `homing.keep` find their references again; without it, where the machine file says. In virtual time nothing is kept without it.
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// No kept reference counts in this run: every axis is to be homed, and what is found replaces what was kept.

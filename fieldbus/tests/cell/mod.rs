@@ -4,8 +4,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use fieldbus::link::Wire;
 use fieldbus::plan::{
-    BusPlan, DcPlan, Direction, Identity, PdoEntry, PdoPlan, SdoValue, SignalPlan, StartupSdo,
-    SubDevicePlan, Sync0Plan,
+    BusPlan, DcPlan, Direction, Follow, Identity, PdoEntry, PdoPlan, SdoValue, SignalPlan,
+    StartupSdo, SubDevicePlan, Sync0Plan,
 };
 use segment::{
     Access, ClockDescription, DataType, Device, DeviceDescription, ObjectDescription, Process,
@@ -99,18 +99,21 @@ pub(crate) fn terminal() -> Device {
     Device::digital_output("DO-4", identity(0x2004, 0), 4)
 }
 
+/// A drive of the cell.
+pub(crate) fn servo(serial: u32, drift_ppb: i32) -> Device {
+    let identity = identity(DRIVE_PRODUCT, serial);
+    let mut drive = DeviceDescription::servo("SD-400", identity, ServoOptions::default());
+    // Longer than a mailbox: 100 parameters, and a text.
+    let parameter = (DataType::U32, Access::Parameter, 7);
+    drive.objects.push(ObjectDescription::list(0x2000, "Table", 8, &[parameter; 100]));
+    drive.objects.push(ObjectDescription::text(0x2001, "Text", &"tactus ".repeat(400)));
+    drive.clock = ClockDescription { start_ns: u64::from(serial), drift_ppb };
+    Device::described(drive)
+}
+
 /// As [`with_drift`], with this output terminal.
 pub(crate) fn made_of(drift_ppb: i32, outputs: Device) -> Cell {
-    let servo = |serial| {
-        let identity = identity(DRIVE_PRODUCT, serial);
-        let mut drive = DeviceDescription::servo("SD-400", identity, ServoOptions::default());
-        // Longer than a mailbox: 100 parameters, and a text.
-        let parameter = (DataType::U32, Access::Parameter, 7);
-        drive.objects.push(ObjectDescription::list(0x2000, "Table", 8, &[parameter; 100]));
-        drive.objects.push(ObjectDescription::text(0x2001, "Text", &"tactus ".repeat(400)));
-        drive.clock = ClockDescription { start_ns: u64::from(serial), drift_ppb: -drift_ppb };
-        Device::described(drive)
-    };
+    let servo = |serial| servo(serial, -drift_ppb);
     let coupler = Device::coupler("BK-1", identity(0x1000, 0));
     let mut coupler = coupler.description().clone();
     coupler.clock.drift_ppb = drift_ppb;
@@ -197,6 +200,7 @@ pub(crate) fn plan() -> BusPlan {
 
 pub(crate) fn with_dc(mut plan: BusPlan) -> BusPlan {
     plan.dc = Some(DcPlan {
+        follow: Follow::Reference,
         frame_before_sync0_ns: 300_000,
         lock_window_ns: 1_000,
         lock_timeout_ns: 10_000_000_000,

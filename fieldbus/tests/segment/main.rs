@@ -2,12 +2,14 @@
 
 #[path = "../cell/mod.rs"]
 mod cell;
+mod clocks;
 mod counted;
 mod damage;
 mod links;
 mod mailbox;
 mod many;
 mod refusals;
+mod restart;
 mod threaded;
 
 use cell::{Cell, PERIOD, cell, plan, with_dc};
@@ -249,6 +251,7 @@ fn a_segment_that_falls_silent_during_bring_up_ends_it() {
 }
 
 #[test]
+// SR-041
 fn a_wrong_device_is_named() {
     let mut wrong = plan();
     wrong.subdevices.swap(1, 2);
@@ -327,6 +330,7 @@ fn process_data_of_another_length_are_refused() {
 }
 
 #[test]
+// SR-041
 fn a_reaction_that_differs_and_an_object_that_is_not_there_are_refused() {
     let mut plan = plan();
     plan.subdevices[3].startup[2].value = SdoValue::I16(1);
@@ -364,6 +368,7 @@ fn cycles_to_safe_op(rig: &mut Rig<Faulty>, position: usize) -> u32 {
 }
 
 #[test]
+// SR-040
 fn outputs_are_safe_after_the_planned_time_of_their_watchdogs() {
     // 50 ms are written to the drive, 100 ms are the terminal's own.
     assert!((50..=52).contains(&cycles_to_safe_op(&mut operational(&plan()), 3)));
@@ -444,6 +449,7 @@ fn a_device_without_power_is_found_and_ages_only_what_is_behind_it() {
 }
 
 #[test]
+// SR-032
 fn a_device_that_ignores_process_data_ages_its_unit_alone() {
     let mut rig = operational(&plan());
     rig.inject(segment::Fault::IgnoreProcessData { position: 1, active: true });

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use rt_core::Clock;
 use rt_linux::admission::{self, Locked, Refused, Request};
 use rt_linux::guard::filter::Filter;
 use rt_linux::guard::{faults, memory, thread_counts};
@@ -33,6 +32,8 @@ const STACK_BYTES: usize = 256 * 1024;
 struct Asked {
     request: Request,
     hold: bool,
+    /// Whether FIFO would be granted, before anything else.
+    ask: bool,
     breaks: Option<String>,
     supervised: bool,
 }
@@ -63,6 +64,7 @@ fn read_request() -> Result<Asked, String> {
         match argument.as_str() {
             "--break" => asked.breaks = Some(value()?),
             "--hold" => asked.hold = true,
+            "--ask" => asked.ask = true,
             "--supervised" => asked.supervised = true,
             "--strict" => request.strict = true,
             "--cpu" => request.cpu = Some(value()?.parse().map_err(|e| format!("--cpu: {e}"))?),
@@ -76,6 +78,9 @@ fn read_request() -> Result<Asked, String> {
 }
 
 fn run(asked: Asked) -> Result<ExitCode, Refused> {
+    if let Some(priority) = asked.request.priority.filter(|_| asked.ask) {
+        println!("fifo is granted: {}", admission::fifo_is_granted(priority));
+    }
     let locked = admission::lock(&asked.request)?;
     // A low limit on locked memory must not show only now, by a thread that cannot be spawned.
     let helper = thread::spawn_helper("helper", || (policy(), allowed_cpus()));
@@ -130,7 +135,7 @@ fn cycle(locked: Locked, asked: &Asked) -> Result<(), Refused> {
     if let Some(how) = &asked.breaks {
         misbehave(how);
     }
-    let (mut next, mut early, mut latency_max) = (clock.now(), 0, 0);
+    let (mut next, mut early, mut latency_max) = (clock::now(), 0, 0);
     let (counts, faulted) = (thread_counts(), faults());
     for _ in 0..CYCLES {
         next += PERIOD_NS;

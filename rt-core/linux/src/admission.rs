@@ -18,7 +18,7 @@ use std::fs::File;
 use std::marker::PhantomData;
 
 pub use cause::{Cause, Refused};
-pub use scheduling::cpu_default;
+pub use scheduling::{cpu_default, fifo_is_granted};
 
 use crate::broken;
 

@@ -1,5 +1,7 @@
 //! CLOCK_MONOTONIC: the time of the loop, and its sleep.
 
+use std::marker::PhantomData;
+
 use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
@@ -20,7 +22,7 @@ pub fn now() -> u64 {
     seconds.saturating_mul(SECOND_NS).saturating_add(rest)
 }
 
-/// The clock of a thread on the real machine.
+/// Absolute sleeps of any thread on the real machine. The loop's clock is [`LoopClock`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Monotonic {
     spin_tail: u64,
@@ -50,6 +52,22 @@ impl Monotonic {
         self.failed
     }
 
+    /// Sleeps on an absolute timer (what the kernel's `rtapp` monitors accept), then spins the
+    /// tail; gives back the time then. A time in the past returns at once.
+    pub fn sleep_until(&mut self, wake: u64) -> u64 {
+        let nap_end = wake.saturating_sub(self.spin_tail);
+        let mut time = now();
+        if nap_end > time {
+            self.sleep_to(nap_end);
+            time = now();
+        }
+        while time < wake {
+            std::hint::spin_loop();
+            time = now();
+        }
+        time
+    }
+
     fn sleep_to(&mut self, wake: u64) {
         let seconds = libc::time_t::try_from(wake / SECOND_NS).unwrap_or(libc::time_t::MAX);
         let rest = libc::c_long::try_from(wake % SECOND_NS).unwrap_or(0);
@@ -69,24 +87,46 @@ impl Monotonic {
     }
 }
 
-impl Clock for Monotonic {
+/// The clock of the loop, and so its right to run: a [`Cycle`](rt_core::cycle::Cycle) needs a [`Clock`], on the machine this is the only
+/// one, and [`Armed::clock`](crate::Armed::clock) alone makes it. It stays on the armed thread.
+///
+/// ```compile_fail,E0277
+/// fn runs_a_cycle<C: rt_core::Clock>(_: C) {}
+/// runs_a_cycle(rt_linux::Monotonic::new(0));
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn must_be_send<T: Send>() {}
+/// must_be_send::<rt_linux::LoopClock>();
+/// ```
+///
+/// ```
+/// fn runs_a_cycle<C: rt_core::Clock>(_: C) {}
+/// let request = rt_linux::admission::Request::default();
+/// let armed = rt_linux::admission::lock(&request)?.arm()?;
+/// runs_a_cycle(armed.clock(0));
+/// # Ok::<(), rt_linux::admission::Refused>(())
+/// ```
+#[derive(Debug)]
+pub struct LoopClock {
+    sleeps: Monotonic,
+    /// Scheduling belongs to a thread: not `Send`.
+    _thread: PhantomData<*const ()>,
+}
+
+impl LoopClock {
+    /// For [`Armed::clock`](crate::Armed::clock).
+    pub(crate) fn new(spin_tail: u64) -> Self {
+        LoopClock { sleeps: Monotonic::new(spin_tail), _thread: PhantomData }
+    }
+}
+
+impl Clock for LoopClock {
     fn now(&self) -> u64 {
         now()
     }
 
-    /// Sleeps on an absolute timer (what the kernel's `rtapp` monitors accept), then spins the
-    /// tail. A time in the past returns at once.
     fn sleep_until(&mut self, wake: u64) -> u64 {
-        let nap_end = wake.saturating_sub(self.spin_tail);
-        let mut time = now();
-        if nap_end > time {
-            self.sleep_to(nap_end);
-            time = now();
-        }
-        while time < wake {
-            std::hint::spin_loop();
-            time = now();
-        }
-        time
+        self.sleeps.sleep_until(wake)
     }
 }

@@ -31,5 +31,5 @@ pub mod signal;
 pub mod thread;
 
 pub use admission::{Armed, Locked, Outcome, Refused, Request, Step};
-pub use clock::Monotonic;
+pub use clock::{LoopClock, Monotonic};
 pub use guard::CountingAllocator;

@@ -1,16 +1,16 @@
-//! The cycle on the machine: an [`Armed`] thread runs it, watched by the guards. There is no other
-//! way to it: who has no [`Armed`] has not been through admission.
+//! The cycle on the machine: an [`Armed`] thread runs it, watched by the guards. Without admission there is no cycle: it needs a clock
+//! that sleeps, and only [`Armed::clock`] makes one.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rt_core::Bus;
 use rt_core::cycle::{Cycle, Ports};
 use rt_core::program::Program;
-use rt_core::{Bus, Clock};
 
 use crate::admission::Armed;
-use crate::clock::{self, Monotonic};
+use crate::clock::{self, LoopClock, Monotonic};
 use crate::guard::filter::{Filter, NoFilter};
 use crate::guard::perf::{Counter, NotCounted, SystemCalls};
 use crate::guard::{Counts, Faults, faults, thread_counts};
@@ -53,6 +53,12 @@ pub struct Ran {
 }
 
 impl Armed {
+    /// The clock of this thread's cycle. `spin_tail`, ns: see [`Monotonic::new`].
+    #[must_use]
+    pub fn clock(&self, spin_tail: u64) -> LoopClock {
+        LoopClock::new(spin_tail)
+    }
+
     /// Prepares the watch of this thread's system calls.
     ///
     /// # Errors
@@ -72,7 +78,7 @@ impl Armed {
     /// The filter cannot be installed; no cycle ran.
     pub fn run<B: Bus, P: Program, O: Ports>(
         &self,
-        cycle: &mut Cycle<B, Monotonic, P, O>,
+        cycle: &mut Cycle<B, LoopClock, P, O>,
         watch: &Watch,
         leave: &AtomicBool,
     ) -> Result<Ran, NoFilter> {

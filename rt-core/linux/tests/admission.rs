@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs;
+use std::process::Command;
 
 use common::rights::*;
 
@@ -173,4 +174,27 @@ fn a_cpu_or_priority_that_does_not_exist_is_refused() {
     let (scheduling, granted) = ran.step("scheduling");
     assert!(!granted && scheduling.contains("priority 100 is not within 1..=99"), "{scheduling}");
     assert_ne!(ran.line("cpus:"), "4000");
+}
+
+#[test]
+fn a_cpu_that_is_offline_is_refused_with_the_way_to_switch_it_on() {
+    // given a machine whose second CPU is there and off, as its sysfs says
+    let one = format!("rt-linux-online-{}", std::process::id());
+    let (one, cpu) = (std::env::temp_dir().join(one), "1");
+    fs::write(&one, "0\n").expect("a file of ours");
+    let mut inside = Command::new("unshare");
+    inside.args(if is_root() { &["--mount"][..] } else { &["--map-root-user", "--mount"] });
+    let script = "mount --bind \"$1\" /sys/devices/system/cpu/online && shift && exec \"$@\"";
+    inside.args(["sh", "-c", script, "sh"]).arg(&one).arg(program());
+    // when the loop is to run there
+    let (status, out, err) =
+        common::run(inside.args(["--cpu", cpu, "--priority", "60", "--strict"]));
+    fs::remove_file(&one).expect("is still there");
+    // then strict refuses; without rights it ends a step before, at memory or power
+    assert_eq!(status, 3, "{out}{err}");
+    if has(CAP_IPC_LOCK) {
+        let refused = "step `cpu`: CPU 1 is not online; online are 0; fix: echo 1 > \
+                       /sys/devices/system/cpu/cpu1/online, or another cycle.cpu";
+        assert!(err.contains(refused), "{err}");
+    }
 }

@@ -51,9 +51,7 @@ impl Row {
             command.arg(format!("--ambient-caps={capabilities}"));
         }
         command.arg(program()).args(["--cpu", "0", "--priority", "60"]);
-        if strict {
-            command.arg("--strict");
-        }
+        command.arg(if strict { "--strict" } else { "--ask" });
         let (status, out, err) = common::run(&mut command);
         Ran { status, out, err }
     }
@@ -81,6 +79,7 @@ impl Row {
         assert_eq!(granted, self.scheduling(), "{self:?}: {}", ran.out);
         assert!(granted || scheduling.contains(&self.scheduling_refused()), "{scheduling}");
         assert!(granted || ran.out.contains(&format!("{FIX} -r 60`")), "{}", ran.out);
+        assert_eq!(ran.line("fifo is granted:"), self.scheduling().to_string(), "{}", ran.out);
         assert_eq!(ran.line("realtime:"), "false", "no run of an ordinary user has the device");
         // and strict ends at the first of them
         let ran = self.run(true);

@@ -3,7 +3,6 @@
 use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
-use rt_core::Clock;
 use rt_core::cycle::{Histogram, Schedule};
 use rt_linux::admission::{self, Locked, Outcome};
 use rt_linux::clock::{self, Monotonic};
@@ -138,7 +137,7 @@ fn measure(job: &Job) -> Measured {
             let until = wake.saturating_add(job.inject_ns);
             while wake < until {
                 std::hint::spin_loop();
-                wake = clock.now();
+                wake = clock::now();
             }
         }
         // Whole, as cyclictest has it: the schedule takes what is later than a period for skipped.
@@ -148,7 +147,7 @@ fn measure(job: &Job) -> Measured {
         if latency_ns > LATE_NS && late.len() < LATE_MAX {
             late.push(Late { due, wake });
         }
-        schedule.ended(clock.now());
+        schedule.ended(clock::now());
     }
     Measured { distribution: Distribution::from(&histogram), late }
 }

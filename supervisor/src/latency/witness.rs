@@ -5,7 +5,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use rt_core::Clock;
 use rt_linux::clock::{self, Monotonic};
 use rt_linux::thread::spawn_realtime;
 use serde::Serialize;

@@ -12,6 +12,7 @@ use rt_core::cycle::CycleReport;
 use serde::Serialize;
 
 use self::guards::Guards;
+use crate::audit::AuditReport;
 use crate::exit::{Error, ExitCode};
 use crate::histogram::Histogram;
 use crate::labels::Labels;
@@ -85,6 +86,10 @@ pub struct Report {
     pub execution_time_ns: Option<Quantiles>,
     /// Each phase of the cycle, as the loop's thread counted it; `null` in virtual time.
     pub phases_ns: Option<Vec<PhaseReport>>,
+    /// How the machine was worked at the end: `automatic`, `manual`, `unknown` (the selector said nothing).
+    pub mode: &'static str,
+    /// Times that the mode selector was turned.
+    pub mode_changes: u64,
     /// Axes in the order of the machine file.
     pub axes: Vec<AxisReport>,
     /// Trips in order, the first 1024.
@@ -101,6 +106,8 @@ pub struct Report {
     pub gate_violations: u64,
     /// Records of the loop: `produced = stored + dropped` when they are recorded.
     pub records: Records,
+    /// The audit log; `null`: nothing outlives the run.
+    pub audit: Option<AuditReport>,
     /// The flight recorder and its dumps.
     pub flight_recorder: FlightReport,
     /// Camera datagrams.
@@ -222,8 +229,14 @@ impl Interface {
 /// Distributed clocks over the run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Dc {
+    /// Whose time counts: `reference`, which the loop follows, or `loop`, which the reference clock follows.
+    pub follow: &'static str,
     /// In step at the end.
     pub locked: bool,
+    /// How often the reference clock was lost: not there, stopped, or jumped.
+    pub reference_lost: u64,
+    /// For how many cycles in all.
+    pub cycles_lost: u64,
     /// Frames that passed the reference clock.
     pub frames: u64,
     /// Of those, the ones that came behind the SYNC0 that they were meant for.
@@ -238,12 +251,42 @@ pub struct Dc {
     pub difference_max_ns: u32,
     /// Which device that was.
     pub difference_worst: Option<String>,
+    /// Every clock that follows another.
+    pub clocks: Vec<Clock>,
+}
+
+/// What a device said of its clock (0x092C) while all were in step, ns; above 0: it was ahead.
+#[derive(Clone, Debug, Serialize)]
+pub struct Clock {
+    /// The device.
+    pub device: String,
+    /// How often it was asked.
+    pub readings: u64,
+    /// The mean.
+    pub mean_ns: i64,
+    /// The lowest.
+    pub min_ns: i32,
+    /// The highest.
+    pub max_ns: i32,
 }
 
 impl Dc {
     fn of(dc: &fieldbus::exchange::DcReport, labels: &Labels) -> Self {
+        let clock = |clock: &fieldbus::exchange::ClockReport| Clock {
+            device: labels.device(clock.position),
+            readings: clock.difference.readings,
+            mean_ns: clock.difference.mean_ns(),
+            min_ns: clock.difference.min_ns,
+            max_ns: clock.difference.max_ns,
+        };
         Self {
+            follow: match dc.follow {
+                fieldbus::plan::Follow::Reference => "reference",
+                fieldbus::plan::Follow::Loop => "loop",
+            },
             locked: dc.locked,
+            reference_lost: dc.reference_lost,
+            cycles_lost: dc.cycles_lost,
             frames: dc.frames,
             missed_sync0: dc.missed,
             margin_min_ns: dc.margin_min_ns,
@@ -251,6 +294,7 @@ impl Dc {
             margin_max_ns: dc.margin_ns.max,
             difference_max_ns: dc.difference_max_ns,
             difference_worst: dc.difference_worst.map(|position| labels.device(position)),
+            clocks: dc.clocks.iter().map(clock).collect(),
         }
     }
 }
@@ -320,14 +364,19 @@ pub struct AxisReport {
 /// A trip.
 #[derive(Clone, Debug, Serialize)]
 pub struct TripReport {
-    /// Name of the interlock.
+    /// Name of the interlock; of a fault of ours, what it is.
     pub cause: String,
-    /// What the interlock watches, a stable word: `emergency_stop`, `guard_door`, `zone`, `twin_zone`, `twin_limit`, `bus`, …
+    /// What the interlock watches, a stable word: `emergency_stop`, `guard_door`, `zone`, `twin_zone`, `twin_limit`, `bus`, …; of a
+    /// fault of ours `program`, `gate`, `axis`, `power_up`.
     pub kind: &'static str,
     /// Name of the group.
     pub group: String,
     /// `stop0`, `stop1`, `stop2`, `limit_speed …`, `warn`.
     pub reaction: String,
+    /// How its axes came to rest, and what the prediction is of: `ramp`, `quick_stop`, `connection_lost`, `power_removal`.
+    pub way: &'static str,
+    /// The stronger stop that had to follow because an axis did not slow down; mostly `null`.
+    pub escalated_to: Option<&'static str>,
     /// Cycle.
     pub at_cycle: u64,
     /// From the input (frame back, picture taken) until the frames with the reaction leave, on the loop's clock; `null`: the run
@@ -440,6 +489,8 @@ pub struct Ledger {
     pub stored: Stored,
     /// Records that nobody was asked to store.
     pub not_recorded: u64,
+    /// The audit log.
+    pub audit: Option<AuditReport>,
 }
 
 impl Report {
@@ -499,6 +550,8 @@ impl Report {
             wake_up_latency_ns: durations(&statistics.latency, own.wake_up_latency_ns.max),
             execution_time_ns: durations(&statistics.execution, own.execution_time_ns.max),
             phases_ns: context.measured.then(|| context.flight.phases.clone()),
+            mode: events::mode(statistics.mode),
+            mode_changes: statistics.mode_changes,
             axes: axes(statistics, labels, &context.reference_notes),
             trips: statistics.trips.iter().map(|trip| trip_report(trip, labels)).collect(),
             trips_total: statistics.trips_total,
@@ -507,6 +560,7 @@ impl Report {
             program_faults: statistics.program_faults,
             gate_violations: statistics.gate_violations,
             records: Records::of(ledger),
+            audit: ledger.audit.clone(),
             flight_recorder: context.flight.clone(),
             vision,
             resident_bytes: context.resident_bytes,
@@ -520,7 +574,7 @@ impl Report {
     #[must_use]
     pub fn failed(error: &Error, labels: &Labels, context: &Context, ledger: &Ledger) -> Self {
         let reason = match error.code {
-            ExitCode::Done | ExitCode::File => "file",
+            ExitCode::Done | ExitCode::File | ExitCode::Tampered => "file",
             ExitCode::Environment | ExitCode::Unknown => "environment",
             ExitCode::Bus => "bus",
             ExitCode::SafetyStop => "safety_stop",
@@ -630,10 +684,12 @@ fn axes(statistics: &Statistics, labels: &Labels, notes: &[Option<String>]) -> V
 
 fn trip_report(trip: &Trip, labels: &Labels) -> TripReport {
     TripReport {
-        cause: labels.interlock(trip.interlock).to_owned(),
-        kind: labels.kind(trip.interlock),
+        cause: labels.cause(trip.cause),
+        kind: labels.cause_kind(trip.cause),
         group: labels.group(trip.group).to_owned(),
         reaction: events::reaction(trip.reaction, labels.group_unit(trip.group)),
+        way: events::stop_way(trip.way),
+        escalated_to: trip.escalated.map(events::stop_way),
         at_cycle: trip.at_cycle,
         reaction_ns: trip.reaction_ns,
         stop_distance: trip.stop_distance,

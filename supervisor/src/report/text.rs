@@ -166,14 +166,22 @@ fn clocks(dc: &Dc, out: &mut String) -> std::fmt::Result {
     let least = duration(dc.margin_min_ns.unsigned_abs());
     writeln!(
         out,
-        "  clocks {}; frames before SYNC0: min {}{least}, p50 {}, max {}; missed {} of {}",
+        "  clocks {}, {}; frames before SYNC0: min {}{least}, p50 {}, max {}; missed {} of {}",
         if dc.locked { "locked" } else { "NOT LOCKED" },
+        match dc.follow {
+            "loop" => "the reference follows the loop",
+            _ => "the loop follows the reference",
+        },
         if dc.margin_min_ns < 0 { "−" } else { "" },
         duration(dc.margin_p50_ns),
         duration(dc.margin_max_ns),
         dc.missed_sync0,
         dc.frames
     )?;
+    if dc.reference_lost > 0 {
+        let (times, cycles) = (dc.reference_lost, dc.cycles_lost);
+        writeln!(out, "  reference clock LOST {times} times, for {cycles} cycles in all")?;
+    }
     match &dc.difference_worst {
         Some(device) => {
             let most = duration(u64::from(dc.difference_max_ns));
@@ -277,6 +285,20 @@ fn tail(report: &Report, out: &mut String) -> std::fmt::Result {
     }
     if let Some(path) = &report.recording {
         writeln!(out, "  {path} ({:.1} MB)", megabytes(records.bytes))?;
+    }
+    if let Some(audit) = &report.audit {
+        let written = &audit.written;
+        writeln!(
+            out,
+            "  audit log {}: {} records, lost {}",
+            audit.directory, written.records, written.lost
+        )?;
+        if let Some(fault) = &written.fault {
+            writeln!(
+                out,
+                "  THE AUDIT LOG IS NOT WRITTEN: {fault}\n  The machine ran on without it."
+            )?;
+        }
     }
     super::flight::lines(&report.flight_recorder, out)?;
     if let Some(bytes) = report.resident_bytes {

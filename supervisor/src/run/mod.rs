@@ -24,6 +24,7 @@ pub use end::{BUS_GRACE_NS, fault_text};
 
 pub(crate) use real_time::beside;
 
+use crate::audit::Audit;
 use crate::cli::Link;
 use crate::console::Console;
 use crate::drain::Recording;
@@ -133,6 +134,7 @@ struct Parts {
     console: Console<std::io::Stdout>,
     statistics: Statistics,
     recorder: Option<FileRecorder>,
+    audit: Audit,
     config_hash: String,
     dumps: Dumps,
 }
@@ -151,6 +153,7 @@ impl Parts {
             link: options.link.to_string(),
             packed: machine.recording.compression == config::Compression::Lz4,
         };
+        let audit = Audit::open(source, &labels, options)?;
         let recorder = match &options.record {
             Some(path) => Some(FileRecorder::create(path, &labels, &info)?),
             None => None,
@@ -159,7 +162,7 @@ impl Parts {
         let statistics = Statistics::new(wraps.collect());
         let console = Console::new(options.headless);
         let dumps = dumps(source, options, &labels, &config_hash);
-        Ok(Self { labels, console, statistics, recorder, config_hash, dumps })
+        Ok(Self { labels, console, statistics, recorder, audit, config_hash, dumps })
     }
 
     /// What every report says of a run.

@@ -21,7 +21,7 @@ use rt_core::step::Core;
 use rt_core::vision::VisionInputs;
 use rt_linux::admission::{self, Locked, Outcome};
 use rt_linux::broken::{self, Broken};
-use rt_linux::clock::{self, Monotonic};
+use rt_linux::clock;
 use rt_linux::guard;
 use rt_linux::guard::filter::NoFilter;
 use rt_linux::run::{Ran, Watch, WatchCalls};
@@ -166,7 +166,8 @@ pub(super) fn run<P: Program + Send + 'static>(
     let (sink, capture) = capture(options)?;
     let link = Tapped::new(link, sink);
     let mut parts = Parts::new(source, options, asked_for(machine.cycle.realtime))?;
-    let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?);
+    let audit = std::mem::take(&mut parts.audit);
+    let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?).with_audit(audit);
     let keeper = Keeper::open(machine, options).threaded().map_err(no_thread)?;
     let (ports, outside) = drain::channels(machine.plan.axes.len());
     let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
@@ -203,6 +204,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         beside: Beside::default(),
         cable: Cable::of(&options.link),
         inquiry: Inquiry::new(machine),
+        bus_patience_ns: machine.bus_patience_ns,
         supervise: None,
         outcome: Outcome::default(),
         admitted: false,
@@ -281,8 +283,9 @@ fn asked_for(realtime: Realtime) -> &'static str {
 /// What the loop asks of the kernel.
 fn request(settings: CycleSettings, link: &Link) -> admission::Request {
     let strict = settings.realtime == Realtime::Strict;
-    // One CPU for the loop and its virtual devices: see `SegmentThread::spawn`.
-    let together = *link == Link::Virtual && (strict || settings.priority.is_some());
+    // One CPU for the loop and its virtual devices: see `SegmentThread::spawn`. Without the right to it they would share it with all others.
+    let fifo = settings.priority.is_some_and(admission::fifo_is_granted);
+    let together = *link == Link::Virtual && (strict || fifo);
     admission::Request {
         cpu: settings.cpu.or_else(|| if together { admission::cpu_default() } else { None }),
         priority: settings.priority,
@@ -290,6 +293,7 @@ fn request(settings: CycleSettings, link: &Link) -> admission::Request {
     }
 }
 
+// SR-047
 fn refused(refused: admission::Refused) -> Error {
     Error::environment(format!(
         "the machine file asks for strict real time, and the system refuses it: {refused}\n  \
@@ -343,7 +347,7 @@ fn spawn_loop<P: Program + Send + 'static>(
         drop(kept);
         let no_filter = |wrong: NoFilter| Error::environment(wrong.to_string());
         let watch = armed.watch(calls).map_err(no_filter)?;
-        let mut clock = Monotonic::new(settings.spin_ns);
+        let mut clock = armed.clock(settings.spin_ns);
         let begins = bus.aligned_start(clock::now().saturating_add(2 * settings.period_ns));
         let _ = news.try_send(News::Begins(begins, guard::thread_id()));
         drop(news);
@@ -398,6 +402,8 @@ struct Run {
     /// Of a run on an interface.
     cable: Option<Cable>,
     inquiry: Inquiry,
+    /// A missing device is waited for so long, ns.
+    bus_patience_ns: u64,
     /// From the first cycle on.
     supervise: Option<Supervise>,
     outcome: Outcome,
@@ -501,7 +507,8 @@ impl Run {
                 }
                 Ok(News::References(verdicts)) => self.keeper.hear(verdicts),
                 Ok(News::Begins(at, thread)) => {
-                    self.supervise = Some(Supervise::new(at, duration_ns));
+                    let supervise = Supervise::new(at, duration_ns);
+                    self.supervise = Some(supervise.waiting_for_devices(self.bus_patience_ns));
                     self.beside.begin(thread, clock::now());
                     self.begins = Some(at);
                     self.notice = None;

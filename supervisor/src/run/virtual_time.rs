@@ -83,7 +83,8 @@ pub(super) fn run<P: Program>(
     };
     let link = Tapped::new(link, sink);
     let mut parts = Parts::new(source, options, "virtual")?;
-    let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()));
+    let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()))
+        .with_audit(std::mem::take(&mut parts.audit));
     let began = Instant::now();
     let (ports, mut outside) = drain::channels(machine.plan.axes.len());
     let mut bus = match bring_up(link, &machine.bus, &mut |_| {}) {
@@ -117,7 +118,8 @@ pub(super) fn run<P: Program>(
         outside,
         inquiry,
         judge: Judge::new(&machine.plan.streams, machine.hash64),
-        supervise: Supervise::new(now, Some(duration_ns)),
+        supervise: Supervise::new(now, Some(duration_ns))
+            .waiting_for_devices(machine.bus_patience_ns),
         allocator: Counts::default(),
         people: Vec::new(),
         watch,

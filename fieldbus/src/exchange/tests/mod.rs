@@ -325,6 +325,7 @@ fn silence_faults_the_bus_after_a_few_cycles_only() {
 fn dc_plan() -> BusPlan {
     let mut plan = plan();
     plan.dc = Some(DcPlan {
+        follow: Follow::Reference,
         frame_before_sync0_ns: 100_000,
         lock_window_ns: 500,
         lock_timeout_ns: 50 * PERIOD,
@@ -334,7 +335,13 @@ fn dc_plan() -> BusPlan {
 }
 
 fn clocks() -> Option<Clocks> {
-    Some(Clocks { members: vec![1], dc_time: 5_000_000_700, link_time: 300, sync_start: 0 })
+    Some(Clocks {
+        reference: 0,
+        members: vec![1],
+        dc_time: 5_000_000_700,
+        link_time: 300,
+        sync_start: 0,
+    })
 }
 
 #[test]
@@ -358,6 +365,10 @@ fn clocks_that_do_not_get_in_step_are_a_fault_after_the_time_out() {
     assert_eq!(rig.cycles(40).state, BusState::Starting);
     let exchange = rig.cycles(20);
     assert_eq!((exchange.state, exchange.fault.position), (BusState::Faulted, 1));
+    assert!(exchange.fault.clocks_apart);
+    // They do after all.
+    rig.bus.link.devices.differences[1] = 0;
+    rig.until(BusState::Operational);
 }
 
 #[test]

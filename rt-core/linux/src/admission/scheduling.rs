@@ -17,6 +17,9 @@ use crate::cpus;
 /// Name of the step that only an armed thread has.
 pub(super) const SCHEDULING: &str = "scheduling";
 
+/// Stack of a thread that only asks.
+const PROBE_STACK_BYTES: usize = 64 << 10;
+
 /// Keeps the calling thread, and the helpers that it will spawn, away from the loop's CPU. Advice:
 /// the loop comes before them anyway; what they cost it is its cache.
 pub(super) fn housekeeping(request: &Request) -> Asked {
@@ -134,6 +137,14 @@ fn promote(priority: u8) -> Result<String, Cause> {
     } else {
         Err(Cause::SchedulingNotTaken { wanted: wanted.to_string(), found: found.to_string() })
     }
+}
+
+/// Would this process be given SCHED_FIFO at `priority`? Asked of the kernel, on a thread of its own that ends with the answer.
+#[must_use]
+pub fn fifo_is_granted(priority: u8) -> bool {
+    let asked = std::thread::Builder::new().stack_size(PROBE_STACK_BYTES);
+    let Ok(thread) = asked.spawn(move || promote(priority).is_ok()) else { return false };
+    thread.join().unwrap_or(false)
 }
 
 /// The limit may be low and its ceiling high. Refused: the next step says what is missing.
