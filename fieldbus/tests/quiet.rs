@@ -20,7 +20,13 @@ use stop::StopOnDrop;
 type Bench = Record<Fault<InlineLink<Cell>>, Producer<Copied>>;
 
 /// A table of a drive, longer than its mailbox, is written and read, and an emergency is taken; returns how many transfers came about.
-fn talk(bus: &mut EtherCat<Bench>, client: &mut CoeClient, next: &mut u64, cycles: u32) -> u32 {
+fn talk(
+    bus: &mut EtherCat<Bench>,
+    client: &mut CoeClient,
+    signals: &Signals,
+    next: &mut u64,
+    cycles: u32,
+) -> u32 {
     let table = Object { index: 0x2000, subindex: 1, complete: true };
     let mut done = 0;
     for _ in 0..cycles {
@@ -32,6 +38,7 @@ fn talk(bus: &mut EtherCat<Bench>, client: &mut CoeClient, next: &mut u64, cycle
         bus.link_mut().idle(*next);
         bus.exchange(*next, *next + 500_000);
         bus.take_emergency();
+        bus.encode(signals);
         *next += PERIOD;
         done += client.take().map_or(0, |answer| u32::from(answer.outcome.is_ok()));
     }
@@ -104,11 +111,11 @@ fn from_safe_op_on_nothing_is_allocated_and_nothing_is_freed() {
     let mut client = bus.take_coe_client().unwrap();
     let before = calls();
     let started = run(&mut bus, &mut signals, &mut next, 3_000);
-    let talked = talk(&mut bus, &mut client, &mut next, 1_000);
+    let talked = talk(&mut bus, &mut client, &signals, &mut next, 1_000);
     let quiet = calls() - before;
     bus.link_mut().inner_mut().set_faults(faults);
     let before = calls();
-    talk(&mut bus, &mut client, &mut next, 5_000);
+    talk(&mut bus, &mut client, &signals, &mut next, 5_000);
     run(&mut bus, &mut signals, &mut next, 10_000);
     outage(&mut bus, true);
     let lost = run(&mut bus, &mut signals, &mut next, 300);
