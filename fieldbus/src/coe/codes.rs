@@ -1,9 +1,8 @@
 //! Codes in words: SDO aborts, mailbox errors, error codes of drives.
 //!
 //! Compared with the tables of other programs: aborts and mailbox errors with SOEM (`src/ec_print.c`), codes of drives with openCANopen
-//! (`inc/canopen/cia402-error-codes.h`), emergencies 0xA000
-//! and 0xA001 with the manual of the encoder Lika SFA-10000, which cites ETG1000.6 Table 50. Not in those, and from the standards alone: abort 0x06090033, mailbox error 9, drive errors 0x2350
-//! and 0x8613.
+//! (`inc/canopen/cia402-error-codes.h`), emergencies 0xA000 and 0xA001 with the manual of the encoder Lika SFA-10000, which cites ETG1000.6
+//! Table 50. Not in those, and from the standards alone: abort 0x06090033, mailbox error 9, drive errors 0x2350 and 0x8613.
 
 /// What an SDO abort code says (ETG1000.6 Table 41, CiA 301 Table 22).
 #[must_use]
