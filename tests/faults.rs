@@ -70,8 +70,8 @@ fn stops_and_goes_on(name: &str, event: &str, cause: &str) -> Outcome {
     outcome
 }
 
-// SR-034
 #[test]
+// SR-034
 fn a_device_without_supply_stops_the_machine_and_ends_on_the_bus() {
     let event = "[[scenario.event]]\nat = \"5 s\"\nbus = \"power_off\"\ndevice = \"drive_x\"\n";
     let outcome = demo_with("power-off", event, "10s");
@@ -100,8 +100,8 @@ fn a_drive_that_refuses_op_is_named_with_its_al_status_code() {
     outcome.recorded_completely();
 }
 
-// SR-033
 #[test]
+// SR-033
 fn frames_that_vanish_trip_after_as_many_as_the_file_allows_and_not_before() {
     let event =
         |n: u32| format!("[[scenario.event]]\nat = \"5 s\"\nbus = \"lose\"\nframes = {n}\n");
@@ -150,8 +150,8 @@ fn frames_that_come_after_their_deadline_are_counted_as_late() {
     outcome.recorded_completely();
 }
 
-// SR-014
 #[test]
+// SR-014
 fn emergency_stop_door_and_drive_fault_stop_and_a_person_gets_it_going_again() {
     let press =
         |what: &str| format!("[[scenario.event]]\nat = \"5 s\"\npress = [{what}]\nfor = \"1 s\"\n");

@@ -334,8 +334,8 @@ fn the_loop_on_the_virtual_link_is_one_thread_that_never_allocates() {
     assert!(beat >= Ok(CYCLES_MIN / 2), "the loop waits in each cycle: {beat:?}");
 }
 
-// SR-045
 #[test]
+// SR-045
 fn the_loop_in_virtual_time_never_allocates_and_neither_do_the_devices_behind_it() {
     assert!(is_counting());
     let run = Run::new("guard-virtual", true, Planted::Nothing, 3 * CYCLES_MIN);

@@ -52,8 +52,8 @@ fn calls(report: &Value, name: &str) -> u64 {
     call.unwrap_or_else(|| panic!("{name} is declared"))["count"].as_u64().expect("a count")
 }
 
-// SR-045
 #[test]
+// SR-045
 fn a_hundred_thousand_cycles_take_no_fault_no_memory_and_exactly_the_declared_calls() {
     let _turn = turn();
     let mut run = Run::new("guard-many", false, Planted::Nothing, MANY);

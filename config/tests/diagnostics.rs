@@ -151,6 +151,8 @@ fn frames_that_do_not_reach_a_device_before_its_sync0_are_told() {
     assert_eq!(shifted("200 us"), [""; 0]);
     assert_eq!(shifted("-600 us"), [""; 0]);
     assert_eq!(shifted("300 us"), ["sync0-margin"], "700 + 300 us: the pulse before");
+    assert_eq!(shifted("298 us"), [""; 0]);
+    assert_eq!(shifted("299.5 us"), ["sync0-margin"], "clocks may be 1 us apart");
     assert_eq!(shifted("-690 us"), ["sync0-margin"], "10 us are less than the wire takes");
 }
 
@@ -295,8 +297,8 @@ fn an_encoder_that_shows_two_places_alike_keeps_nothing() {
     assert!(codes(&single).contains(&"kept-ambiguous"), "{single}");
 }
 
-// SR-024
 #[test]
+// SR-024
 fn a_vertical_axis_without_a_brake_is_refused() {
     let start = DEMO.find("[axis.brake]").unwrap();
     let end = start + DEMO[start..].find("[axis.homing]").unwrap();
@@ -314,8 +316,8 @@ fn an_axis_that_homes_outside_its_limits_is_refused() {
     assert_eq!(codes(&refused(&text)), ["homing-outside"]);
 }
 
-// SR-043
 #[test]
+// SR-043
 fn interlocks() {
     check(&[
         ("b = \"estop_b\"", "b = \"estop_a\"", "same-channel"),

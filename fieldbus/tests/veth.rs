@@ -3,11 +3,12 @@
 //! The test starts itself again under `unshare -Urn`, which needs no rights beyond user namespaces.
 
 mod cell;
+mod stop;
 
 use core::sync::atomic::AtomicBool;
 use std::process::Command;
 
-use cell::{PERIOD, StopOnDrop, cell, plan, with_dc};
+use cell::{PERIOD, cell, plan, with_dc};
 use fieldbus::bring_up;
 use fieldbus::link::{
     Carrier, CarrierState, Link, LinkError, LinkFault, RawOptions, Sent, raw, raw_with, serve,
@@ -15,6 +16,7 @@ use fieldbus::link::{
 use rt_core::Bus;
 use rt_core::bus::BusState;
 use rt_core::signal::Signals;
+use stop::StopOnDrop;
 
 const INSIDE: &str = "FIELDBUS_TEST_NAMESPACE";
 

@@ -51,6 +51,8 @@ pub struct BusFault {
     pub al_status_code: u16,
     /// The link itself is down.
     pub link_down: bool,
+    /// The clocks did not get in step in time; `position` is the device that is farthest from it.
+    pub clocks_apart: bool,
 }
 
 /// The result of one exchange.

@@ -692,6 +692,19 @@ pub struct StepPlan {
     pub timeout_ns: Option<u64>,
 }
 
+impl StepPlan {
+    /// It homes this axis.
+    #[must_use]
+    pub fn homes(&self, axis: AxisId) -> bool {
+        match self.action {
+            Action::Do(request) | Action::Start(request) => {
+                matches!(request, crate::program::Request::Home { axis: homed } if homed == axis)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// What a step does; it is over when that is done.
 #[derive(Clone, Copy, Debug)]
 pub enum Action {

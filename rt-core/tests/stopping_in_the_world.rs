@@ -272,8 +272,8 @@ fn a_soft_stop_is_predicted_closely() {
     });
 }
 
-// SR-031
 #[test]
+// SR-031
 fn a_vertical_axis_never_stops_later_than_predicted() {
     check(&Case {
         gravity_nm: 0.4,

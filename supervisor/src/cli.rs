@@ -167,7 +167,7 @@ pub struct RunArgs {
     /// No kept reference counts in this run: every axis is to be homed, and what is found replaces what was kept.
     #[arg(long)]
     pub home_again: bool,
-    /// Keep the frames of the run (the first 64 MB; 8 MB in real time) for Wireshark.
+    /// Write the frames of the run, while it goes on, for Wireshark: files of 64 MB, the newest 8 of them.
     #[arg(long, value_name = "FILE.pcapng")]
     pub capture: Option<PathBuf>,
     /// Write the flight recorder's dumps into this folder; without it, beside the recording, and nowhere with --no-record.

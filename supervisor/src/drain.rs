@@ -281,8 +281,8 @@ mod tests {
         holds(&ledger);
     }
 
-    // SR-044
     #[test]
+    // SR-044
     fn a_disk_that_fails_while_it_records_costs_records_and_nothing_else() {
         let folder = crate::test_folder("failing-disk");
         let path = folder.join("run.mcap");

@@ -86,6 +86,8 @@ pub struct Statistics {
     pub exchange: Exchange,
     /// Evidence of the last bus fault, if there was one.
     pub bus_fault: Option<BusFault>,
+    /// Why the link cannot work, as the interface says; `None`: it can, or nobody asked.
+    pub cable: Option<String>,
     /// Since when the bus has been faulted without a break, ns; `None`: it is not.
     pub bus_faulted_since: Option<u64>,
     /// The bus has been operational.
@@ -147,6 +149,7 @@ impl Statistics {
             execution: Histogram::default(),
             exchange: Exchange::default(),
             bus_fault: None,
+            cable: None,
             bus_faulted_since: None,
             was_operational: false,
             first_at: None,

@@ -147,6 +147,15 @@ pub(crate) fn dc(
     })
 }
 
+/// How long a device that is missing is waited for, ns.
+pub(crate) fn bus_patience_ns(section: Option<&file::bus::Bus>, problems: &mut Problems) -> u64 {
+    const DEFAULT_NS: u64 = 2_000_000_000;
+    let time = section.and_then(|section| section.wait_for_devices.as_ref());
+    let range = 1_000_000_000..=3_600_000_000_000;
+    let time = time.and_then(|time| time_in(time, range, "the time to wait for devices", problems));
+    time.unwrap_or(DEFAULT_NS)
+}
+
 /// A limit on overruns makes a demand; an interlock must turn it into a stop.
 pub(crate) fn check_overrun(
     section: &file::Cycle,

@@ -53,6 +53,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     let mut built = build(file, devices, period_ns, problems);
     let dc_section = bus_section.and_then(|section| section.dc.as_ref());
     let dc = cycle::dc(dc_section, period_ns, problems);
+    let bus_patience_ns = cycle::bus_patience_ns(bus_section, problems);
     startup(&mut built, period_ns, problems);
     let control = file.control.0.as_ref();
     let control =
@@ -108,6 +109,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         description: identification.description.clone().unwrap_or_default(),
         plan,
         bus,
+        bus_patience_ns,
         names,
         cycle,
         link,

@@ -8,6 +8,7 @@ use super::axes::{above_zero, in_unit, time_in};
 use crate::file::safety as file;
 use crate::machine::AxisUnit;
 use crate::problem::{Problem, Problems};
+use crate::quantity;
 use crate::read::{Name, Speed};
 
 const MS: i64 = 1_000_000;
@@ -83,7 +84,7 @@ fn limit(
     if speed > most {
         problems.push(
             Problem::error("manual-too-fast", &at.span, "this is too fast for manual")
-                .expected(format!("at most {} {}/s", most.units(), unit.symbol()))
+                .expected(format!("at most {}", quantity::show(most.0, at.dimension)))
                 .found(at.show())
                 .remedy("a person is at the machine: choose a lower speed"),
         );

@@ -7,6 +7,8 @@ section! {
     "[bus]" Bus {
         /// Names of the sync units: devices that live and die together. At most 64.
         sync_units: Vec<Name>,
+        /// A device that is missing or was restarted is waited for this long, then the run ends, 1 s to 1 h; default 2 s.
+        wait_for_devices: Option<Time>,
         /// Distributed clocks; without it they are not used.
         dc: Option<Dc>,
         /// Bytes carried from an input to an output unseen (FSoE).

@@ -94,6 +94,21 @@ impl<P: Process> Segment<P> {
         Some(self.devices.get(position)?.esc.clock.system(now))
     }
 
+    /// SYNC0 of a device is active; `None`: there is no such position.
+    #[must_use]
+    pub fn sync0_active(&self, position: usize) -> Option<bool> {
+        Some(self.devices.get(position)?.esc.clock.sync0_active())
+    }
+
+    /// Puts another device in the place of one; it is switched on. Returns the one that was there.
+    pub fn replace(&mut self, position: usize, device: Device) -> Option<Device> {
+        let place = self.devices.get_mut(position)?;
+        let before = std::mem::replace(place, device);
+        place.power_on(self.now);
+        self.connect();
+        Some(before)
+    }
+
     /// A device forgets its station address, and nothing else.
     pub fn forget_address(&mut self, position: usize) {
         if let Some(device) = self.devices.get_mut(position) {

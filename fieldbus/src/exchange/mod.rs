@@ -9,6 +9,7 @@ mod ladder;
 mod lock;
 mod phase;
 mod reference;
+mod restore;
 mod sampled;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use ladder::{Ladder, Reply, Seen};
 use lock::Lock;
 pub use lock::{ClockReport, Difference};
 pub use phase::DcReport;
+pub(crate) use restore::{Next, Restore, Saved, SavedClock, Written};
 use sampled::{FREE, Sampled};
 use timing::Timing;
 
@@ -59,6 +61,8 @@ pub(crate) struct BroughtUp {
     pub(crate) devices: Vec<FoundDevice>,
     /// By position: mailboxes, and the counters of the messages so far.
     pub(crate) mailboxes: Vec<(Option<Mailbox>, Counters)>,
+    /// By position: what a device needs that lost its supply.
+    pub(crate) saved: Box<[Saved]>,
     /// How long it took.
     pub(crate) took: Took,
 }
@@ -111,7 +115,21 @@ pub struct EtherCat<L> {
     is_link_down: bool,
     devices: Vec<FoundDevice>,
     mailboxes: Service,
+    /// By position: bit of the device's sync unit.
+    units: Box<[u64]>,
+    /// Every input signal and the position of its device.
+    owners: Box<[(SignalId, u16)]>,
+    /// This device was switched on anew: nothing was received from it yet.
+    restarted: Option<u16>,
     took: Took,
+}
+
+/// Every input and whose it is.
+fn owners(plan: &BusPlan) -> Box<[(SignalId, u16)]> {
+    let inputs = (0u16..).zip(&plan.signals);
+    let inputs = inputs.filter(|(_, place)| place.direction == Direction::Input);
+    let owner = |place: usize| u16::try_from(place).unwrap_or(u16::MAX);
+    inputs.map(|(signal, place)| (SignalId(signal), owner(place.subdevice))).collect()
 }
 
 /// From a pulse until its sample is surely there for a frame that passes the reference: the way through the segment, and clocks
@@ -146,6 +164,34 @@ fn start(layout: &Layout, frames: &[CyclicFrame], position: usize) -> Option<(u8
     Some((region.unit, region.frame, place.data_at() + region.offset))
 }
 
+/// Where every signal is: inputs by sync unit, and outputs. `sampled`: gives stamps to those of devices with SYNC0, when clocks are used.
+fn signal_places(
+    plan: &BusPlan,
+    layout: &Layout,
+    frames: &[CyclicFrame],
+    mut sampled: Option<&mut Sampled>,
+) -> Option<(Vec<Vec<Place>>, Vec<Place>)> {
+    let mut inputs: Vec<Vec<Place>> = vec![Vec::new(); plan.sync_units.len()];
+    let mut outputs = Vec::new();
+    for (signal, place) in (0u16..).zip(&plan.signals) {
+        let sync0 = plan.subdevices.get(place.subdevice)?.sync0;
+        let (unit, frame, at) = start(layout, frames, place.subdevice)?;
+        let place_of =
+            |signal| Place::new(signal, frame, at, place.bit_offset, place.bits, place.signed);
+        match place.direction {
+            Direction::Input => {
+                let stamps = sync0.zip(sampled.as_deref_mut());
+                let stamp =
+                    stamps.map_or(FREE, |(sync0, sampled)| sampled.stamp_for(sync0.shift_ns));
+                let place = place_of(SignalId(signal)).sampled(stamp);
+                inputs.get_mut(usize::from(unit))?.push(place);
+            }
+            Direction::Output => outputs.push(place_of(SignalId(signal))),
+        }
+    }
+    Some((inputs, outputs))
+}
+
 impl<L: Link> EtherCat<L> {
     /// Puts the exchange together. `None`: the layout does not fit its frames (`Layout` makes none such).
     pub(crate) fn new(
@@ -153,26 +199,12 @@ impl<L: Link> EtherCat<L> {
         plan: &BusPlan,
         layout: &Layout,
         clocks: Option<Clocks>,
-        BroughtUp { devices, mailboxes, took }: BroughtUp,
+        BroughtUp { devices, mailboxes, saved, took }: BroughtUp,
     ) -> Option<Self> {
         let frames = cyclic_frames(layout)?;
-        let mut inputs: Vec<Vec<Place>> = vec![Vec::new(); plan.sync_units.len()];
-        let mut outputs = Vec::new();
         let mut sampled = Sampled::new(plan.period_ns, settle_ns(plan));
-        for (signal, place) in (0u16..).zip(&plan.signals) {
-            let sync0 = plan.subdevices.get(place.subdevice)?.sync0.filter(|_| clocks.is_some());
-            let (unit, frame, at) = start(layout, &frames, place.subdevice)?;
-            let place_of =
-                |signal| Place::new(signal, frame, at, place.bit_offset, place.bits, place.signed);
-            match place.direction {
-                Direction::Input => {
-                    let stamp = sync0.map_or(FREE, |sync0| sampled.stamp_for(sync0.shift_ns));
-                    let place = place_of(SignalId(signal)).sampled(stamp);
-                    inputs.get_mut(usize::from(unit))?.push(place);
-                }
-                Direction::Output => outputs.push(place_of(SignalId(signal))),
-            }
-        }
+        let (inputs, outputs) =
+            signal_places(plan, layout, &frames, clocks.is_some().then_some(&mut sampled))?;
         let units_all = layout.regions.iter().flatten().fold(0, |all, r| all | unit_bit(r.unit));
         let dc = plan.dc.filter(|_| clocks.is_some());
         let lock = dc.zip(clocks.as_ref()).map(|(dc, clocks)| {
@@ -218,7 +250,14 @@ impl<L: Link> EtherCat<L> {
             dc_offset_ns: 0,
             is_link_down: false,
             devices,
-            mailboxes: Service::new(mailboxes),
+            mailboxes: Service::new(mailboxes, saved),
+            units: layout
+                .regions
+                .iter()
+                .map(|region| region.map_or(0, |r| unit_bit(r.unit)))
+                .collect(),
+            owners: owners(plan),
+            restarted: None,
             took,
         })
     }
@@ -456,7 +495,24 @@ impl<L: Link> EtherCat<L> {
         }
         self.sampled.cycle(now, clock.filter(|_| !seen.is_reference_lost), self.received_at);
         seen.reply = self.reply();
+        seen.restoring = self.mailboxes.restoring();
         seen
+    }
+
+    /// A device that has lost its settings is set up again; until it is, its sync unit is not good.
+    fn restore(&mut self, now: u64) {
+        if let Some(timing) = &self.timing {
+            self.mailboxes.set_dc_lag(timing.dc_lag());
+        }
+        if let Some(position) = self.ladder.take_lost()
+            && self.mailboxes.restore(position, now)
+        {
+            self.restarted = Some(position);
+        }
+        if let Some(position) = self.mailboxes.restoring() {
+            let unit = self.units.get(usize::from(position)).copied().unwrap_or(0);
+            self.units_good &= !unit;
+        }
     }
 
     /// Answer to our own datagram of this cycle.
@@ -498,7 +554,8 @@ impl<L: Link> Bus for EtherCat<L> {
         self.receive(under_way, deadline);
         let seen = self.judge(now);
         self.ladder.advance(&seen);
-        self.mailboxes.work(&mut self.link, now, deadline);
+        self.restore(now);
+        self.mailboxes.hear_out(now, deadline);
         Exchange {
             state: self.ladder.state(),
             units_good: self.units_good,
@@ -525,9 +582,21 @@ impl<L: Link> Bus for EtherCat<L> {
                 inputs.decode(frames, signals, &self.sampled);
             }
         }
+        if let Some(device) = self.restarted.take() {
+            let owned = self.owners.iter().filter(|(_, owner)| *owner == device);
+            owned.for_each(|(signal, _)| signals.forget(*signal));
+        }
     }
 
     fn encode(&mut self, signals: &Signals) {
+        self.encode_outputs(signals);
+        // Last of all: nothing of the cycle waits for it.
+        self.mailboxes.work(&mut self.link);
+    }
+}
+
+impl<L: Link> EtherCat<L> {
+    fn encode_outputs(&mut self, signals: &Signals) {
         for place in &self.outputs {
             if let Some(frame) = self.frames.get_mut(place.frame) {
                 place.write(frame.template.bytes_mut(), signals.get(place.signal).value);

@@ -119,6 +119,11 @@ impl Timing {
         if self.told.is_some() { Follow::Loop } else { Follow::Reference }
     }
 
+    /// DC time less local time, ns.
+    pub(crate) fn dc_lag(&self) -> i64 {
+        behind(self.times(0).0, 0)
+    }
+
     pub(crate) fn reference(&self) -> &Reference {
         &self.reference
     }

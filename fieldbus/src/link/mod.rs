@@ -20,7 +20,7 @@ pub use carrier::{Carrier, CarrierState};
 pub use fault::{Fault, Faults, Injected};
 pub use inline::InlineLink;
 pub use raw::{Granted, RawOptions, interfaces, raw, raw_with};
-pub use record::Record;
+pub use record::{Copied, Keep, Record, pcapng_frame, pcapng_head, pcapng_statistics};
 pub use serve::{Served, serve};
 pub use socket::{SocketLink, pair};
 

@@ -9,6 +9,11 @@ mod links;
 mod mailbox;
 mod many;
 mod refusals;
+mod restart;
+#[path = "../stop/mod.rs"]
+mod stop;
+#[path = "../terminals/mod.rs"]
+mod terminals;
 mod threaded;
 
 use cell::{Cell, PERIOD, cell, plan, with_dc};
@@ -249,8 +254,8 @@ fn a_segment_that_falls_silent_during_bring_up_ends_it() {
     }
 }
 
-// SR-041
 #[test]
+// SR-041
 fn a_wrong_device_is_named() {
     let mut wrong = plan();
     wrong.subdevices.swap(1, 2);
@@ -328,8 +333,8 @@ fn process_data_of_another_length_are_refused() {
     assert_eq!(error, expected);
 }
 
-// SR-041
 #[test]
+// SR-041
 fn a_reaction_that_differs_and_an_object_that_is_not_there_are_refused() {
     let mut plan = plan();
     plan.subdevices[3].startup[2].value = SdoValue::I16(1);
@@ -366,8 +371,8 @@ fn cycles_to_safe_op(rig: &mut Rig<Faulty>, position: usize) -> u32 {
     panic!("it never left Op");
 }
 
-// SR-040
 #[test]
+// SR-040
 fn outputs_are_safe_after_the_planned_time_of_their_watchdogs() {
     // 50 ms are written to the drive, 100 ms are the terminal's own.
     assert!((50..=52).contains(&cycles_to_safe_op(&mut operational(&plan()), 3)));
@@ -447,8 +452,8 @@ fn a_device_without_power_is_found_and_ages_only_what_is_behind_it() {
     assert_eq!(rig.signals.get(SignalId(DRIVE)).quality, Quality::Stale);
 }
 
-// SR-032
 #[test]
+// SR-032
 fn a_device_that_ignores_process_data_ages_its_unit_alone() {
     let mut rig = operational(&plan());
     rig.inject(segment::Fault::IgnoreProcessData { position: 1, active: true });

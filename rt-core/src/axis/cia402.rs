@@ -275,8 +275,8 @@ mod tests {
         }
     }
 
-    // SR-028
     #[test]
+    // SR-028
     fn a_fault_is_left_only_with_a_reset() {
         assert_eq!(run(S::Fault, Power::On, false, 1000), S::Fault);
         assert_eq!(run(S::Fault, Power::On, true, 5), S::OperationEnabled);

@@ -36,6 +36,8 @@ pub struct Axis {
     /// What became of the reference in this cycle.
     news: Option<ReferenceNews>,
     referenced: bool,
+    /// The drive was switched on anew and nothing was received since.
+    is_restarted: bool,
     position: Nano,
     rebased: Nano,
     commanded: Nano,
@@ -91,6 +93,7 @@ impl Axis {
             kept,
             news: None,
             referenced: false,
+            is_restarted: false,
             position: Nano::ZERO,
             rebased: Nano::ZERO,
             commanded: Nano::ZERO,

@@ -154,7 +154,9 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         // One a cycle: more cannot come.
         if let Some(emergency) = self.bus.take_emergency() {
             let body = Body::Event(Event::Emergency(emergency));
-            self.ports.record(Record { cycle: self.cycle, now: wake, body });
+            let record = Record { cycle: self.cycle, now: wake, body };
+            self.flight.note(&record);
+            self.ports.record(record);
         }
         self.flight.over(Phase::Encode, self.clock.now());
         self.ports.publish(self.core.status());

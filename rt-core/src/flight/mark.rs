@@ -1,6 +1,7 @@
 //! What happened, beside the cycles: 32 bytes, in the same dump.
 
 use super::record::next;
+use crate::bus::Emergency;
 use crate::machine::SafeCause;
 use crate::plan::{Reaction, StopWay};
 use crate::program::AxisState;
@@ -39,6 +40,8 @@ pub enum MarkKind {
     Shutdown = 12,
     /// A stop of `group` did not slow axis `subject`: `value` is what follows, 2 the drives' quick stop, 4 the removal of power.
     Escalated = 13,
+    /// The device at position `subject` sent an emergency: `value` is, from its lowest byte, code (2), error register (1), data (5).
+    Emergency = 14,
 }
 
 impl MarkKind {
@@ -57,6 +60,7 @@ impl MarkKind {
             11 => Self::Start,
             12 => Self::Shutdown,
             13 => Self::Escalated,
+            14 => Self::Emergency,
             _ => Self::Unknown,
         }
     }
@@ -178,6 +182,12 @@ impl Mark {
             Event::Reset => mark(MarkKind::Reset, 0, 0),
             Event::Start => mark(MarkKind::Start, 0, 0),
             Event::ShutdownRequested => mark(MarkKind::Shutdown, 0, 0),
+            Event::Emergency(Emergency { device, code, register, data }) => {
+                let [low, high] = code.to_le_bytes();
+                let [a, b, c, d, e] = data;
+                let value = i64::from_le_bytes([low, high, register, a, b, c, d, e]);
+                mark(MarkKind::Emergency, device, value)
+            }
             Event::Axis { .. }
             | Event::SpeedLimit { .. }
             | Event::Diagnostic { .. }
@@ -185,7 +195,6 @@ impl Mark {
             | Event::Referenced { .. }
             | Event::ReferenceRefused { .. }
             | Event::Overrun { .. }
-            | Event::Emergency(_)
             | Event::ResetRefused { .. }
             | Event::Step { .. }
             | Event::Vision { .. }

@@ -91,6 +91,24 @@ fn a_stop_is_frozen_with_what_came_before_and_a_little_of_what_came_after() {
 }
 
 #[test]
+fn an_emergency_is_a_mark_with_all_that_it_said_and_no_trigger() {
+    let mut rig = Rig::new(1);
+    rig.quiet(20);
+    let emergency =
+        crate::bus::Emergency { device: 4, code: 0x8611, register: 0x21, data: [1, 2, 3, 4, 0xFE] };
+    rig.cycle(false, &[Event::Emergency(emergency)]);
+    rig.quiet(20);
+    assert!(rig.frozen.is_empty());
+    rig.cycle(false, &[trip(Reaction::Stop1)]);
+    rig.quiet(10);
+    let mark = rig.frozen[0].marks().find(|mark| mark.kind == MarkKind::Emergency).copied();
+    let mark = mark.expect("a mark");
+    assert_eq!((mark.cycle, mark.subject), (20, 4));
+    assert_eq!(mark.value.to_le_bytes(), [0x11, 0x86, 0x21, 1, 2, 3, 4, 0xFE]);
+    assert_eq!(Mark::from_bytes(&mark.to_bytes()), mark);
+}
+
+#[test]
 fn slowing_down_and_the_stop_of_the_controlled_end_are_no_triggers() {
     let mut rig = Rig::new(1);
     rig.cycle(false, &[trip(Reaction::LimitSpeed(Nano(1)))]);

@@ -183,8 +183,8 @@ mod tests {
         check().check(&before, &asked, cycles, true).err().map(|violation| violation.limit)
     }
 
-    // SR-016
     #[test]
+    // SR-016
     fn each_limit_passes_at_its_value_and_not_above_it() {
         // axis_plan: 1000 mm/s, 5000 mm/s², 100 000 mm/s³ at 1 ms: 10⁹, 5·10⁶, 10⁵ nano-units a cycle.
         let steady = |velocity| Track { position: 100_000_000_000, velocity, acceleration: 0 };
@@ -199,8 +199,8 @@ mod tests {
         assert_eq!(limit_of(steady(0), next(steady(0), 100_005)), Some(GateLimit::Jerk));
     }
 
-    // SR-017
     #[test]
+    // SR-017
     fn a_set_point_from_which_the_ramp_would_pass_the_soft_limit_is_not_passed() {
         // 500 mm/s at 10 000 mm/s² take 50 cycles and 50·(50 − 1) ÷ 2 ramp steps of 0.01 mm: 12.25 mm.
         let before = Track { position: 487_200_000_000, velocity: 500_000_000, acceleration: 0 };
@@ -216,8 +216,8 @@ mod tests {
         assert_eq!(limit_of(outside, outside.to(outside.position + 50)), Some(GateLimit::Position));
     }
 
-    // SR-018
     #[test]
+    // SR-018
     fn without_reference_the_lower_velocity_holds_and_the_soft_limits_do_not() {
         let before = Track { position: 900_000_000_000, velocity: 100_000_000, acceleration: 0 };
         let asked = before.to(before.position + 100_000_002);

@@ -46,8 +46,8 @@ impl Outputs {
     }
 
     /// The program asks for a value, kept over stops (an output that holds goes on with it); `false` if the output is not the program's.
-    // SR-026
     pub fn ask(&mut self, signal: SignalId, value: i64) -> bool {
+        // SR-026
         let of_program =
             |plan: &OutputPlan| plan.signal == signal && plan.source == OutputSource::Program;
         match self.outputs.iter_mut().find(|output| of_program(&output.plan)) {
@@ -128,8 +128,8 @@ mod tests {
         [PUMP, LAMP, WAIT].map(|signal| signals.get(signal).value)
     }
 
-    // SR-025
     #[test]
+    // SR-025
     fn what_the_program_asks_passes_with_permit_and_is_safe_without() {
         let mut outputs = outputs();
         assert!(outputs.ask(PUMP, 1));
@@ -140,7 +140,16 @@ mod tests {
         assert_eq!(written(&outputs, MachineState::Boot, false, false), [7, 0, 0]);
     }
 
-    // SR-026
+    #[test]
+    fn an_output_that_outlives_its_permit_yields_to_an_interlock_that_names_it() {
+        let holding = OutputPlan { hold: true, ..plan(PUMP, 7, None, OutputSource::Program) };
+        let mut outputs = Outputs::new(&[holding]);
+        assert!(outputs.ask(PUMP, 1));
+        assert_eq!(written(&outputs, MachineState::Safe, false, false)[0], 1);
+        outputs.hold(&[OutputDemand { signal: PUMP, safe: true, lamp: false }]);
+        assert_eq!(written(&outputs, MachineState::Safe, false, false)[0], 7);
+    }
+
     #[test]
     fn an_interlock_holds_an_output_in_its_safe_state_and_lights_a_muting_lamp() {
         let mut outputs = Outputs::new(&[
@@ -156,6 +165,7 @@ mod tests {
         assert_eq!(written(&outputs, MachineState::Run, false, true), [1, 0, 1]);
     }
 
+    // SR-026
     #[test]
     fn the_program_cannot_ask_for_what_is_not_its_own() {
         let mut outputs = outputs();

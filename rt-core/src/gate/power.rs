@@ -271,8 +271,8 @@ mod tests {
         }
     }
 
-    // SR-022
     #[test]
+    // SR-022
     fn every_state_goes_where_the_table_says() {
         holds(&TABLE, PowerNeeds::default());
         holds(&QUICK, PowerNeeds { quick_1: true, ..PowerNeeds::default() });
@@ -283,6 +283,7 @@ mod tests {
     }
 
     #[test]
+    // SR-023
     fn a_brake_that_a_drive_may_have_let_go_is_engaged_before_torque_goes() {
         let mut table = TABLE;
         table[1] = ["bbbb rrbb", "bbbb eebb"];
@@ -321,7 +322,6 @@ mod tests {
         }
     }
 
-    // SR-023
     #[test]
     fn a_brake_is_let_go_only_where_every_drive_has_torque() {
         for state in STATES.into_iter().filter(|state| state.brakes_released()) {

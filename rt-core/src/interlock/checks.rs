@@ -128,6 +128,7 @@ impl Memory {
     /// One cycle of `cause`; `mode` is what the selector says. A memory that does not fit its cause is a check that did not run: demand.
     pub(super) fn check(&mut self, cause: &Cause, facts: &Facts<'_>, mode: Code) -> Verdict {
         let now = facts.now;
+        // SR-002, SR-014, SR-033, SR-034, SR-035, SR-037
         match (cause, self) {
             (Cause::Zone { stream, zone }, Self::None) => {
                 not_clear(facts, *stream, *zone).map_or(Verdict::PERMIT, Verdict::demanded)
@@ -149,7 +150,6 @@ impl Memory {
                 let patience = TARGET_IGNORED_DEBOUNCE_NS.saturating_add(axis.brake_release_ns);
                 since.is_some_and(|since| now.saturating_sub(since) > patience)
             }),
-            // SR-033
             (Cause::WorkingCounter { unit, cycles }, Self::Cycles(wrong)) => {
                 let good = 1_u64.checked_shl(u32::from(*unit)).is_some_and(|bit| {
                     facts.exchange.units_all & facts.exchange.units_good & bit != 0

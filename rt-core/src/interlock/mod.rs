@@ -151,9 +151,9 @@ impl GroupDemand {
     pub const NONE: Self = Self { stop: None, speed_limit: Nano::MAX, speed_advised: Nano::MAX };
 
     /// Takes one effect in: stops by the group's order, the first of equals stays; speed limits by value.
-    // SR-005
     fn add(&mut self, order: StopOrder, reaction: Reaction, interlock: InterlockId, input_at: u64) {
         match reaction {
+            // SR-005
             Reaction::None | Reaction::Warn => {}
             Reaction::LimitSpeed(limit) => self.speed_limit = self.speed_limit.min(limit),
             Reaction::Stop2 | Reaction::Stop1 | Reaction::Stop0 => {
@@ -353,7 +353,7 @@ impl Interlocks {
     }
 
     /// Runs every check, writes demands and clearances, and collects what is asked of each group.
-    // SR-004
+    // SR-004, SR-006
     pub fn evaluate(&mut self, facts: &Facts<'_>, log: &mut Log<'_>) {
         self.groups.fill(GroupDemand::NONE);
         for output in &mut self.outputs {

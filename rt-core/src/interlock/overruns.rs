@@ -59,8 +59,8 @@ mod tests {
     }
 
     proptest::proptest! {
-        // SR-036
         #[test]
+        // SR-036
         fn it_counts_what_a_list_of_the_last_cycles_counts(
             count in 0_u16..20, cycles in 1_u16..=1024,
             skips in proptest::collection::vec(0_u32..4, 0..600),

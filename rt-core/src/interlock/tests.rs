@@ -245,8 +245,8 @@ fn stops_after(cause: Cause, cycles: u32, edit: impl Fn(&mut Bench)) -> bool {
     stops
 }
 
-// SR-003
 #[test]
+// SR-003
 fn when_all_is_well_everything_permits_and_nothing_is_told() {
     let rows = all_causes().into_iter().map(|cause| row(cause, Reaction::Stop0, true)).collect();
     let bench = Bench::new(rows);
@@ -259,8 +259,8 @@ fn when_all_is_well_everything_permits_and_nothing_is_told() {
     assert_eq!(bench.kept.events(), []);
 }
 
-// SR-035
 #[test]
+// SR-035
 fn each_cause_demands_when_what_it_watches_is_bad() {
     type Edit = fn(&mut Bench);
     let cases: [(usize, u32, Edit); 16] = [
@@ -348,8 +348,8 @@ fn moving(position: i64, velocity: i64) -> AxisFacts {
     }
 }
 
-// SR-002
 #[test]
+// SR-002
 fn missing_stale_and_unknown_are_demands() {
     type Edit = fn(&mut Bench);
     let cases: [(usize, Edit); 9] = [
@@ -385,8 +385,8 @@ fn an_input_may_miss_fewer_exchanges_than_the_working_counter_interlock_allows()
     assert!(bench.stops(), "older than that, whatever the working counter says");
 }
 
-// SR-005
 #[test]
+// SR-005
 fn the_worst_reaction_of_a_group_wins_and_other_groups_are_not_touched() {
     let reactions = [
         Reaction::Warn,
@@ -408,8 +408,8 @@ fn the_worst_reaction_of_a_group_wins_and_other_groups_are_not_touched() {
     assert_eq!(demands[1], GroupDemand::NONE);
 }
 
-// SR-006
 #[test]
+// SR-006
 fn a_latch_outlives_its_demand_until_a_reset_and_a_reset_does_not_end_a_demand() {
     for latch in [true, false] {
         let mut bench =
@@ -468,8 +468,8 @@ fn an_overrun_limit_comes_from_the_plan() {
 
 proptest::proptest! {
     /// The twin may only tighten: whatever it says, no group gets more than the same machine without twin gives it.
-    // SR-029
     #[test]
+    // SR-029
     fn with_the_twin_nothing_is_allowed_that_is_not_allowed_without(
         position in -100_i64..700, velocity in -1500_i64..1500, commanded in -1500_i64..1500,
         stopping in 0_i64..900, end in -900_i64..900,

@@ -189,8 +189,8 @@ mod tests {
         TwinCheck::new(&axis_plan(0), Boundary::Limits(Nano(0), Nano(500 * MM)), 1_000_000)
     }
 
-    // SR-030
     #[test]
+    // SR-030
     fn a_predicted_stop_beyond_the_boundary_is_a_demand_and_one_short_of_it_is_not() {
         assert!(!limits().predict(&facts(400, 300, 100)).stop);
         assert!(limits().predict(&facts(400, 300, 101)).stop);

@@ -168,6 +168,7 @@ mod tests {
 
     // SR-008
     #[test]
+    // SR-008
     fn only_a_press_and_release_within_the_window_counts() {
         assert_eq!(feed(".##.."), [(3, SHORT)]);
         assert_eq!(feed(".###.."), [(4, DONE)], "3 is the shortest");
@@ -176,14 +177,14 @@ mod tests {
         assert_eq!(feed(".####"), [], "no release, no press");
     }
 
-    // SR-009
     #[test]
+    // SR-009
     fn held_at_boot_is_a_fault_until_let_go() {
         assert_eq!(feed("#####..###."), [(0, HELD), (10, DONE)]);
     }
 
-    // SR-009
     #[test]
+    // SR-009
     fn stuck_is_a_fault_until_let_go() {
         assert_eq!(feed(".###########..####."), [(8, LONG), (18, DONE)]);
     }

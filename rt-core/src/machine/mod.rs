@@ -169,6 +169,7 @@ impl Control {
             log.event(Event::ResetRefused { reason });
         }
         self.reset_needed |= now.fault.is_some() || now.stop.is_some_and(|(_, latches)| latches);
+        // SR-010, SR-011
         let (next, outcome) = match self.machine {
             Machine::Safe { cause: SafeCause::Shutdown, .. } => (self.machine, Outcome::default()),
             _ if now.shutdown => (safe(SafeCause::Shutdown, log.now), Outcome::default()),

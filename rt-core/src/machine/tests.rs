@@ -72,8 +72,8 @@ impl Bench {
     }
 }
 
-// SR-001
 #[test]
+// SR-001
 fn it_starts_safe_and_needs_reset_then_start() {
     let mut bench = Bench::new();
     bench.cycle();
@@ -86,8 +86,8 @@ fn it_starts_safe_and_needs_reset_then_start() {
     assert_eq!(bench.state(), MachineState::Run);
 }
 
-// SR-010
 #[test]
+// SR-010
 fn a_start_that_is_held_over_the_reset_is_not_fresh() {
     let mut bench = Bench::new();
     bench.cycle();
@@ -99,8 +99,8 @@ fn a_start_that_is_held_over_the_reset_is_not_fresh() {
     assert_eq!(bench.state(), MachineState::AwaitStart);
 }
 
-// SR-007
 #[test]
+// SR-007
 fn a_reset_while_a_cause_demands_is_refused() {
     let mut bench = Bench::new();
     bench.cycle();
@@ -183,8 +183,8 @@ fn a_cause_that_comes_while_drive_faults_are_reset_refuses_the_reset_for_good() 
     assert_eq!(bench.state(), MachineState::Safe);
 }
 
-// SR-013
 #[test]
+// SR-013
 fn the_stop_button_takes_the_permit_and_holds_the_start_off_and_a_lost_one_is_pressed() {
     for lost in [false, true] {
         let mut bench = Bench::running();
@@ -260,8 +260,8 @@ fn expected(
     }
 }
 
-// SR-011
 #[test]
+// SR-011
 fn every_state_in_every_situation_goes_where_the_rules_say() {
     let machines = [Machine::Boot, safe(SafeCause::Boot, 1), Machine::AwaitStart, Machine::Run];
     let stops = [None, Some((CAUSE, false)), Some((CAUSE, true))];

@@ -302,6 +302,34 @@ fn conditions_compare_good_values_only() {
 }
 
 #[test]
+fn an_axis_that_lost_its_reference_is_homed_again_with_everything_from_the_start() {
+    let again = Some(1);
+    let mut bench = Bench::new(alloc::vec![
+        strand(&[Action::Do(home(0)), Action::Do(output(1)), Action::Wait(5 * MS)], again),
+        strand(&[Action::Start(belt(5)), Action::Wait(1_000 * MS)], None),
+    ]);
+    assert_eq!(bench.cycle(true), [home(0), belt(5)]);
+    bench.axes[0].referenced = true;
+    bench.done(0, true);
+    assert_eq!(bench.cycles(3), [output(1)]);
+    // A stop alone changes nothing: it goes on where it was.
+    bench.cycle(false);
+    assert_eq!(bench.cycle(true), [belt(5)]);
+    assert_eq!(bench.program.strand(0), Some(2));
+    // Its drive was switched on anew meanwhile; without a start nothing is asked.
+    bench.cycle(false);
+    bench.axes[0].referenced = false;
+    bench.done(0, false);
+    assert_eq!(bench.cycle(false), []);
+    assert_eq!(bench.cycle(true), [home(0), belt(5)], "as after power-up");
+    assert_eq!(bench.program.strand(0), Some(0));
+    // While it is being homed a stop is a stop like any other.
+    bench.cycle(false);
+    assert_eq!(bench.cycle(true), [belt(5), home(0)]);
+    assert_eq!(bench.program.strand(1), Some(4));
+}
+
+#[test]
 fn after_axes_were_moved_by_hand_every_strand_begins_anew() {
     for moved_by_hand in [false, true] {
         // Given a strand that is in its second step,

@@ -73,7 +73,6 @@ impl Trips {
 
     /// After the interlocks: a group that had its permit and lost it has tripped; so has one that must stop harder. `lost`: a drive of
     /// the group is lost, so that it ends without power.
-    // SR-031
     pub(super) fn judge(
         &mut self,
         seen: &Seen<'_>,
@@ -101,6 +100,7 @@ impl Trips {
             let way = group.way(reaction, seen);
             let predicted = group.predicted(way, seen);
             group.reaction = reaction;
+            // SR-031
             group.trip = Some(Trip {
                 cause,
                 at_cycle: log.cycle,

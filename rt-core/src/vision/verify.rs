@@ -267,14 +267,14 @@ mod tests {
         assert!(!view.is_clear(32), "there is no such zone");
     }
 
-    // SR-038
     #[test]
+    // SR-038
     fn silence_is_not_clear() {
         assert_eq!(state().update(&Received::default(), 5), StreamView::SILENT);
     }
 
-    // SR-038
     #[test]
+    // SR-038
     fn a_result_counts_until_its_age_limit_from_capture_and_not_longer() {
         let mut state = state();
         let received = datagram(1000, |_| {});
@@ -307,8 +307,8 @@ mod tests {
         }
     }
 
-    // SR-039
     #[test]
+    // SR-039
     fn any_single_damaged_bit_is_refused() {
         let good = datagram(1000, |_| {});
         for bit in 0..DATAGRAM_LENGTH * 8 {
@@ -342,8 +342,8 @@ mod tests {
         assert_eq!(state.update(&fresh, 1060).refusal, Some(Refusal::Sequence));
     }
 
-    // SR-039
     #[test]
+    // SR-039
     fn a_forged_message_takes_the_clearance_away_until_the_next_good_one() {
         let mut state = state();
         assert!(state.update(&datagram(1000, |_| {}), 1020).is_clear(0));

@@ -168,7 +168,8 @@ fn decimal(value: Nano) -> serde_json::Value {
 mod tests {
     use super::*;
     use crate::labels::example;
-    use rt_core::plan::{GroupId, InterlockId, Reaction};
+    use rt_core::machine::SafeCause;
+    use rt_core::plan::{GroupId, InterlockId, Reaction, StopWay};
     use rt_core::program::AxisState;
 
     const INTERLOCK: InterlockId = InterlockId(0);
@@ -177,9 +178,10 @@ mod tests {
     fn a_trip_is_urgent_and_carries_its_evidence_as_numbers() {
         let mut scribe = Scribe::new(example(), true);
         let trip = Event::Trip {
-            interlock: INTERLOCK,
+            cause: SafeCause::Interlock(INTERLOCK),
             group: GroupId(0),
             reaction: Reaction::Stop1,
+            way: StopWay::Ramp,
             input_at: 5,
             predicted: Nano(12_340_000_000),
         };

@@ -64,6 +64,15 @@ pub(super) fn mark(mark: &Mark, head: &Head) -> String {
         MarkKind::Reset => "reset".into(),
         MarkKind::Start => "start".into(),
         MarkKind::Shutdown => "controlled end asked for".into(),
+        MarkKind::Emergency => {
+            let [low, high, register, ..] = mark.value.to_le_bytes();
+            let code = u16::from_le_bytes([low, high]);
+            format!(
+                "emergency 0x{code:04X} ({}), error register 0x{register:02X}: device {}",
+                fieldbus::coe::drive_error_text(code),
+                mark.subject
+            )
+        }
         MarkKind::Unknown => "something that this version does not know".into(),
     }
 }
@@ -152,6 +161,16 @@ mod tests {
         );
         let after = late(&stamps(SKIPPED), PERIOD);
         assert!(after.contains("the cycle before it took too long"), "{after}");
+    }
+
+    #[test]
+    fn an_emergency_says_its_code_in_words_and_whose_it_is() {
+        let value = i64::from_le_bytes([0x11, 0x86, 0x21, 1, 2, 3, 4, 5]);
+        let emergency = Mark { kind: MarkKind::Emergency, subject: 4, value, ..Mark::default() };
+        assert_eq!(
+            mark(&emergency, &Head::default()),
+            "emergency 0x8611 (following error: blocked, overloaded, or asked for too much), error register 0x21: device 4"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod words;
 
 use config::Machine;
 use rt_core::interlock::stale_after_ns;
-use rt_core::plan::{GroupId, InterlockPlan, OutputSource, Reaction};
+use rt_core::plan::{GroupId, InterlockPlan, OutputSource, Reaction, StopOrder, When};
 use serde::Serialize;
 
 use crate::labels::Labels;
@@ -236,6 +236,7 @@ fn row_of(machine: &Machine, labels: &Labels, number: usize, row: &InterlockPlan
     let stops = effects.iter().any(|effect| effect.stops());
     let words = words::Words { machine, labels };
     let output = |output: &rt_core::plan::OutputPlan| match output.source {
+        _ if row.outputs.contains(&output.signal) => OutputEffect::Safe,
         _ if !stops => OutputEffect::None,
         OutputSource::Program | OutputSource::Running => OutputEffect::Safe,
         OutputSource::Waiting => OutputEffect::Waiting,
@@ -253,7 +254,11 @@ fn row_of(machine: &Machine, labels: &Labels, number: usize, row: &InterlockPlan
         number,
         name: labels.interlock(id).to_owned(),
         kind: labels.kind(id),
-        cause: words.cause(&row.cause),
+        cause: match row.when {
+            When::Always => words.cause(&row.cause),
+            When::Automatic => format!("unless in manual: {}", words.cause(&row.cause)),
+            When::Manual => format!("unless in automatic: {}", words.cause(&row.cause)),
+        },
         text: machine.names.interlocks.get(number).map(|it| it.text.clone()).unwrap_or_default(),
         remedy: labels.remedy(id).to_owned(),
         outputs: machine.plan.outputs.iter().map(output).collect(),
@@ -274,18 +279,38 @@ fn rules(machine: &Machine) -> Vec<String> {
         0 => "an input counts only in the cycle that brings it".to_owned(),
         ns => format!("an input counts until it is {} old", crate::report::duration(ns)),
     };
-    vec![
+    let modes = machine.plan.mode.as_ref().map(|_| {
+        "while no mode is known every row counts; outside automatic the program rests, and every group is held to the speed of \
+         manual; turning the selector stops"
+            .to_owned()
+    });
+    let mut rules = vec![
         "missing, stale, unknown and not yet checked are demands; before its first cycle every row demands".to_owned(),
         stale,
-        "of the rows that demand, the strongest stop of a group wins (stop2 < stop1 < stop0); of equals the first row names \
-         it; of speed limits the lowest holds"
-            .to_owned(),
+        orders(machine),
         "a stop of any group takes the machine out of Run: groups that the row does not name come to rest on the gate's ramp \
          and keep their power (rest), and every output that needs a permit is safe"
             .to_owned(),
         "stop0 of a group with a vertical axis: its brake engages before its torque goes".to_owned(),
         "at power-up: reset, then fresh start; a reset never moves anything".to_owned(),
-    ]
+    ];
+    rules.extend(modes);
+    rules
+}
+
+/// Which of two stops is the stronger, by group.
+fn orders(machine: &Machine) -> String {
+    let groups = machine.plan.groups.iter().zip(&machine.names.groups);
+    let groups = groups.map(|(group, name)| match group.stop.order {
+        StopOrder::Category0Worst => format!("{name}: stop2 < stop1 < stop0"),
+        StopOrder::Category1Worst => format!("{name}: stop2 < stop0 < stop1"),
+    });
+    let groups: Vec<String> = groups.collect();
+    format!(
+        "of the rows that demand, the strongest stop of a group wins ({}); of equals the first row names it; of speed \
+         limits the lowest holds",
+        groups.join(", ")
+    )
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use super::*;
 use rt_core::bus::{BusState, Exchange};
 use rt_core::gate::{OutputNeeds, Outputs};
-use rt_core::interlock::{AxisFacts, Facts, GroupDemand, Interlocks};
-use rt_core::plan::{Cause, InterlockId};
+use rt_core::interlock::{AxisFacts, Facts, GroupDemand, Interlocks, Mode};
+use rt_core::plan::{Bits, Cause, InterlockId, Watched};
 use rt_core::record::{Body, Event, MachineState, Record};
 use rt_core::signal::Signals;
 use rt_core::step::{Log, Sink};
@@ -13,7 +13,7 @@ use twin_lite::Nano;
 
 const MM: i64 = 1_000_000_000;
 /// Longer than any cause of the shipped machines needs.
-const CYCLES: u64 = 30;
+const CYCLES: u64 = 700;
 
 fn machines() -> Vec<Machine> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/machines");
@@ -51,6 +51,8 @@ struct Bench<'a> {
     streams: Vec<StreamView>,
     overruns_exceeded: bool,
     supervisor_silent: bool,
+    /// What the mode selector says: automatic, manual.
+    selected: (i64, i64),
     now: u64,
     demanding: Vec<usize>,
 }
@@ -91,19 +93,41 @@ impl<'a> Bench<'a> {
             streams: vec![well; plan.streams.len()],
             overruns_exceeded: false,
             supervisor_silent: false,
+            selected: (1, 0),
             now: 1_000_000_000,
             demanding: Vec::new(),
         }
     }
 
-    /// So many cycles; inputs that must be 1 are, but `low`.
-    fn run(&mut self, cycles: u64, low: &[SignalIdOf]) {
+    /// In the mode in which `row` counts, and with everything in hand that a person holds.
+    fn ready(machine: &'a Machine, row: usize) -> Self {
+        let mut bench = Self::new(machine);
+        if machine.plan.interlocks[row].when == When::Manual {
+            bench.selected = (0, 1);
+        }
+        let held =
+            |cause: &Cause| matches!(cause, Cause::EnablingSwitch { .. } | Cause::TwoHand { .. });
+        let rows = machine.plan.interlocks.iter().filter(|row| held(&row.cause));
+        let held: Vec<_> = rows.flat_map(|row| inputs(&row.cause)).collect();
+        bench.run(2, &held);
+        bench.run(CYCLES, &[]);
+        assert!(bench.demanding.is_empty(), "all is well at first: {:?}", bench.demanding);
+        bench
+    }
+
+    /// So many cycles; inputs are as they must be, but those of `wrong`.
+    fn run(&mut self, cycles: u64, wrong: &[SignalIdOf]) {
         for _ in 0..cycles {
             self.now += self.machine.plan.period_ns;
             for row in &self.machine.plan.interlocks {
-                for signal in inputs(&row.cause) {
-                    self.signals.set(signal, i64::from(!low.contains(&signal)), self.now);
+                for (signal, well, bad) in levels(&row.cause) {
+                    let value = if wrong.contains(&signal) { bad } else { well };
+                    self.signals.set(signal, value, self.now);
                 }
+            }
+            if let Some(mode) = &self.machine.plan.mode {
+                self.signals.set(mode.automatic, self.selected.0, self.now);
+                self.signals.set(mode.manual, self.selected.1, self.now);
             }
             let facts = Facts {
                 now: self.now,
@@ -132,7 +156,23 @@ impl<'a> Bench<'a> {
     /// Makes `cause` come true; returns the inputs that are 0 for it.
     fn force(&mut self, cause: &Cause) -> Vec<SignalIdOf> {
         match *cause {
-            Cause::DualChannel { .. } | Cause::Input { .. } => return inputs(cause),
+            Cause::DualChannel { .. }
+            | Cause::Input { .. }
+            | Cause::Antivalent { .. }
+            | Cause::EnablingSwitch { .. }
+            | Cause::TwoHand { .. }
+            | Cause::Muting(_)
+            | Cause::Edm { .. }
+            | Cause::SafetyRequest { .. }
+            | Cause::Threshold { of: Watched::Signal(_), .. } => return inputs(cause),
+            Cause::Threshold { of, band } => self.exceed(of, band.high.expect("a highest value")),
+            Cause::NotReferenced { axis } => {
+                self.axes[usize::from(axis.0)].view.referenced = false;
+            }
+            Cause::StaleVision { stream } => {
+                self.streams[usize::from(stream.0)] = StreamView::SILENT;
+            }
+            Cause::ModeSelector => self.selected = (0, 0),
             Cause::Zone { stream, zone } => self.occupy(stream, zone),
             Cause::TwinLimit { axis } => {
                 let plan = &self.machine.plan.axes[usize::from(axis.0)];
@@ -160,6 +200,18 @@ impl<'a> Bench<'a> {
         Vec::new()
     }
 
+    fn exceed(&mut self, of: Watched, high: i64) {
+        match of {
+            Watched::Speed(axis) => self.axes[usize::from(axis.0)].velocity = Nano(high + MM),
+            Watched::Position(axis) => self.axes[usize::from(axis.0)].position = Nano(high + MM),
+            Watched::Torque(axis) => {
+                let torque = i16::try_from(high + 1).expect("below 500 %");
+                self.axes[usize::from(axis.0)].view.torque_permille = torque;
+            }
+            Watched::Signal(_) => unreachable!("an input"),
+        }
+    }
+
     fn occupy(&mut self, stream: rt_core::vision::StreamId, zone: u8) {
         self.streams[usize::from(stream.0)].clear &= !(1 << zone);
     }
@@ -179,6 +231,11 @@ impl<'a> Bench<'a> {
         let mut found = Vec::new();
         for (group, asked) in self.interlocks.groups().iter().enumerate() {
             let (mut stop, mut limit) = (None, f64::INFINITY);
+            if let Some(mode) = &self.machine.plan.mode
+                && self.interlocks.mode() != Mode::Automatic
+            {
+                limit = mode.speeds[group].units();
+            }
             for row in rows {
                 match matrix.rows[*row].effects[group] {
                     Effect::Stop2 if stop < Some(1) => stop = Some(1),
@@ -216,6 +273,7 @@ impl<'a> Bench<'a> {
         for output in &plan.outputs {
             outputs.ask(output.signal, 1 - output.safe);
         }
+        outputs.hold(self.interlocks.outputs());
         let run = self.interlocks.first_stop().is_none();
         let machine = if run { MachineState::Run } else { MachineState::Safe };
         let stopped =
@@ -245,7 +303,7 @@ impl<'a> Bench<'a> {
                         output.safe
                     }
                 }
-                OutputSource::Brake(_) => continue,
+                OutputSource::Brake(_) | OutputSource::Muted => continue,
             };
             let written = signals.get(output.signal).value;
             if written != expected {
@@ -258,20 +316,46 @@ impl<'a> Bench<'a> {
 
 type SignalIdOf = rt_core::signal::SignalId;
 
-/// Inputs that must be 1 for a cause to be clear.
-fn inputs(cause: &Cause) -> Vec<SignalIdOf> {
+/// Inputs of a cause: what they are when all is well, and what when it demands.
+fn levels(cause: &Cause) -> Vec<(SignalIdOf, i64, i64)> {
     match *cause {
-        Cause::DualChannel { a, b, .. } => vec![a, b],
-        Cause::Input { signal } => vec![signal],
+        Cause::DualChannel { a, b, .. } | Cause::TwoHand { a, b, .. } => {
+            vec![(a, 1, 0), (b, 1, 0)]
+        }
+        Cause::EnablingSwitch { a, b } => vec![(a, 1, 0), (b, 1, 1)],
+        Cause::Antivalent { closed, open, .. } => vec![(closed, 1, 0), (open, 0, 1)],
+        Cause::Muting(plan) => {
+            let sensors = plan.sensors.iter().flatten().map(|sensor| (*sensor, 0, 0));
+            sensors.chain([(plan.a, 1, 0), (plan.b, 1, 0)]).collect()
+        }
+        Cause::Edm { output, feedback, second, .. } => {
+            let second = second.map(|second| (second, 1, 0));
+            [(output, 0, 0), (feedback, 1, 0)].into_iter().chain(second).collect()
+        }
+        Cause::SafetyRequest { request, confirmation, .. } => {
+            let not = |bits: Bits| bits.value ^ bits.mask;
+            vec![
+                (request.signal, not(request), request.value),
+                (confirmation.signal, not(confirmation), not(confirmation)),
+            ]
+        }
+        Cause::Threshold { of: Watched::Signal(signal), band } => {
+            let high = band.high.expect("the shipped limits have a highest value");
+            vec![(signal, high - band.hysteresis - 1, high + 1)]
+        }
+        Cause::Input { signal } => vec![(signal, 1, 0)],
         _ => vec![],
     }
 }
 
+fn inputs(cause: &Cause) -> Vec<SignalIdOf> {
+    levels(cause).into_iter().map(|(signal, ..)| signal).collect()
+}
+
 /// Forces one row; what the matrix says wrongly about it.
 fn force_row(machine: &Machine, matrix: &Matrix, number: usize) -> Vec<String> {
-    let mut bench = Bench::new(machine);
-    bench.run(CYCLES, &[]);
-    assert!(bench.demanding.is_empty(), "all is well at first");
+    let mut bench = Bench::ready(machine, number);
+    let selected = bench.selected;
     let cause = &machine.plan.interlocks[number].cause;
     let low = bench.force(cause);
     bench.run(CYCLES, &low);
@@ -282,6 +366,7 @@ fn force_row(machine: &Machine, matrix: &Matrix, number: usize) -> Vec<String> {
     let well = Bench::new(machine);
     (bench.exchange, bench.axes, bench.streams) = (well.exchange, well.axes, well.streams);
     (bench.overruns_exceeded, bench.supervisor_silent) = (false, false);
+    bench.selected = selected;
     bench.run(CYCLES, &[]);
     assert!(bench.demanding.is_empty());
     let latched: Vec<usize> = demanding.into_iter().filter(|row| matrix.rows[*row].latch).collect();

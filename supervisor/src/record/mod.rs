@@ -464,9 +464,15 @@ fn event_ids(event: &rt_core::record::Event) -> messages::Event {
         | E::Referenced { axis, .. }
         | E::ReferenceRefused { axis, .. }
         | E::DriveFault { axis, .. } => messages::Event { axis: Some(u32::from(axis.0)), ..none },
+        E::Emergency(emergency) => messages::Event {
+            device: Some(u32::from(emergency.device)),
+            emergency_code: Some(u32::from(emergency.code)),
+            error_register: Some(u32::from(emergency.register)),
+            emergency_data: Some(emergency.data.to_vec()),
+            ..none
+        },
         E::Machine { .. }
         | E::Mode { .. }
-        | E::Emergency(_)
         | E::Reset
         | E::ResetRefused { .. }
         | E::Start

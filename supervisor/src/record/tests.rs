@@ -237,6 +237,19 @@ fn agrees<M: Message + std::fmt::Debug>(file: &FileDescriptorProto, name: &str, 
 }
 
 #[test]
+fn an_emergency_is_recorded_as_fields_and_not_only_as_text() {
+    let emergency =
+        rt_core::bus::Emergency { device: 4, code: 0x8611, register: 0x21, data: [1, 2, 3, 4, 5] };
+    let ids = event_ids(&Event::Emergency(emergency));
+    assert_eq!(
+        (ids.device, ids.emergency_code, ids.error_register),
+        (Some(4), Some(0x8611), Some(0x21))
+    );
+    assert_eq!(ids.emergency_data.as_deref(), Some(&[1, 2, 3, 4, 5][..]));
+    assert_eq!((ids.axis, ids.interlock), (None, None));
+}
+
+#[test]
 fn the_descriptors_describe_what_is_written() {
     let file = descriptor::tactus_file();
     agrees(&file, "Cycle", &full_cycle());
@@ -255,6 +268,10 @@ fn the_descriptors_describe_what_is_written() {
         distance_predicted: Some(0.0),
         distance: Some(0.0),
         input_at: Some(0),
+        device: Some(0),
+        emergency_code: Some(0),
+        error_register: Some(0),
+        emergency_data: Some(vec![0]),
     };
     agrees(&file, "Event", &event);
     let object = messages::Object { x: 1, y: 1, vx: 1, vy: 1, radius: 1, uncertainty: 1 };

@@ -69,8 +69,8 @@ fn what_one_run_found_the_next_one_knows() {
     assert!(text.contains("\"homed_at\": null"), "virtual time has no date: {text}");
 }
 
-// SR-042
 #[test]
+// SR-042
 fn another_drive_another_scaling_or_a_wish_to_home_again_is_not_referenced() {
     let (folder, machine) = (crate::test_folder("kept-other"), machine());
     drop(homed(&machine, &folder));

@@ -76,6 +76,8 @@ pub struct Report {
     pub frames: Frames,
     /// Frames of mailbox traffic, which are not among `frames`; `null`: the bus did not come up.
     pub mailbox: Option<Mailbox>,
+    /// The network interface; `null`: a virtual link.
+    pub interface: Option<Interface>,
     /// Distributed clocks; `null`: not used.
     pub dc: Option<Dc>,
     /// Actual − scheduled wake.
@@ -187,6 +189,41 @@ pub struct Frames {
     pub corrupt: u64,
     /// Never back.
     pub lost: u64,
+}
+
+/// What the kernel granted of what makes an interface faster, as it says itself, and what became of the cable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Interface {
+    /// Frames bypass the queueing discipline (PACKET_QDISC_BYPASS).
+    pub qdisc_bypass: Option<bool>,
+    /// Places of the receive ring; 0: there is none, and each frame takes a system call.
+    pub ring_frames: u32,
+    /// Awake for a frame so long before the loop sleeps, ns.
+    pub awake_ns: u64,
+    /// SO_BUSY_POLL, µs; 0: not granted.
+    pub busy_poll_us: Option<u32>,
+    /// SO_PREFER_BUSY_POLL.
+    pub prefer_busy_poll: Option<bool>,
+    /// What busy polling would poll (SO_INCOMING_NAPI_ID); 0: nothing, so it has no effect on this socket.
+    pub napi_id: Option<u32>,
+    /// Times that the carrier was lost, or the interface was switched off.
+    pub carrier_losses: u64,
+}
+
+impl Interface {
+    /// As it was read back.
+    #[must_use]
+    pub fn of(granted: fieldbus::link::Granted, carrier_losses: u64) -> Self {
+        Self {
+            qdisc_bypass: granted.qdisc_bypass,
+            ring_frames: granted.ring_frames,
+            awake_ns: granted.awake_ns,
+            busy_poll_us: granted.busy_poll_us,
+            prefer_busy_poll: granted.prefer_busy_poll,
+            napi_id: granted.napi_id,
+            carrier_losses,
+        }
+    }
 }
 
 /// Distributed clocks over the run.
@@ -415,6 +452,8 @@ pub struct Context {
     pub loop_report: CycleReport,
     /// Durations were measured.
     pub measured: bool,
+    /// The network interface of the run.
+    pub interface: Option<Interface>,
     /// Mailbox traffic.
     pub mailbox: Option<ServiceCounts>,
     /// Distributed clocks.
@@ -506,6 +545,7 @@ impl Report {
                 lost: counts.lost,
             },
             mailbox: context.mailbox.map(Mailbox::of),
+            interface: context.interface,
             dc: context.dc.as_ref().map(|dc| Dc::of(dc, labels)),
             wake_up_latency_ns: durations(&statistics.latency, own.wake_up_latency_ns.max),
             execution_time_ns: durations(&statistics.execution, own.execution_time_ns.max),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Dc, Quantiles, Report, TripReport};
+use super::{Dc, Interface, Quantiles, Report, TripReport};
 
 /// Widest bar of a histogram, characters.
 const BAR: u64 = 32;
@@ -126,6 +126,9 @@ fn bus(report: &Report, out: &mut String) -> std::fmt::Result {
         frames.foreign
     )?;
     writeln!(out, "  working-counter errors {}", report.working_counter_errors)?;
+    if let Some(interface) = &report.interface {
+        granted(interface, out)?;
+    }
     if let Some(dc) = &report.dc {
         clocks(dc, out)?;
     }
@@ -133,6 +136,29 @@ fn bus(report: &Report, out: &mut String) -> std::fmt::Result {
         out,
         "  camera results received {}, refused {}",
         report.vision.received, report.vision.refused
+    )
+}
+
+fn granted(interface: &Interface, out: &mut String) -> std::fmt::Result {
+    let yes = |granted: Option<bool>| match granted {
+        Some(true) => "granted",
+        Some(false) => "refused",
+        None => "unknown",
+    };
+    let polled = match (interface.busy_poll_us, interface.napi_id) {
+        (Some(0), _) => "refused".to_owned(),
+        (Some(us), Some(1..)) => format!("{us} us"),
+        (Some(us), Some(0)) => format!("{us} us, without effect: the kernel polls nothing for it"),
+        _ => "unknown".to_owned(),
+    };
+    writeln!(
+        out,
+        "  interface: qdisc bypass {}, receive ring {}, awake {}, busy polling {polled} (preferred: {}); carrier lost {} times",
+        yes(interface.qdisc_bypass),
+        interface.ring_frames,
+        duration(interface.awake_ns),
+        yes(interface.prefer_busy_poll),
+        interface.carrier_losses
     )
 }
 

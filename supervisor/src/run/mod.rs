@@ -3,6 +3,7 @@
 //! The order of the end is the same in both: the loop is asked to stop and stops in a controlled way → the bus is taken down → the
 //! recording is closed → the report is written.
 
+mod cable;
 mod end;
 mod guards;
 mod link;

@@ -62,6 +62,18 @@ pub(crate) fn measure(
     frames: u64,
     mut cycle: impl FnMut(u64) -> Result<bool, String>,
 ) -> Outcome {
+    measure_then((interface, block), frames, |began| {
+        let right = cycle(began)?;
+        Ok((right, now()))
+    })
+}
+
+/// The same for cycles that go on when process data may be used: `cycle` says when that was.
+fn measure_then(
+    (interface, block): (&str, Block),
+    frames: u64,
+    mut cycle: impl FnMut(u64) -> Result<(bool, u64), String>,
+) -> Outcome {
     let mut times = Vec::with_capacity(usize::try_from(block.cycles).unwrap_or(0));
     let mut clock = Monotonic::new(0);
     let mut next = now();
@@ -71,8 +83,7 @@ pub(crate) fn measure(
             clock.sleep_until(*next);
         }
         let began = now();
-        let right = cycle(began)?;
-        let ended = now();
+        let (right, ended) = cycle(began)?;
         if ended > *next + block.pace_ns {
             *next = ended;
         }
@@ -144,28 +155,29 @@ pub(crate) fn ours(
     let link = raw_with(interface, options).map_err(text)?;
     let mut bus = bring_up(link, &plan, &mut |_| {}).map_err(text)?;
     let mut signals = Signals::new(plan.signals.len());
-    let mut cycle = |began: u64| -> Exchange {
+    let mut cycle = |began: u64| -> (Exchange, u64) {
         let exchange = bus.exchange(began, began + REPLY_NS);
         bus.decode(&mut signals);
-        bus.encode(&signals);
         let until = now() + planted_ns;
         while planted_ns > 0 && now() < until {}
-        exchange
+        let usable_at = now();
+        bus.encode(&signals);
+        (exchange, usable_at)
     };
     let mut clock = Monotonic::new(0);
     let is_up = (0..OP_CYCLES_MAX).any(|_| {
         clock.sleep_until(now() + OP_PERIOD_NS);
-        cycle(now()).state == BusState::Operational
+        cycle(now()).0.state == BusState::Operational
     });
     if !is_up {
         return Err(String::from("the devices do not come to Op"));
     }
-    let sent = cycle(now()).counts.sent;
-    let frames = cycle(now()).counts.sent.saturating_sub(sent);
-    measure((interface, block), frames, |began| {
-        let exchange = cycle(began);
+    let sent = cycle(now()).0.counts.sent;
+    let frames = cycle(now()).0.counts.sent.saturating_sub(sent);
+    measure_then((interface, block), frames, |began| {
+        let (exchange, usable_at) = cycle(began);
         let is_up = exchange.state == BusState::Operational;
-        Ok(is_up && exchange.units_good == exchange.units_all)
+        Ok((is_up && exchange.units_good == exchange.units_all, usable_at))
     })?;
     let first = signals.get(SignalId(0)).value;
     if first == 0 { Err(String::from("no statusword was ever read")) } else { Ok(()) }

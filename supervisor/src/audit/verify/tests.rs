@@ -47,8 +47,8 @@ fn kept(files: &Files) -> Kept {
     Kept::read(&String::from_utf8(last.1).unwrap(), &[]).unwrap()
 }
 
-// SR-048
 #[test]
+// SR-048
 fn every_changed_byte_is_found_and_its_record_named() {
     let mut log = log("audit-bytes");
     for file in 0..log.len() {
@@ -162,8 +162,8 @@ fn forged(all: &[(usize, Vec<u8>)], from: usize) -> Vec<(usize, Vec<u8>)> {
     left
 }
 
-// SR-048
 #[test]
+// SR-048
 fn a_log_written_anew_with_right_hashes_is_found_by_its_signatures() {
     let log = log("audit-forged");
     let all = lines(&log);

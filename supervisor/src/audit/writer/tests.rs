@@ -155,8 +155,8 @@ fn refuse(folder: &Path, refuse: bool) {
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(rights)).unwrap();
 }
 
-// SR-049
 #[test]
+// SR-049
 fn a_full_disk_costs_no_record_that_fits_in_memory_and_counts_the_others() {
     let folder = Folder::new("audit-full");
     let Some(_disk) = SmallDisk::new(&folder.0) else {
