@@ -258,11 +258,10 @@ fn scenario(seed: u64) -> (String, End) {
     }
     let mut text = demo();
     let stop = draw.pick(&["stop 2", "stop 1", "stop 0"]);
-    text = text.replacen(
-        "effects = { all = \"stop 1\" }",
-        &format!("effects = {{ all = \"{stop}\" }}"),
-        3,
-    );
+    // An emergency stop is never category 2.
+    let rows = if stop == "stop 2" { 2 } else { 3 };
+    let effects = format!("effects = {{ all = \"{stop}\" }}");
+    text = text.replacen("effects = { all = \"stop 1\" }", &effects, rows);
     if draw.next(3) == 0 {
         let order = "order = [\"stop 2\", \"stop 0\", \"stop 1\"]";
         text = text.replacen(order, &format!("{order}\ncategory_1 = \"quick stop\""), 1);
@@ -328,10 +327,14 @@ const BUSY: u64 = 9_000;
 
 #[test]
 fn a_brake_that_comes_after_the_torque_is_found() {
-    // The plan of the loop does not know that z hangs and has a brake: torque goes at once. World and drive are what they are.
+    // The loop believes that the brake is on an output, does not hang and closes at once: it takes the voltage as soon as z stands,
+    // and the drive closes its brake after that. World and drive are what they are.
     let mut machine = load(&demo());
+    let lamp = machine.names.signal("lamp_running");
     machine.plan.axes[1].vertical = false;
-    machine.plan.axes[1].brake = None;
+    if let Some(brake) = &mut machine.plan.axes[1].brake {
+        (brake.release, brake.engage_ns) = (lamp, 1);
+    }
     let (drop, _) = drop_of(&machine, 1, End::Shutdown(BUSY));
     assert!(drop > DROP_MM, "the metric does not see a brake after torque: {drop:.2} mm");
     let (sound, _) = drop_of(&load(&demo()), 1, End::Shutdown(BUSY));

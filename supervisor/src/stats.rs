@@ -261,13 +261,7 @@ impl Statistics {
                     stop_distance_predicted: predicted.units(),
                 });
             }
-            Event::Escalated { group, to, .. } => {
-                let of_group = |trip: &&mut Trip| trip.group == group;
-                let last = self.last_trip.as_mut().filter(of_group);
-                for trip in self.trips.iter_mut().rev().find(of_group).into_iter().chain(last) {
-                    trip.escalated = Some(to);
-                }
-            }
+            Event::Escalated { group, to, .. } => self.escalate(group, to),
             Event::Stopped { group, cause, tripped_at_cycle, distance, .. } => {
                 let same = |trip: &&mut Trip| {
                     trip.group == group && trip.cause == cause && trip.at_cycle == tripped_at_cycle
@@ -314,6 +308,14 @@ impl Statistics {
         self.steps_begun = self.steps_begun.saturating_add(1);
         if let Some(place) = self.steps.get_mut(usize::from(strand)) {
             *place = step;
+        }
+    }
+
+    fn escalate(&mut self, group: GroupId, to: StopWay) {
+        let of_group = |trip: &&mut Trip| trip.group == group;
+        let last = self.last_trip.as_mut().filter(of_group);
+        for trip in self.trips.iter_mut().rev().find(of_group).into_iter().chain(last) {
+            trip.escalated = Some(to);
         }
     }
 

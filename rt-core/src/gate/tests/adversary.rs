@@ -84,9 +84,9 @@ const ROUND_A: f64 = 5e-3;
 impl Checker {
     /// After one cycle. `driven`: the drive follows, so that what is sent counts.
     fn cycle(&mut self, bench: &Bench, plan: &MachinePlan, driven: [bool; 3]) {
-        for axis in 0..3 {
+        for (axis, driven) in driven.into_iter().enumerate() {
             let limits = &plan.axes[axis].limits;
-            if !driven[axis] {
+            if !driven {
                 self.sent[axis] = Sent::default();
                 self.slower[axis] = f64::INFINITY;
             }
