@@ -44,14 +44,9 @@ impl Words<'_> {
         let axis = |axis: &AxisId| self.labels.axis(*axis);
         match cause {
             Cause::DualChannel { a, b, discrepancy_ns, kind } => {
-                let what = match kind {
-                    DualChannelKind::EmergencyStop => "emergency stop",
-                    DualChannelKind::GuardDoor => "guard door",
-                    DualChannelKind::Equivalent => "two contacts",
-                    DualChannelKind::LightCurtain => "light curtain",
-                };
                 format!(
-                    "{what}: {} or {} is 0, or they differ for more than {}",
+                    "{}: {} or {} is 0, or they differ for more than {}",
+                    device(*kind),
                     self.signal(*a),
                     self.signal(*b),
                     duration(*discrepancy_ns)
@@ -220,5 +215,15 @@ impl Words<'_> {
             Cause::StaleVision { .. } => "a fresh verified picture is there".to_owned(),
             Cause::ModeSelector => "the selector says one mode".to_owned(),
         }
+    }
+}
+
+/// What has two channels.
+fn device(kind: DualChannelKind) -> &'static str {
+    match kind {
+        DualChannelKind::EmergencyStop => "emergency stop",
+        DualChannelKind::GuardDoor => "guard door",
+        DualChannelKind::Equivalent => "two contacts",
+        DualChannelKind::LightCurtain => "light curtain",
     }
 }
