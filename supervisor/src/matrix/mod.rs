@@ -238,6 +238,7 @@ fn row_of(machine: &Machine, labels: &Labels, number: usize, row: &InterlockPlan
     let output = |output: &rt_core::plan::OutputPlan| match output.source {
         _ if row.outputs.contains(&output.signal) => OutputEffect::Safe,
         _ if !stops => OutputEffect::None,
+        OutputSource::Program if output.hold => OutputEffect::None,
         OutputSource::Program | OutputSource::Running => OutputEffect::Safe,
         OutputSource::Waiting => OutputEffect::Waiting,
         OutputSource::Muted => OutputEffect::None,

@@ -368,7 +368,7 @@ fn force_row(machine: &Machine, matrix: &Matrix, number: usize) -> Vec<String> {
     (bench.overruns_exceeded, bench.supervisor_silent) = (false, false);
     bench.selected = selected;
     bench.run(CYCLES, &[]);
-    assert!(bench.demanding.is_empty());
+    assert!(bench.demanding.is_empty(), "row {number}: {cause:?}: {:?}", bench.demanding);
     let latched: Vec<usize> = demanding.into_iter().filter(|row| matrix.rows[*row].latch).collect();
     found
         .extend(bench.differences(matrix, &latched).into_iter().map(|it| format!("latched: {it}")));
