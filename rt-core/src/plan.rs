@@ -8,12 +8,16 @@ use alloc::vec::Vec;
 
 use crate::signal::SignalId;
 use crate::vision::StreamId;
-use twin_lite::Nano;
+use twin_lite::{
+    Nano,
+    tape::{Tape, Taped},
+    taped_enum,
+};
 
 pub use twin_lite::AxisModel;
 
 /// An axis' place in [`MachinePlan::axes`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AxisId(pub u8);
 
 impl AxisId {
@@ -24,7 +28,7 @@ impl AxisId {
 }
 
 /// An axis group's place in [`MachinePlan::groups`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupId(pub u8);
 
 impl GroupId {
@@ -35,8 +39,20 @@ impl GroupId {
 }
 
 /// An interlock's place in [`MachinePlan::interlocks`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InterlockId(pub u16);
+
+macro_rules! taped_ids {
+    ($($id:ty),*) => {$(
+        impl Taped for $id {
+            fn tape<T: Tape>(&mut self, tape: &mut T) {
+                self.0.tape(tape);
+            }
+        }
+    )*};
+}
+
+taped_ids!(AxisId, GroupId, InterlockId, SignalId);
 
 /// Everything that `step` knows of the machine.
 #[derive(Clone, Debug)]
@@ -241,6 +257,8 @@ pub enum Reaction {
     /// Removal of power is requested at once (brakes at once; a vertical axis gets its brake delay).
     Stop0,
 }
+
+taped_enum!(Reaction { 0: None, 1: Warn, 2: LimitSpeed(limit), 3: Stop2, 4: Stop1, 5: Stop0 });
 
 /// What an interlock watches. Missing, stale, unrun and unknown are demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

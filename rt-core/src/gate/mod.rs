@@ -27,7 +27,7 @@ use crate::record::{Event, GateLimit, MachineState};
 use crate::signal::Signals;
 use crate::step::{Log, PlanError};
 use alloc::boxed::Box;
-use twin_lite::Nano;
+use twin_lite::{Nano, taped};
 
 /// Cyclic synchronous position (0x6060).
 pub const MODE_CSP: i64 = 8;
@@ -78,6 +78,14 @@ struct GroupGate {
     /// What was asked in this cycle was passed.
     passed: bool,
 }
+
+taped!(AxisGate { track, start; id, signals, brake, vertical, still, check });
+taped!(GroupGate {
+    power, ramp, speed, rested_at, lost, held, told, released, passed;
+    axes, release_ns, engage_ns,
+});
+taped!(GroupPermit { motion, speed_limit });
+taped!(Gate { axes, groups, permits, outputs, fault_reset, fault, violations });
 
 /// The single exit.
 #[derive(Clone, Debug)]

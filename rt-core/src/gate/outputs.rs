@@ -4,6 +4,7 @@ use crate::plan::{AxisId, GroupId, OutputPlan, OutputSource};
 use crate::record::MachineState;
 use crate::signal::{SignalId, Signals};
 use alloc::boxed::Box;
+use twin_lite::tape::{Tape, Taped};
 
 /// What outputs depend on this cycle.
 pub struct OutputNeeds<'a> {
@@ -21,6 +22,15 @@ pub struct OutputNeeds<'a> {
 #[derive(Clone, Debug)]
 pub struct Outputs {
     outputs: Box<[(OutputPlan, i64)]>,
+}
+
+impl Taped for Outputs {
+    fn tape<T: Tape>(&mut self, tape: &mut T) {
+        let Self { outputs } = self;
+        for (_, asked) in outputs {
+            asked.tape(tape);
+        }
+    }
 }
 
 impl Outputs {

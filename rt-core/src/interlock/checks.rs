@@ -6,6 +6,7 @@ use crate::plan::{AxisId, Cause, MachinePlan};
 use crate::signal::Quality;
 use crate::vision::{StreamId, StreamView};
 use twin_lite::Nano;
+use twin_lite::tape::{Tape, Taped};
 
 /// Enabling a drive takes some cycles before it follows the target, ns.
 const TARGET_IGNORED_DEBOUNCE_NS: u64 = 20_000_000;
@@ -49,6 +50,18 @@ pub(super) enum Memory {
     Since(Option<u64>),
     /// What to ask the twin; `None`: the plan names no such axis or limit, unknown is a demand.
     Twin(Option<TwinCheck>),
+}
+
+/// Which memory it is, its cause decides.
+impl Taped for Memory {
+    fn tape<T: Tape>(&mut self, tape: &mut T) {
+        match self {
+            Self::None | Self::Twin(_) => {}
+            Self::Dual(pair) => pair.tape(tape),
+            Self::Cycles(wrong) => wrong.tape(tape),
+            Self::Since(since) => since.tape(tape),
+        }
+    }
 }
 
 impl Memory {

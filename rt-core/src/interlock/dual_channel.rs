@@ -1,6 +1,7 @@
 //! Two contacts of one device: both closed is a permit, nothing else is.
 
 use crate::signal::{Quality, Sample};
+use twin_lite::{taped, taped_enum};
 
 /// What is known of the pair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,9 @@ enum State {
 pub struct DualChannel {
     state: State,
 }
+
+taped_enum!(State { 0: Agreeing, 1: Differing { since }, 2: Fault });
+taped!(DualChannel { state });
 
 impl DualChannel {
     /// One cycle; `Some(input_at)` is a demand, `None` a permit. Values other than 0 and 1 are as bad as missing ones.

@@ -26,7 +26,7 @@ use crate::step::Log;
 use crate::vision::StreamView;
 use alloc::boxed::Box;
 use checks::Memory;
-use twin_lite::Nano;
+use twin_lite::{Nano, taped};
 
 /// What interlocks and gate know of an axis this cycle, in integers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -109,7 +109,7 @@ pub fn stale_after_ns(plan: &MachinePlan) -> u64 {
 }
 
 /// The strongest stop that is asked of a group, and by whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stop {
     /// `Stop2`, `Stop1` or `Stop0`.
     pub reaction: Reaction,
@@ -129,6 +129,9 @@ pub struct GroupDemand {
     /// The lowest speed that the twin advises, per s; `Nano::MAX`: none. Motion is told; what it does not heed ends in the twin's stop.
     pub speed_advised: Nano,
 }
+
+taped!(Stop { reaction, interlock, input_at });
+taped!(GroupDemand { stop, speed_limit, speed_advised });
 
 impl GroupDemand {
     /// Nothing is asked.
@@ -163,6 +166,8 @@ struct Row {
     ran: bool,
 }
 
+taped!(Row { memory, demand, latched, ran; plan, stops });
+
 impl Row {
     /// Its effects apply, with this evidence.
     fn active(&self) -> Option<u64> {
@@ -181,6 +186,15 @@ struct Tally {
     demanding: u16,
     latched: u16,
 }
+
+taped!(Tally {
+    first_stop,
+    first_latching_stop,
+    stop_demanded,
+    stop_demanded_but_drive_faults,
+    demanding,
+    latched,
+});
 
 impl Tally {
     fn of(rows: &[Row]) -> Self {
@@ -221,6 +235,8 @@ pub struct Interlocks {
     /// By `AxisId`: the group it slows with.
     axis_groups: Box<[GroupId]>,
 }
+
+taped!(Interlocks { rows, tally, groups; axis_groups });
 
 impl Interlocks {
     /// All of `plan`, none of them run yet.

@@ -60,7 +60,7 @@ pub(crate) mod testing {
     use alloc::vec::Vec;
 
     /// Keeps everything.
-    #[derive(Default)]
+    #[derive(Clone, Default)]
     pub(crate) struct Kept(pub(crate) Vec<Record>);
 
     impl Sink for Kept {

@@ -26,7 +26,8 @@ use crate::vision::{StreamState, StreamView, VisionInputs};
 use alloc::boxed::Box;
 use recorder::Recorder;
 use trips::Trips;
-use twin_lite::Nano;
+use twin_lite::tape::{Tape, Taped};
+use twin_lite::{Nano, taped_enum};
 
 /// Most requests of the program in one cycle, two for each axis; more is a program fault.
 pub const REQUESTS_MAX: u32 = 512;
@@ -40,6 +41,8 @@ enum Ending {
     Since(u64),
     Done,
 }
+
+taped_enum!(Ending { 0: No, 1: Since(since), 2: Done });
 
 /// Everything between decode and encode, with its state.
 #[derive(Clone, Debug)]
@@ -68,6 +71,65 @@ pub struct Core<P: Program> {
     missed: u64,
     axis_states: Box<[(AxisState, bool)]>,
     snapshot: Snapshot,
+}
+
+impl<P: Program> Taped for Core<P> {
+    fn tape<T: Tape>(&mut self, tape: &mut T) {
+        let Self {
+            streams,
+            axes,
+            good_at,
+            interlocks,
+            overruns,
+            control,
+            program,
+            program_ran,
+            program_faulted,
+            steps,
+            motion,
+            gate,
+            trips,
+            recorder,
+            ending,
+            missed,
+            axis_states,
+            // Made by the constructor.
+            plan: _,
+            stale_after_ns: _,
+            // Written before they are read, in each cycle.
+            stream_views: _,
+            facts: _,
+            views: _,
+            // Shown to people, never read by the loop.
+            snapshot: _,
+        } = self;
+        macro_rules! parts {
+            ($($part:ident),*) => {$(
+                tape.open(stringify!($part));
+                $part.tape(tape);
+                tape.close();
+            )*};
+        }
+        parts!(
+            streams,
+            axes,
+            good_at,
+            interlocks,
+            overruns,
+            control,
+            program,
+            program_ran,
+            program_faulted,
+            steps,
+            motion,
+            gate,
+            trips,
+            recorder,
+            ending,
+            missed,
+            axis_states
+        );
+    }
 }
 
 impl<P: Program> Core<P> {

@@ -8,6 +8,7 @@ use crate::record::{AxisRecord, Body, CycleRecord, MachineState};
 use crate::signal::{Quality, SignalId, Signals};
 use crate::step::Log;
 use alloc::boxed::Box;
+use twin_lite::taped;
 
 /// Remembers what was told last.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub(super) struct Recorder {
     /// Cycles of one second: within them every signal is told once, spread out evenly.
     cycles_per_second: u64,
 }
+
+taped!(Recorder { told; cycles_per_second });
 
 impl Recorder {
     pub(super) fn new(plan: &MachinePlan) -> Self {

@@ -7,13 +7,13 @@ use crate::program::GROUP_AXES_MAX;
 use crate::record::Event;
 use crate::step::Log;
 use alloc::boxed::Box;
-use twin_lite::{Nano, math};
+use twin_lite::{Nano, math, taped};
 
 /// A group is at rest when it stood for this many cycles.
 const STANDING_CYCLES: u8 = 10;
 
 /// A trip whose group still moves.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Trip {
     interlock: InterlockId,
     at_cycle: u64,
@@ -40,6 +40,10 @@ pub(super) struct Trips {
     groups: Box<[Group]>,
     total: u32,
 }
+
+taped!(Trip { interlock, at_cycle, predicted, way, standing });
+taped!(Group { trip, reaction, last; axes });
+taped!(Trips { groups, total });
 
 impl Trips {
     pub(super) fn new(plan: &MachinePlan) -> Self {

@@ -72,6 +72,7 @@ impl Drive {
     }
 }
 
+#[derive(Clone)]
 struct Bench {
     core: Core<Sequence>,
     signals: Signals,
@@ -301,3 +302,4 @@ mod anything;
 mod brakes;
 mod late;
 mod stories;
+mod taped;
