@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use twin_lite::tape::{Tape, Taped};
 
 use rt_core::program::{Program, Requests, Sequence, View};
 use rt_linux::CountingAllocator;
@@ -125,6 +126,12 @@ impl Watched {
             }
             Planted::Call => drop(std::hint::black_box(std::process::id())),
         }
+    }
+}
+
+impl Taped for Watched {
+    fn tape<T: Tape>(&mut self, tape: &mut T) {
+        self.sequence.tape(tape);
     }
 }
 

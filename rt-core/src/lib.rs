@@ -17,6 +17,7 @@ extern crate alloc;
 
 pub mod axis;
 pub mod bus;
+pub mod checkpoint;
 pub mod clock;
 pub mod cycle;
 pub mod flight;

@@ -52,7 +52,7 @@ macro_rules! taped_ids {
     )*};
 }
 
-taped_ids!(AxisId, GroupId, InterlockId, SignalId);
+taped_ids!(AxisId, GroupId, InterlockId, SignalId, StreamId);
 
 /// Everything that `step` knows of the machine.
 #[derive(Clone, Debug)]

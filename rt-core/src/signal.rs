@@ -79,6 +79,13 @@ impl Signals {
         }
     }
 
+    /// `sample`, as it is: in replay.
+    pub fn put(&mut self, id: SignalId, sample: Sample) {
+        if let Some(place) = self.samples.get_mut(usize::from(id.0)) {
+            *place = sample;
+        }
+    }
+
     /// The exchange that should have brought `id` failed: the value stays and ages.
     pub fn age(&mut self, id: SignalId) {
         if let Some(sample) = self.samples.get_mut(usize::from(id.0))

@@ -19,7 +19,7 @@ use crate::doctor::{self, System, Target};
 use crate::exit::{Error, ExitCode};
 use crate::report::{Context, Report};
 use crate::run::{self, Options, Source};
-use crate::{flight, latency, report, sdo, sim, tune};
+use crate::{flight, latency, replay, report, sdo, sim, tune};
 
 /// Width of messages when nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -49,6 +49,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Doctor(arguments) => examine(arguments),
         Command::Latency(arguments) => latency::command(arguments),
         Command::Tune(arguments) => tune::command(arguments),
+        Command::Replay(arguments) => replay::command(arguments),
         Command::Trace(arguments) => {
             let mut out = std::io::stdout();
             flight::trace_command(arguments, &mut out)

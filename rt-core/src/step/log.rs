@@ -81,7 +81,7 @@ pub(crate) mod testing {
                 .iter()
                 .filter_map(|record| match record.body {
                     Body::Event(event) => Some(event),
-                    Body::Cycle(_) | Body::Axis(_) | Body::Signal { .. } => None,
+                    _ => None,
                 })
                 .collect()
         }

@@ -10,9 +10,11 @@ mod trips;
 
 pub use inputs::{PlanError, StepInputs};
 pub use log::{Log, Sink};
+pub use recorder::Stamps;
 pub use snapshot::{AXES_SHOWN, GROUPS_SHOWN, GroupStatus, Snapshot};
 
 use crate::axis::{Axis, AxisEvent};
+use crate::cycle::Command;
 use crate::flight::Phase;
 use crate::gate::{Allowed, Gate};
 use crate::interlock::{AxisFacts, Facts, Interlocks, Overruns, stale_after_ns};
@@ -398,6 +400,12 @@ impl<P: Program> Core<P> {
         if let Some(axis) = self.axes.get_mut(usize::from(axis.0)) {
             axis.keep(offset);
         }
+    }
+
+    /// What the other side asked last.
+    #[must_use]
+    pub fn told_command(&self) -> Command {
+        self.recorder.command()
     }
 
     /// The axes, for those who look from outside (replay, tests).

@@ -15,11 +15,12 @@ use super::supervise::Supervise;
 use super::{Options, Parts, Source, direct, references};
 use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::console::Scene;
-use crate::drain::{self, Drain, LoopPorts, Outside};
+use crate::drain::{self, Checkpoints, Drain, LoopPorts, Outside};
 use crate::exit::Error;
 use crate::flight::{self, RingTaker, Watch};
 use crate::inquiry::Inquiry;
 use crate::references::Keeper;
+use crate::replay::fields;
 use crate::report::guards::Guards;
 use crate::report::{Context, Report};
 use crate::vision::Judge;
@@ -76,7 +77,9 @@ pub(super) fn run<P: Program>(
     let disturbance = cell.disturbance();
     let link = Disturbed::new(InlineLink::new(cell, START_NS), disturbance);
     let link = Tapped::new(link, options.capture.is_some(), CAPTURE_BYTES, 0);
-    let mut parts = Parts::new(source, options, "virtual")?;
+    let mut core = Core::new(machine.plan.clone(), program)
+        .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
+    let mut parts = Parts::new(source, options, "virtual", fields(&mut core))?;
     let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()));
     let began = Instant::now();
     let (ports, mut outside) = drain::channels(machine.plan.axes.len());
@@ -93,9 +96,8 @@ pub(super) fn run<P: Program>(
     inquiry.begin(bus.take_coe_client().map(Box::new));
     let flight::Prepared { flight, giver, watch, taker } =
         flight::prepare(machine.plan.period_ns, &options.flight);
-    let ports = ports.with_flight(giver);
-    let mut core = Core::new(machine.plan.clone(), program)
-        .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
+    let (checkpoint_giver, checkpoints) = drain::checkpoints(&mut core);
+    let ports = ports.with_flight(giver).with_checkpoints(checkpoint_giver);
     let mut keeper = Keeper::open(machine, options);
     let verdicts = keeper.kept().judge(bus.devices());
     references::keep(&mut core, &verdicts);
@@ -104,11 +106,13 @@ pub(super) fn run<P: Program>(
     time::advance_virtual(now);
     let cycle = Cycle::new(bus, VirtualClock, core, ports, machine.cycle.receive_deadline_ns)
         .with_flight(flight);
+    let cycle = if options.record.is_some() { cycle.with_checkpoints() } else { cycle };
     let mut run = Run {
         cycle,
         drain,
         keeper,
         outside,
+        checkpoints,
         inquiry,
         judge: Judge::new(&machine.plan.streams, machine.hash64),
         supervise: Supervise::new(now, Some(duration_ns)),
@@ -127,6 +131,7 @@ struct Run<P: Program> {
     drain: Drain,
     keeper: Keeper,
     outside: Outside,
+    checkpoints: Checkpoints,
     inquiry: Inquiry,
     judge: Judge,
     supervise: Supervise,
@@ -157,6 +162,7 @@ impl<P: Program> Run<P> {
             self.watch.look();
             flight::take(&mut self.taker, &mut parts.dumps);
             self.drain.take(&mut self.outside.records);
+            self.drain.checkpoints(&mut self.checkpoints);
             let now = time::now();
             self.inquiry.look(&mut self.drain, now);
             references::settle(&mut self.keeper, &mut self.drain, now, options.headless);

@@ -9,6 +9,7 @@ mod text;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use twin_lite::tape::{Tape, Taped};
 
 use config::Machine;
 use rt_core::program::{Program, Requests, Sequence, View};
@@ -384,6 +385,12 @@ fn first_line(message: &str) -> String {
 struct Slow<P> {
     program: P,
     delay_ns: u64,
+}
+
+impl<P: Program> Taped for Slow<P> {
+    fn tape<T: Tape>(&mut self, tape: &mut T) {
+        self.program.tape(tape);
+    }
 }
 
 impl<P: Program> Program for Slow<P> {
