@@ -116,6 +116,8 @@ impl Recorder {
         for mut number in [inputs.skipped, inputs.latency_ns, inputs.execution_ns] {
             number.tape(&mut digest);
         }
+        let mut command = inputs.command;
+        command.tape(&mut digest);
         self.digest = digest.0;
         if inputs.command != self.command {
             self.command = inputs.command;
@@ -125,6 +127,9 @@ impl Recorder {
             let picture = picture(StreamId(stream), received);
             if picture != *told && received.received_at != 0 {
                 *told = picture;
+                let mut digest = Digest(self.digest);
+                told.tape(&mut digest);
+                self.digest = digest.0;
                 log.write(Body::Picture(picture));
             }
         }

@@ -186,6 +186,9 @@ impl Reading {
             }
             _ => {}
         })?;
+        if let Some(wrong) = recorded.ends_early.as_ref().filter(|_| recorded.topics.is_empty()) {
+            return Err(self.no_recording(wrong));
+        }
         for topic in ["/replay/inputs", "/replay/checkpoints"] {
             if !recorded.topics.contains_key(topic) {
                 return Err(Error::file(format!(
