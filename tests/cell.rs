@@ -57,6 +57,7 @@ fn the_cell_works_sees_the_person_stops_and_goes_on() {
 }
 
 #[test]
+// SR-031
 fn no_stop_is_longer_than_the_twin_predicted() {
     let mut moving = 0;
     for seed in 1..=5 {

@@ -159,3 +159,52 @@ fn a_damaged_dump_is_said_and_what_can_be_read_is_used() {
     assert_eq!(output.status.code(), Some(2));
     assert!(message.contains("expected a flight-recorder dump"), "{message}");
 }
+
+/// In real time: a signal from outside freezes what the loop just did, and the file is written while the loop goes on.
+#[test]
+fn a_signal_asks_for_a_dump_of_a_machine_that_runs_and_the_loop_goes_on() {
+    let directory = scratch("flight-signal");
+    let report = directory.join("report.json");
+    let mut running = Command::new(tactus())
+        .arg("run")
+        .arg(machine("one-axis.toml"))
+        .args(["--for", "9s", "--headless", "--no-record", "--trace", text(&directory), "--report"])
+        .arg(&report)
+        .spawn()
+        .expect("tactus starts");
+    let pid = running.id().to_string();
+    let asked_for = |path: &PathBuf| {
+        let output = trace(&["--json"], std::slice::from_ref(path));
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        summary["dumps"][0]["head"]["trigger"] == "request"
+    };
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    assert!(!dumps(&directory).iter().any(asked_for), "nobody has asked");
+    // The file is there before the run is over. Asked again now and then: an overrun of this machine may have come first, and its dump
+    // takes the request in.
+    let mut found = None;
+    let mut looks = 0_u32;
+    while found.is_none() && running.try_wait().expect("our child").is_none() {
+        if looks.is_multiple_of(20) {
+            let _ = run(Command::new("kill").args(["-USR1", &pid]));
+        }
+        looks += 1;
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        found = dumps(&directory).into_iter().find(asked_for);
+    }
+    let went_on = running.try_wait().expect("our child").is_none();
+    let ended = running.wait().expect("our child");
+    assert!(matches!(ended.code(), Some(0 | 5)), "{ended}");
+    let file = found.expect("a dump was asked for and none came while it ran");
+    assert!(went_on, "it ended on the signal");
+    let out = directory.join("trace.json");
+    let output = trace(&["-o", text(&out)], &[file]);
+    assert!(output.status.success(), "{}", said(&output));
+    let events = json(&out);
+    let events = events["traceEvents"].as_array().expect("events");
+    let cycles = events.iter().filter(|event| event["name"] == "cycle");
+    assert!(cycles.count() > 500, "the seconds before it are in it");
+    assert!(events.iter().any(|event| event["name"] == "frozen: request"), "why is in it");
+    let cycles = json(&report)["cycles"].as_u64().expect("a count");
+    assert!(cycles > 4_500, "the loop went on after the signal: {cycles} cycles");
+}

@@ -2,12 +2,12 @@
 //!
 //! And the test of that test: a program that allocates, or frees, a single block in thousands of cycles is found out.
 
+use rt_core::tape::{Tape, Taped};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use twin_lite::tape::{Tape, Taped};
 
 use rt_core::program::{Program, Requests, Sequence, View};
 use rt_linux::CountingAllocator;
@@ -342,6 +342,7 @@ fn the_loop_on_the_virtual_link_is_one_thread_that_never_allocates() {
 }
 
 #[test]
+// SR-045
 fn the_loop_in_virtual_time_never_allocates_and_neither_do_the_devices_behind_it() {
     assert!(is_counting());
     let run = Run::new("guard-virtual", true, Planted::Nothing, 3 * CYCLES_MIN);

@@ -53,6 +53,7 @@ fn calls(report: &Value, name: &str) -> u64 {
 }
 
 #[test]
+// SR-045
 fn a_hundred_thousand_cycles_take_no_fault_no_memory_and_exactly_the_declared_calls() {
     let _turn = turn();
     let mut run = Run::new("guard-many", false, Planted::Nothing, MANY);

@@ -1,30 +1,10 @@
 //! Two hosts, a veth pair, real frames: `tactus run` here, `tactus sim` there.
 
 use std::path::Path;
-use std::process::Output;
 
 use serde_json::{Value, json as value};
-use tactus_tests::hosts::{turn, two_hosts};
-use tactus_tests::{dissected, json, machine, malformed, run, said, scratch, tactus};
-
-/// `tactus sim` on the other host in the background, then `body` with `$SIM` as its process id here.
-fn with_sim(directory: &Path, file: &Path, body: &str) -> Output {
-    let _turn = turn();
-    let script = format!(
-        r#"
-cd {directory}
-tactus={tactus}
-file={file}
-nsenter -t $other -n $tactus sim $file --iface bus1 --json --vision-socket vision.sock >sim.json 2>sim.err & SIM=$!
-until grep -q '"ready"' sim.json; do kill -0 $SIM || {{ cat sim.err >&2; exit 99; }}; done
-{body}
-"#,
-        directory = directory.display(),
-        tactus = tactus().display(),
-        file = file.display(),
-    );
-    run(&mut two_hosts(&script))
-}
+use tactus_tests::hosts::with_sim;
+use tactus_tests::{dissected, json, machine, malformed, run, said, scratch};
 
 /// The last of a run in which a stop may still be unresolved: people reset within this, cycles.
 const RECENT: u64 = 10_000;
@@ -115,6 +95,7 @@ fn the_cell_runs_for_a_minute_over_a_wire_without_a_working_counter_error() {
 }
 
 #[test]
+// SR-040
 fn a_killed_master_leaves_outputs_safe_and_sim_says_how_far_each_axis_travelled() {
     let directory = scratch("wire-kill");
     let output = with_sim(
@@ -159,6 +140,14 @@ fn a_cable_pulled_stops_the_machine_and_the_recording_is_complete() {
     assert_eq!(output.status.code(), Some(4), "{}", said(&output));
     let report = json(&directory.join("report.json"));
     assert!(!report["trips"].as_array().expect("trips").is_empty(), "{report:#}");
+    let message = report["ended"]["message"].as_str().expect("words");
+    assert!(message.contains("the bus was lost: cable of bus0: no carrier since "), "{message}");
+    let interface = &report["interface"];
+    assert_eq!(interface["carrier_losses"], 1, "{interface:#}");
+    assert_eq!(interface["qdisc_bypass"], true, "{interface:#}");
+    assert!(interface["ring_frames"].as_u64() > Some(0), "{interface:#}");
+    let recording = std::fs::read(directory.join("run.mcap")).expect("recorded");
+    assert!(!recording.is_empty());
     assert_eq!(
         report["records"]["produced"].as_u64(),
         Some(

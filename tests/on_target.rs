@@ -288,6 +288,7 @@ fn doctor_says_of_this_guest_what_is_so_and_its_script_mends_what_a_script_can()
 }
 
 #[test]
+// SR-037
 fn a_supervisor_that_stops_costs_counted_records_and_a_stop_after_its_age_and_no_cycle() {
     let job = "load & cell parked machine.toml 12 --park-supervisor 6s,4s";
     let guest = boot("parked", Kernel::PreemptRt, &Rate::OneKilohertz.file(), job);

@@ -117,3 +117,40 @@ fn a_reader_that_knows_nothing_of_us_finds_a_trace_to_keep_the_rules_of_its_form
     let output = run(Command::new(python()).arg(script).arg(&trace));
     assert!(output.status.success(), "{}", said(&output));
 }
+
+/// The checker of docs/audit-log.md, which shares nothing with ours.
+#[test]
+fn the_checker_of_the_format_page_agrees_with_ours() {
+    let directory = scratch("audit-checker");
+    let page = std::fs::read_to_string(root().join("docs/audit-log.md")).expect("the page");
+    let (_, script) = page.split_once("```python\n").expect("a script");
+    let (script, _) = script.split_once("```").expect("its end");
+    std::fs::write(directory.join("check.py"), script).expect("written");
+    let mut cell = Command::new(tactus());
+    cell.current_dir(&directory).arg("run").arg(machine("demo-cell.toml"));
+    cell.args(["--virtual-time", "--for", "30s", "--no-record", "--headless", "--state", "state"]);
+    let _ = run(&mut cell);
+    let log = directory.join("state/audit/demo-cell.virtual");
+    let check = || run(Command::new(python()).current_dir(&directory).arg("check.py").arg(&log));
+    let whole = check();
+    assert!(whole.status.success(), "{}", said(&whole));
+    let text = String::from_utf8_lossy(&whole.stdout).into_owned();
+    let ours = run(Command::new(tactus()).args(["audit", "verify", "--json"]).arg(&log));
+    let ours: serde_json::Value = serde_json::from_slice(&ours.stdout).expect("JSON");
+    assert!(
+        text.contains(&format!(
+            "{} records, signed up to ({},",
+            ours["records"], ours["signed_up_to"]
+        )),
+        "{text}"
+    );
+    let path = log.join("audit-00000001.jsonl");
+    let bytes = std::fs::read(&path).expect("a log");
+    for place in (0..bytes.len()).step_by(bytes.len() / 10) {
+        let mut changed = bytes.clone();
+        changed[place] ^= 1;
+        std::fs::write(&path, &changed).expect("written");
+        let found = check();
+        assert!(!found.status.success(), "byte {place}: {}", said(&found));
+    }
+}

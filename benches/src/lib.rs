@@ -234,8 +234,11 @@ mod tests {
         let mut plan = machine.plan;
         plan.interlocks = Box::new([]);
         plan.program = rt_core::plan::ProgramPlan::default();
-        plan.groups =
-            AxisId::all().map(|axis| GroupPlan { axes: Box::new([axis]) }).take(AXES_MAX).collect();
+        let stop = rt_core::plan::GroupStop::default();
+        plan.groups = AxisId::all()
+            .map(|axis| GroupPlan { axes: Box::new([axis]), stop })
+            .take(AXES_MAX)
+            .collect();
         for (axis, group) in plan.axes.iter_mut().zip(GroupId::all()) {
             axis.group = group;
         }

@@ -3,8 +3,8 @@
 
 use fieldbus::link::{InlineLink, Link, Wire};
 use fieldbus::plan::{
-    BusPlan, DcPlan, Direction, Identity, PdoEntry, PdoPlan, SdoValue, SignalPlan, StartupSdo,
-    SubDevicePlan, Sync0Plan,
+    BusPlan, DcPlan, Direction, Follow, Identity, PdoEntry, PdoPlan, SdoValue, SignalPlan,
+    StartupSdo, SubDevicePlan, Sync0Plan,
 };
 use fieldbus::wire::{DATAGRAM_HEADER, Frame, WORKING_COUNTER, is_mailbox};
 use fieldbus::{EtherCat, bring_up};
@@ -376,6 +376,7 @@ fn servo_plan(count: u16) -> BusPlan {
         sync_units: (0..count.div_ceil(SERVOS_PER_UNIT)).map(|n| format!("unit {n}")).collect(),
         signals: (0..count).flat_map(|n| signals(n, (&INPUTS, &OUTPUTS))).collect(),
         dc: Some(DcPlan {
+            follow: Follow::Reference,
             frame_before_sync0_ns: 300_000,
             lock_window_ns: 1_000,
             lock_timeout_ns: 10_000_000_000,

@@ -24,6 +24,30 @@ pub struct VirtualCell {
     pub events: Vec<ScenarioEvent>,
     /// What the operator does by himself.
     pub rules: Vec<OperatorRule>,
+    /// The certified chain that takes the torque of the drives.
+    pub safety_chain: Option<VirtualSafetyChain>,
+}
+
+/// A safety relay with safe stop 1 (SS1-t).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualSafetyChain {
+    /// Inputs that are 1 while all is well.
+    pub inputs: Vec<Channel>,
+    /// From an open input to safe torque off, ns.
+    pub delay_ns: u64,
+}
+
+/// What a drive's firmware still obeys when it runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obeys {
+    /// Everything: it is sound.
+    All,
+    /// Quick stop and less.
+    QuickStop,
+    /// Only disable voltage.
+    Power,
+    /// Nothing.
+    Nothing,
 }
 
 /// One device of the virtual segment.
@@ -327,6 +351,27 @@ pub enum ScenarioAction {
         camera: usize,
         /// How.
         fault: CameraFault,
+    },
+    /// The safety chain takes the torque of an axis, or gives it free.
+    SafeTorqueOff {
+        /// Which.
+        axis: AxisId,
+        /// Taken.
+        active: bool,
+    },
+    /// The brake of an axis holds nothing, or holds again.
+    BrakeFails {
+        /// Which.
+        axis: AxisId,
+        /// It does not hold.
+        failed: bool,
+    },
+    /// The firmware of a drive runs on.
+    Obeys {
+        /// Which.
+        axis: AxisId,
+        /// What it still obeys.
+        obeys: Obeys,
     },
     /// A drive reports a fault; code 0: no more.
     DriveFault {

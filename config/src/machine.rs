@@ -20,6 +20,8 @@ pub struct Machine {
     pub plan: MachinePlan,
     /// What the fieldbus knows of it.
     pub bus: BusPlan,
+    /// The bus may be faulted for so long without a break before a run ends, ns: a drive takes its time to start.
+    pub bus_patience_ns: u64,
     /// What people call its parts.
     pub names: Names,
     /// How the loop is run.

@@ -151,6 +151,8 @@ fn frames_that_do_not_reach_a_device_before_its_sync0_are_told() {
     assert_eq!(shifted("200 us"), [""; 0]);
     assert_eq!(shifted("-600 us"), [""; 0]);
     assert_eq!(shifted("300 us"), ["sync0-margin"], "700 + 300 us: the pulse before");
+    assert_eq!(shifted("298 us"), [""; 0]);
+    assert_eq!(shifted("299.5 us"), ["sync0-margin"], "clocks may be 1 us apart");
     assert_eq!(shifted("-690 us"), ["sync0-margin"], "10 us are less than the wire takes");
 }
 
@@ -194,12 +196,8 @@ fn generic_devices() {
 fn axes() {
     check(&[
         ("vertical = true", "vertical = true\nwrap = \"100 mm\"", "vertical-endless"),
-        (
-            "[axis.brake]\noutput = \"brake_z\"",
-            "[axis.brake]\noutput = \"estop_a\"",
-            "not-an-output",
-        ),
-        ("output = \"brake_z\"", "output = \"gripper\"", "output-claimed-twice"),
+        ("[axis.brake]", "[axis.brake]\noutput = \"estop_a\"", "not-an-output"),
+        ("[axis.brake]", "[axis.brake]\noutput = \"gripper\"", "output-claimed-twice"),
         ("engage = \"60 ms\"", "engage = \"60 s\"", "out-of-range"),
         (
             "position = [\"0 mm\", \"1200 mm\"]",
@@ -300,13 +298,13 @@ fn an_encoder_that_shows_two_places_alike_keeps_nothing() {
 }
 
 #[test]
+// SR-024
 fn a_vertical_axis_without_a_brake_is_refused() {
     let start = DEMO.find("[axis.brake]").unwrap();
     let end = start + DEMO[start..].find("[axis.homing]").unwrap();
     let text = format!("{}{}", &DEMO[..start], &DEMO[end..]);
     let codes = codes(&refused(&text));
     assert!(codes.contains(&"vertical-without-brake"));
-    assert!(codes.contains(&"output-without-writer"));
 }
 
 #[test]
@@ -319,6 +317,7 @@ fn an_axis_that_homes_outside_its_limits_is_refused() {
 }
 
 #[test]
+// SR-043
 fn interlocks() {
     check(&[
         ("b = \"estop_b\"", "b = \"estop_a\"", "same-channel"),
@@ -385,7 +384,7 @@ fn a_spin_tail_as_long_as_the_period_is_refused() {
 
 #[test]
 fn a_limit_on_overruns_that_no_interlock_answers_is_warned_about() {
-    let text = changed("cause = { kind = \"overrun\" }", "cause = { kind = \"bus\" }");
+    let text = changed("{ kind = \"overrun\" }", "{ kind = \"input\", signal = \"door_a\" }");
     let machine = config::load(&text, "cell.toml").unwrap();
     let codes: Vec<_> = machine.warnings.iter().map(|warning| warning.code).collect();
     assert_eq!(codes, ["overrun-unanswered"]);
@@ -418,7 +417,7 @@ fn vision() {
             "duplicate-id",
         ),
     ]);
-    let text = changed("zone = \"warn\" }", "zone = \"stop\" }");
+    let text = changed("zone = \"warn\" }", "zone = \"hand_over\" }");
     let machine = config::load(&text, "cell.toml").unwrap();
     assert_eq!(machine.warnings[0].code, "unwatched-zone");
 }
@@ -493,6 +492,57 @@ fn the_program() {
         "[[program.strand]]\nname = \"idle\"\nsteps = []\n\n[[program.strand]]\nname = \"belt\"";
     let text = changed("[[program.strand]]\nname = \"belt\"", strand);
     assert_eq!(codes(&refused(&text)), ["empty-strand"]);
+}
+
+#[test]
+fn stops() {
+    const SERIAL_102: &str = "product = 0x53525631, serial = 102 }";
+    let drive_z = |reactions: &str| format!("{SERIAL_102}\nreactions = {{ {reactions} }}");
+    let staying = drive_z("quick_stop = 6");
+    let nothing = drive_z("connection_lost = 0");
+    let falling = drive_z("fault = 0");
+    check(&[
+        ("order = [\"stop 2\", \"stop 0\", \"stop 1\"]\n", "", "vertical-without-order"),
+        ("order = [\"stop 2\", \"stop 0\", \"stop 1\"]", "order = [\"stop 1\"]", "bad-order"),
+        (
+            "order = [\"stop 2\", \"stop 0\", \"stop 1\"]",
+            "order = [\"stop 0\", \"stop 1\", \"stop 2\"]",
+            "bad-order",
+        ),
+        (SERIAL_102, &staying, "quick-stop-drops-load"),
+        (SERIAL_102, &nothing, "connection-lost-nothing"),
+        (SERIAL_102, &falling, "fault-drops-load"),
+        (
+            "quick_stop = \"8 m/s2\"",
+            "quick_stop = \"8 m/s2\"\nenvelope = \"0 mm/s\"",
+            "not-positive",
+        ),
+        (
+            "quick_stop = \"8 m/s2\"",
+            "quick_stop = \"8 m/s2\"\nescalate_after = \"1 ms\"",
+            "out-of-range",
+        ),
+        ("jerk = \"60 m/s3\"", "jerk = \"60 m/s3\"\ntorque = \"4 N m\"", "limits-order"),
+        ("jerk = \"60 m/s3\"", "jerk = \"60 m/s3\"\ntorque = \"0.5 N m\"", "torque-too-small"),
+        (
+            "jerk = \"60 m/s3\"",
+            "jerk = \"60 m/s3\"\ndirection = \"positive\"",
+            "homing-against-direction",
+        ),
+        ("source = \"running\"", "source = \"running\"\nhold = true", "key-does-not-fit"),
+    ]);
+}
+
+#[test]
+fn the_brake_of_a_vertical_axis_on_an_output_needs_a_drive_that_holds_and_is_warned_about() {
+    let text = changed("\"lamp_waiting\", \"\",", "\"lamp_waiting\", \"brake_z\",");
+    let text = text.replacen("[axis.brake]", "[axis.brake]\noutput = \"brake_z\"", 1);
+    assert_eq!(codes(&refused(&text)), ["quick-stop-drops-load", "brake-not-of-drive"]);
+    let serial = "product = 0x53525631, serial = 102 }";
+    let holding = format!("{serial}\nreactions = {{ quick_stop = 6 }}");
+    let machine = config::load(&text.replacen(serial, &holding, 1), "cell.toml").unwrap();
+    let codes: Vec<_> = machine.warnings.iter().map(|warning| warning.code).collect();
+    assert_eq!(codes, ["brake-not-of-drive"]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn wrong() -> config::Diagnostics {
         .replacen("period = \"1 ms\"", "perod = \"1 ms\"", 1)
         .replacen("drive = \"drive_z\"", "drive = \"drive_zz\"", 1)
         .replacen("quick_stop = \"8 m/s2\"", "quick_stop = 8", 1)
-        .replacen("signal = \"lamp_running\"", "signal = \"brake_z\"", 1);
+        .replacen("signal = \"lamp_running\"", "signal = \"gripper\"", 1);
     config::load(&text, "cell.toml").expect_err("it is wrong")
 }
 

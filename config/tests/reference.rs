@@ -10,7 +10,7 @@ use serde_json::Value;
 const INTRODUCTION: &str = include_str!("golden/reference-introduction.md");
 
 /// Sections in the order in which a file has them: heading, name in the schema.
-const SECTIONS: [(&str, &str); 17] = [
+const SECTIONS: [(&str, &str); 18] = [
     ("[machine]", "Identification"),
     ("[cycle]", "Cycle"),
     ("[link]", "Link"),
@@ -19,6 +19,7 @@ const SECTIONS: [(&str, &str); 17] = [
     ("[[axis]]", "Axis"),
     ("[[group]]", "Group"),
     ("[control]", "Control"),
+    ("[mode]", "Modes"),
     ("[[output]]", "Output"),
     ("[[interlock]]", "Interlock"),
     ("[[stream]]", "Stream"),

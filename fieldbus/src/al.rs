@@ -1,4 +1,8 @@
 //! AL states and status codes in words (ETG1000.6 Table 9 and Table 11, ETG1020), and what to do about them.
+//!
+//! Codes were compared with the tables of three other MainDevices: SOEM (`src/ec_print.c`), IgH EtherCAT Master (`master/fsm_change.c`)
+//! and ethercrab (`al_status_code.rs`), and with vendors' manuals (SEW, CODESYS). 0x002E is a cycle time in newer documents and an
+//! FMMU in older firmware.
 
 /// Name of an AL state; the error bit does not matter.
 #[must_use]
@@ -151,7 +155,7 @@ pub const STATUS_CODES: &[(u16, &str, &str)] = &[
     ),
     (
         0x002E,
-        "cycle time too small",
+        "cycle time too small (older firmware: invalid input FMMU configuration)",
         "the device needs a longer period: see the least cycle time in its manual (0x1C32:5)",
     ),
     (
@@ -184,25 +188,29 @@ pub const STATUS_CODES: &[(u16, &str, &str)] = &[
     (0x0051, "SII error", "the SII EEPROM is empty or damaged: program it with the vendor's tool"),
     (
         0x0052,
-        "the device's application restarted",
+        "hardware outside the device is not ready",
+        "check what is wired to the device, and its load supply",
+    ),
+    (
+        0x0060,
+        "the device restarted by itself",
         "the device lost its supply or its watchdog struck: check its supply",
     ),
-    (0x0060, "device identification changed", "its address switch was turned: restart it"),
+    (0x0061, "device identification changed", "its address switch was turned: restart it"),
     (
-        0x0061,
-        "module list of the device does not fit",
+        0x0070,
+        "the modules found do not fit the list of modules",
         "compare the modules that are plugged in with the machine file",
     ),
-    (0x0070, "supply voltage too low", "check the supply at the device's terminals"),
-    (0x0071, "supply voltage too high", "check the supply at the device's terminals"),
-    (0x0072, "temperature too low", "let the device warm up"),
-    (0x0073, "temperature too high", "check cooling and load"),
+    (0x0080, "supply voltage too low", "check the supply at the device's terminals"),
+    (0x0081, "supply voltage too high", "check the supply at the device's terminals"),
+    (0x0082, "temperature too low", "let the device warm up"),
+    (0x0083, "temperature too high", "check cooling and load"),
     (
         0x00F0,
         "the application controller is available",
         "the device's application has just started: try again",
     ),
-    (0x00FF, "the device gives no code that the standard knows", "look at its display"),
 ];
 
 #[cfg(test)]
@@ -218,5 +226,59 @@ mod tests {
         assert_eq!(status_code_text(0x0030), "invalid DC SYNC configuration");
         assert_eq!(status_code_text(0x9000), "vendor's own, see its manual");
         assert_eq!(status_code_text(0x0999), "not in the standard");
+    }
+
+    /// Code, and a word that must stand in its text: from the tables named at the top of this file, not from ours.
+    const ELSEWHERE: &[(u16, &str)] = &[
+        (0x0002, "memory"),
+        (0x0006, "SII"),
+        (0x0007, "update"),
+        (0x0011, "state change"),
+        (0x0013, "bootstrap"),
+        (0x0016, "mailbox"),
+        (0x0017, "SyncManager"),
+        (0x0018, "inputs"),
+        (0x0019, "outputs"),
+        (0x001A, "synchronisation"),
+        (0x001B, "watchdog"),
+        (0x001D, "output"),
+        (0x001E, "input"),
+        (0x0020, "cold start"),
+        (0x0024, "input mapping"),
+        (0x0025, "output mapping"),
+        (0x0027, "free run"),
+        (0x0029, "3-buffer"),
+        (0x002A, "background watchdog"),
+        (0x002C, "synchronisation"),
+        (0x002D, "no SYNC0"),
+        (0x0030, "DC SYNC"),
+        (0x0031, "latch"),
+        (0x0032, "PLL"),
+        (0x0034, "time-out"),
+        (0x0036, "SYNC0 cycle"),
+        (0x0037, "SYNC1 cycle"),
+        (0x0043, "CoE"),
+        (0x004F, "VoE"),
+        (0x0050, "SII"),
+        (0x0052, "not ready"),
+        (0x0060, "restarted"),
+        (0x0061, "identification"),
+        (0x0070, "modules"),
+        (0x0080, "voltage too low"),
+        (0x0081, "voltage too high"),
+        (0x0082, "temperature too low"),
+        (0x0083, "temperature too high"),
+        (0x00F0, "application controller"),
+    ];
+
+    #[test]
+    fn status_codes_say_what_other_main_devices_say() {
+        for (code, word) in ELSEWHERE {
+            let text = status_code_text(*code);
+            assert!(text.contains(word), "0x{code:04X}: {text}");
+        }
+        for reserved in [0x0005, 0x0071, 0x0072, 0x00FF] {
+            assert_eq!(status_code_text(reserved), "not in the standard");
+        }
     }
 }

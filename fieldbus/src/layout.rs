@@ -6,7 +6,7 @@
 use thiserror::Error;
 
 use crate::link::line_time_ns;
-use crate::plan::{BusPlan, Direction, PdoPlan};
+use crate::plan::{BusPlan, Direction, Follow, PdoPlan};
 use crate::wire::{
     Command, DATAGRAM_OVERHEAD, DatagramSpec, FIRST_DATAGRAM, FRAME_MIN, PAYLOAD_MAX, STATION_BASE,
     register,
@@ -128,6 +128,8 @@ impl Region {
 pub enum Purpose {
     /// AL status of all devices, OR-ed.
     Status,
+    /// Tells the reference clock the loop's time, when it follows that.
+    Tell,
     /// Distributes the reference clock.
     Clock,
     /// Process data of this sync unit.
@@ -234,9 +236,18 @@ impl Layout {
             purpose: Purpose::Status,
             working_counter: count,
         });
-        if plan.dc.is_some() {
+        if let Some(dc) = &plan.dc {
             let clock = clock.unwrap_or(ReferenceClock { position: 0, devices: 0 });
             let reference = station(usize::from(clock.position));
+            if dc.follow == Follow::Loop {
+                // The unit compares the lower half of the time (ESC data sheet II, 0x0910).
+                let register = register::DC_SYSTEM_TIME;
+                packer.push(CyclicDatagram {
+                    spec: DatagramSpec::register(Command::Fpwr, reference, register, 4),
+                    purpose: Purpose::Tell,
+                    working_counter: 1,
+                });
+            }
             packer.push(CyclicDatagram {
                 spec: DatagramSpec::register(Command::Frmw, reference, register::DC_SYSTEM_TIME, 8),
                 purpose: Purpose::Clock,

@@ -19,7 +19,7 @@
 //! | [`exchange`] | the cycle: 0 allocations, no panic; send, poll and receive are its only system calls |
 //! | [`time`] | the thread's clock, which ethercrab's timers read |
 //!
-//! Not supported: FoE, EoE, redundancy, a device that lost its configuration while the others run (restart the bus).
+//! Not supported: FoE, EoE, redundancy.
 
 #![deny(unsafe_code)]
 #![deny(

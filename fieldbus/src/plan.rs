@@ -169,9 +169,21 @@ pub enum Direction {
     Output,
 }
 
+/// Who follows whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Follow {
+    /// The loop's schedule follows the reference clock.
+    #[default]
+    Reference,
+    /// The reference clock follows the loop's time, and with it every device.
+    Loop,
+}
+
 /// Distributed clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DcPlan {
+    /// Who follows whom.
+    pub follow: Follow,
     /// The loop's phase against the reference clock: frames arrive this long before SYNC0, ns.
     pub frame_before_sync0_ns: u64,
     /// Locked below this difference (0x092C, and the loop's phase), ns.

@@ -29,9 +29,13 @@ pub struct FrameCounts {
     pub received: u64,
     /// Frames of ours that came back after the deadline of their cycle.
     pub late: u64,
-    /// Frames that were not ours, or not of this cycle and not late either (duplicates).
+    /// Frames of ours that came back once more.
+    pub duplicate: u64,
+    /// Frames that were not ours, or of which it cannot be said (cut to a stump, or given up long ago).
     pub foreign: u64,
-    /// Frames of ours that came back damaged (length, command, address, structure).
+    /// Frames of ours that came back shorter than they were sent.
+    pub truncated: u64,
+    /// Frames of ours that came back whole and damaged (length, command, address, structure).
     pub corrupt: u64,
     /// Frames of ours that never came back.
     pub lost: u64,
@@ -39,7 +43,17 @@ pub struct FrameCounts {
     pub working_counter_errors: u64,
 }
 
-taped!(FrameCounts { sent, received, late, foreign, corrupt, lost, working_counter_errors });
+taped!(FrameCounts {
+    sent,
+    received,
+    late,
+    duplicate,
+    foreign,
+    truncated,
+    corrupt,
+    lost,
+    working_counter_errors
+});
 
 /// Why the bus is `Faulted`, as evidence for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +66,8 @@ pub struct BusFault {
     pub al_status_code: u16,
     /// The link itself is down.
     pub link_down: bool,
+    /// The clocks did not get in step in time; `position` is the device that is farthest from it.
+    pub clocks_apart: bool,
 }
 
 /// The result of one exchange.

@@ -41,3 +41,5 @@ pub use program::Program;
 pub use record::Record;
 pub use signal::SignalId;
 pub use step::Core;
+// For programs that integrators write: their state goes into checkpoints.
+pub use twin_lite::{tape, taped, taped_enum};

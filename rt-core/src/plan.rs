@@ -6,13 +6,11 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::interlock::Band;
 use crate::signal::SignalId;
 use crate::vision::StreamId;
-use twin_lite::{
-    Nano,
-    tape::{Tape, Taped},
-    taped_enum,
-};
+use twin_lite::tape::{Tape, Taped};
+use twin_lite::{Nano, taped, taped_enum};
 
 pub use twin_lite::AxisModel;
 
@@ -75,6 +73,8 @@ pub struct MachinePlan {
     pub outputs: Box<[OutputPlan]>,
     /// Reset, start and stop, wired.
     pub control: ControlPlan,
+    /// Automatic and manual by a wired selector; `None`: automatic only.
+    pub mode: Option<ModePlan>,
     /// What happens when the loop is late.
     pub overrun: OverrunPlan,
     /// The built-in program; integrators may link another `Program`.
@@ -160,7 +160,68 @@ pub struct AxisLimits {
     pub velocity_unreferenced: Nano,
     /// Largest |commanded − actual| before it is a demand, above 0.
     pub following_error: Nano,
+    /// Ways that it may go at all.
+    pub direction: Directions,
+    /// The drive limits its torque to this (0x6072, 0x60E0, 0x60E1), ‰ of rated, above 0: more is a violation. `None`: not watched.
+    pub torque_permille: Option<u16>,
 }
+
+/// Ways that an axis may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Directions {
+    /// Towards negative positions.
+    pub negative: bool,
+    /// Towards positive positions.
+    pub positive: bool,
+}
+
+taped!(Directions { negative, positive });
+
+impl Directions {
+    /// Both.
+    pub const BOTH: Self = Self { negative: true, positive: true };
+
+    /// What both allow.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            negative: self.negative && other.negative,
+            positive: self.positive && other.positive,
+        }
+    }
+
+    /// A velocity of this sign is allowed; standing always is.
+    #[must_use]
+    pub fn allow(self, velocity: i64) -> bool {
+        match velocity.signum() {
+            1 => self.positive,
+            -1 => self.negative,
+            _ => true,
+        }
+    }
+}
+
+impl Default for Directions {
+    fn default() -> Self {
+        Self::BOTH
+    }
+}
+
+/// A way to come to rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StopWay {
+    /// The gate's ramp: the group together, on its path.
+    #[default]
+    Ramp,
+    /// The drive's quick stop (0x6085): each axis for itself.
+    QuickStop,
+    /// Nobody is heard any more: the drive goes on until its watchdog, then does what it was set to.
+    ConnectionLost,
+    /// Torque goes: the axis coasts, unless gravity moves it; then its brake engages first.
+    PowerRemoval,
+}
+
+taped_enum!(StopWay { 0: Ramp, 1: QuickStop, 2: ConnectionLost, 3: PowerRemoval });
 
 /// The three ways to stop, each with what it can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +232,12 @@ pub struct StopPlan {
     pub quick_stop_deceleration: Nano,
     /// From the loss of communication to the drive's reaction (SyncManager watchdog), ns.
     pub watchdog_ns: u64,
+    /// What the drive does then: `QuickStop`, or `PowerRemoval` where its deceleration is not known.
+    pub connection_lost: StopWay,
+    /// While stopping it may be this much faster than the stop says, per s, above 0.
+    pub envelope: Nano,
+    /// Faster than that for so long escalates the stop, ns.
+    pub escalate_ns: u64,
 }
 
 /// A holding brake.
@@ -218,6 +285,48 @@ pub enum HomingPlan {
 pub struct GroupPlan {
     /// 1 to 8 axes, in the order of a point's coordinates.
     pub axes: Box<[AxisId]>,
+    /// How it stops, beyond what its axes say.
+    pub stop: GroupStop,
+}
+
+/// How a group stops, beyond what its axes say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupStop {
+    /// Which of two stops that are asked at once is the worse.
+    pub order: StopOrder,
+    /// How category 1 brings the axes to rest: `Ramp` or `QuickStop`.
+    pub category_1: StopWay,
+}
+
+/// Which of two stops is the worse. Removing power drops what hangs: that is not always "safer".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StopOrder {
+    /// Category 2, then 1, then 0.
+    #[default]
+    Category0Worst,
+    /// Category 2, then 0, then 1: the controlled stop outranks the removal of power.
+    Category1Worst,
+}
+
+impl StopOrder {
+    /// The place of `reaction` in the order; higher is worse.
+    #[must_use]
+    pub fn rank(self, reaction: Reaction) -> u8 {
+        match (reaction, self) {
+            (Reaction::None, _) => 0,
+            (Reaction::Warn, _) => 1,
+            (Reaction::LimitSpeed(_), _) => 2,
+            (Reaction::Stop2, _) => 3,
+            (Reaction::Stop1, Self::Category0Worst) | (Reaction::Stop0, Self::Category1Worst) => 4,
+            (Reaction::Stop0, Self::Category0Worst) | (Reaction::Stop1, Self::Category1Worst) => 5,
+        }
+    }
+
+    /// The worse of both; of equals the first.
+    #[must_use]
+    pub fn worst(self, first: Reaction, second: Reaction) -> Reaction {
+        if self.rank(second) > self.rank(first) { second } else { first }
+    }
 }
 
 /// One row of the cause-and-effect matrix.
@@ -229,6 +338,50 @@ pub struct InterlockPlan {
     pub effects: Box<[Effect]>,
     /// A trip outlives its demand until a person resets.
     pub latch: bool,
+    /// In which mode it counts.
+    pub when: When,
+    /// Outputs that are in their safe state while it is active.
+    pub outputs: Box<[SignalId]>,
+}
+
+/// In which mode an interlock counts. While the mode is not known, every one does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// In every mode.
+    #[default]
+    Always,
+    /// In automatic only.
+    Automatic,
+    /// In manual only.
+    Manual,
+}
+
+/// Two modes, chosen by a wired selector.
+#[derive(Clone, Debug)]
+pub struct ModePlan {
+    /// 1 = automatic.
+    pub automatic: SignalId,
+    /// 1 = manual. Exactly one of both.
+    pub manual: SignalId,
+    /// How long neither may be 1 while it is turned, ns.
+    pub monitor_ns: u64,
+    /// Speed limit in manual by `GroupId`, axis units / s; at most 250 mm/s.
+    pub speeds: Box<[Nano]>,
+    /// Inputs that move an axis in manual, as long as they are held.
+    pub jogs: Box<[JogPlan]>,
+}
+
+/// How a person moves an axis in manual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JogPlan {
+    /// Which axis.
+    pub axis: AxisId,
+    /// 1 = towards positive positions.
+    pub positive: SignalId,
+    /// 1 = towards negative positions. Both: neither.
+    pub negative: SignalId,
+    /// Axis units / s, above 0.
+    pub velocity: Nano,
 }
 
 /// What one interlock does to one group.
@@ -240,7 +393,7 @@ pub struct Effect {
     pub reaction: Reaction,
 }
 
-/// What a demand does to a group, from weakest to strongest.
+/// What a demand does to a group, from weakest to strongest; of stops 1 and 0 the group's [`StopOrder`] says which is the worse.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reaction {
     /// Nothing.
@@ -337,6 +490,115 @@ pub enum Cause {
         /// Which.
         signal: SignalId,
     },
+    /// Two contacts of which one says the opposite of the other.
+    Antivalent {
+        /// Normally closed: 1 = permit.
+        closed: SignalId,
+        /// Normally open: 0 = permit.
+        open: SignalId,
+        /// Range 1 ms ..= 10 s.
+        discrepancy_ns: u64,
+    },
+    /// A three-position enabling switch; only its middle permits.
+    EnablingSwitch {
+        /// 1 in the middle.
+        a: SignalId,
+        /// 0 when pressed through.
+        b: SignalId,
+    },
+    /// Two hands, pressed together and held.
+    TwoHand {
+        /// 1 = pressed.
+        a: SignalId,
+        /// 1 = pressed.
+        b: SignalId,
+        /// Both are pressed within, ns; at most 500 ms.
+        synchronous_ns: u64,
+    },
+    /// A light curtain that parts may pass.
+    Muting(MutingPlan),
+    /// A contactor does what its output says.
+    Edm {
+        /// The output that switches it.
+        output: SignalId,
+        /// Normally closed contact: 1 while it is off.
+        feedback: SignalId,
+        /// That of the second contactor.
+        second: Option<SignalId>,
+        /// Range 1 ms ..= 10 s.
+        time_ns: u64,
+    },
+    /// What is requested of a drive or device is confirmed within a time.
+    SafetyRequest {
+        /// What says that it is requested.
+        request: Bits,
+        /// What says that it is confirmed.
+        confirmation: Bits,
+        /// Range 1 ms ..= 60 s.
+        time_ns: u64,
+    },
+    /// A value leaves its limits.
+    Threshold {
+        /// Which value.
+        of: Watched,
+        /// What is allowed.
+        band: Band,
+    },
+    /// The axis has no reference.
+    NotReferenced {
+        /// Which axis.
+        axis: AxisId,
+    },
+    /// No fresh, verified result of the stream.
+    StaleVision {
+        /// Which stream.
+        stream: StreamId,
+    },
+    /// The mode selector says nothing, contradicts itself, or has just been turned.
+    ModeSelector,
+}
+
+/// A light curtain with muting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MutingPlan {
+    /// The curtain's first output, 1 = free.
+    pub a: SignalId,
+    /// Its second.
+    pub b: SignalId,
+    /// How long they may differ, ns.
+    pub discrepancy_ns: u64,
+    /// Two sensors with crossed beams, or four in a row; 1 = covered.
+    pub sensors: [Option<SignalId>; 4],
+    /// From the first sensor to the second, ns.
+    pub entry_ns: u64,
+    /// From the first sensor until all are free, ns.
+    pub muting_ns: u64,
+    /// Output of the lamp, 1 while muted.
+    pub lamp: Option<SignalId>,
+}
+
+/// Some bits of a signal: they say yes when `signal & mask == value`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bits {
+    /// Which signal.
+    pub signal: SignalId,
+    /// Which of its bits.
+    pub mask: i64,
+    /// What they must be.
+    pub value: i64,
+}
+
+/// A value that a threshold watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// The raw value of a signal.
+    Signal(SignalId),
+    /// |velocity| of an axis, nano-units / s.
+    Speed(AxisId),
+    /// Position of an axis, nano-units; without a reference it is not known.
+    Position(AxisId),
+    /// |torque| of an axis as its drive reports it, ‰ of rated.
+    Torque(AxisId),
 }
 
 /// What a dual-channel device is.
@@ -346,6 +608,10 @@ pub enum DualChannelKind {
     EmergencyStop,
     /// Guard door.
     GuardDoor,
+    /// Any two contacts that say the same.
+    Equivalent,
+    /// The two outputs of a light curtain or scanner.
+    LightCurtain,
 }
 
 /// A vision stream.
@@ -366,6 +632,8 @@ pub struct OutputPlan {
     pub signal: SignalId,
     /// Raw value without permit of `group`, at start and at the end.
     pub safe: i64,
+    /// Without permit it stays as the program asked last (a gripper that holds a part); `safe` holds only until it first asks.
+    pub hold: bool,
     /// Its permit comes from this group; `None`: it follows the machine state (all groups).
     pub group: Option<GroupId>,
     /// What drives it.
@@ -383,6 +651,8 @@ pub enum OutputSource {
     Waiting,
     /// The brake release of an axis.
     Brake(AxisId),
+    /// 1 while an interlock's light curtain is muted (lamp).
+    Muted,
 }
 
 /// Wired buttons. A reset is accepted as press and release within the window; a button held at boot or stuck is a fault until let go.
@@ -439,6 +709,19 @@ pub struct StepPlan {
     pub action: Action,
     /// Longer than this is a program fault (`None`: no time-out), ns of running time.
     pub timeout_ns: Option<u64>,
+}
+
+impl StepPlan {
+    /// It homes this axis.
+    #[must_use]
+    pub fn homes(&self, axis: AxisId) -> bool {
+        match self.action {
+            Action::Do(request) | Action::Start(request) => {
+                matches!(request, crate::program::Request::Home { axis: homed } if homed == axis)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// What a step does; it is over when that is done.

@@ -2,7 +2,9 @@
 
 use crate::bus::{Emergency, Exchange};
 use crate::cycle::Command;
-use crate::plan::{AxisId, GroupId, InterlockId, Reaction};
+use crate::interlock::Mode;
+use crate::machine::SafeCause;
+use crate::plan::{AxisId, GroupId, InterlockId, Reaction, StopWay};
 use crate::program::{AxisState, AxisView};
 use crate::signal::{Sample, SignalId};
 use crate::vision::StreamId;
@@ -129,25 +131,50 @@ pub enum Event {
         /// Which.
         interlock: InterlockId,
     },
+    /// What an interlock that demands says of its device, see [`crate::interlock::block`].
+    Diagnostic {
+        /// Which.
+        interlock: InterlockId,
+        /// Its diagnostic code.
+        code: u16,
+    },
+    /// The mode selector was turned, or its word is not known any more.
+    Mode {
+        /// Before.
+        from: Mode,
+        /// Now.
+        to: Mode,
+    },
     /// Permit → safe for a group.
     Trip {
-        /// What caused it.
-        interlock: InterlockId,
+        /// What caused it: an interlock, or a fault of program, gate, axis or power-up.
+        cause: SafeCause,
         /// Which group.
         group: GroupId,
         /// How it reacts.
         reaction: Reaction,
+        /// How its axes come to rest; what is predicted is the distance of this way.
+        way: StopWay,
         /// When the input that caused it came back from the bus or the camera captured it, ns.
         input_at: u64,
         /// Stopping distance along the group's path that the twin predicted at that moment.
         predicted: Nano,
     },
+    /// A stop did not slow an axis as it must: the next stronger one follows.
+    Escalated {
+        /// Which group.
+        group: GroupId,
+        /// The axis that ran on.
+        axis: AxisId,
+        /// What follows.
+        to: StopWay,
+    },
     /// A group that tripped has come to rest.
     Stopped {
         /// Which group.
         group: GroupId,
-        /// The trip's interlock.
-        interlock: InterlockId,
+        /// The trip's cause.
+        cause: SafeCause,
         /// Cycle of the trip.
         tripped_at_cycle: u64,
         /// Travelled along its path since the trip.
@@ -259,12 +286,18 @@ pub enum GateLimit {
     Acceleration,
     /// Jerk.
     Jerk,
-    /// Not finite, or no set-point at all.
-    NotANumber,
     /// The drive's mode is not CSP.
     Mode,
     /// The drive is not in operation enabled though it should be, or does not say.
     Power,
+    /// A way that the axis may not go (its own, or a limit switch is hit).
+    Direction,
+    /// The drive's torque is above the limit that it was given, as a share of rated.
+    Torque,
+    /// While stopping it is faster than the stop says.
+    Envelope,
+    /// It hangs, is without torque, and moved: its brake does not hold.
+    Fall,
 }
 
 /// What was wrong with a button.

@@ -10,7 +10,7 @@ pub struct SignalId(pub u16);
 /// Whether a value may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Quality {
-    /// Never received since start: there is no value.
+    /// Never received since start, or since its device was switched on anew: there is no value.
     #[default]
     Missing,
     /// Received in an exchange whose working counter was right; how old it is, `Sample::at` says.
@@ -92,6 +92,13 @@ impl Signals {
             && sample.quality == Quality::Good
         {
             sample.quality = Quality::Stale;
+        }
+    }
+
+    /// The device of `id` was switched on anew: what it said before counts no longer.
+    pub fn forget(&mut self, id: SignalId) {
+        if let Some(sample) = self.samples.get_mut(usize::from(id.0)) {
+            *sample = Sample::default();
         }
     }
 

@@ -4,7 +4,8 @@
 use rt_core::Axis;
 use rt_core::axis::cia402::DriveState;
 use rt_core::plan::{
-    AxisLimits, AxisModel, AxisPlan, AxisSignals, GroupId, HomingPlan, Ratio, StopPlan,
+    AxisLimits, AxisModel, AxisPlan, AxisSignals, Directions, GroupId, HomingPlan, Ratio, StopPlan,
+    StopWay,
 };
 use rt_core::signal::{SignalId, Signals};
 use twin_lite::Nano;
@@ -49,11 +50,16 @@ fn plan(nominal: &Nominal) -> AxisPlan {
             jerk: mm(100_000.0),
             velocity_unreferenced: mm(50.0),
             following_error: mm(5.0),
+            direction: Directions::BOTH,
+            torque_permille: None,
         },
         stop: StopPlan {
             ramp_deceleration: mm(8000.0),
             quick_stop_deceleration: mm(10_000.0),
             watchdog_ns: 100_000_000,
+            connection_lost: StopWay::QuickStop,
+            envelope: mm(50.0),
+            escalate_ns: 20_000_000,
         },
         brake: None,
         vertical: false,
@@ -267,6 +273,7 @@ fn a_soft_stop_is_predicted_closely() {
 }
 
 #[test]
+// SR-031
 fn a_vertical_axis_never_stops_later_than_predicted() {
     check(&Case {
         gravity_nm: 0.4,

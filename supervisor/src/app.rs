@@ -13,13 +13,15 @@ use rt_linux::signal::Shutdown;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{
-    CheckArgs, Cli, Command, DoctorArgs, GuardCalls, Link, RunArgs, SdoCommand, SimArgs,
+    AuditArgs, AuditCommand, CheckArgs, Cli, Command, DoctorArgs, GuardCalls, Link, MatrixArgs,
+    RunArgs, SdoCommand, SimArgs,
 };
 use crate::doctor::{self, System, Target};
 use crate::exit::{Error, ExitCode};
+use crate::matrix::{self, Matrix};
 use crate::report::{Context, Report};
 use crate::run::{self, Options, Source};
-use crate::{flight, latency, replay, report, sdo, sim, tune};
+use crate::{audit, flight, latency, replay, report, sdo, sim, tune};
 
 /// Width of messages when nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -54,6 +56,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             let mut out = std::io::stdout();
             flight::trace_command(arguments, &mut out)
         }
+        Command::Matrix(arguments) => matrix(arguments),
+        Command::Audit(arguments) => audit_log(arguments),
     };
     match done {
         Ok(code) => code.number(),
@@ -157,8 +161,9 @@ fn check(arguments: &CheckArgs) -> Result<ExitCode, Error> {
 /// What a person wants to know of a file that is right.
 fn summary(path: &str, machine: &Machine) -> String {
     let plan = &machine.plan;
+    let stops = crate::stops::table(machine);
     format!(
-        "{path}: right\n  {}: {} devices, {} axes, {} interlocks, {} signals, cycle {}\n  hash {}\n",
+        "{path}: right\n  {}: {} devices, {} axes, {} interlocks, {} signals, cycle {}\n  hash {}\n{stops}",
         machine.name,
         machine.bus.subdevices.len(),
         plan.axes.len(),
@@ -356,6 +361,48 @@ pub(crate) fn configured_link(machine: &Machine) -> Link {
         config::LinkChoice::Virtual => Link::Virtual,
         config::LinkChoice::Raw(interface) => Link::Raw(interface.clone()),
     }
+}
+
+fn leave(path: &Path, text: &str) -> Result<(), Error> {
+    std::fs::write(path, text).map_err(|source| {
+        Error::environment(format!("{} cannot be written: {source}", path.display()))
+    })
+}
+
+fn matrix(arguments: &MatrixArgs) -> Result<ExitCode, Error> {
+    let source = load(&arguments.file)?;
+    let matrix = Matrix::of(&source.machine);
+    if let Some(path) = &arguments.html {
+        leave(path, &matrix::page(&source.machine))?;
+    }
+    if arguments.json {
+        let json = matrix.to_json();
+        print(&json.map_err(|wrong| {
+            Error::environment(format!("the matrix cannot be written: {wrong}"))
+        })?);
+    } else if arguments.html.is_none() {
+        print(&matrix::render(&matrix));
+    }
+    Ok(ExitCode::Done)
+}
+
+fn audit_log(arguments: &AuditArgs) -> Result<ExitCode, Error> {
+    let (text, code) = match &arguments.command {
+        AuditCommand::Verify(arguments) => audit::command::verify(arguments)?,
+        AuditCommand::Report(arguments) => {
+            let page = audit::command::report(arguments)?;
+            match &arguments.out {
+                Some(path) => {
+                    leave(path, &page)?;
+                    return Ok(ExitCode::Done);
+                }
+                None => (page, ExitCode::Done),
+            }
+        }
+        AuditCommand::Key(arguments) => (audit::command::key(arguments)?, ExitCode::Done),
+    };
+    print(&text);
+    Ok(code)
 }
 
 fn simulate(arguments: &SimArgs) -> Result<ExitCode, Error> {

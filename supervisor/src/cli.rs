@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and what each answer means.
 
+mod audit;
 mod measure;
 
 use std::path::PathBuf;
@@ -10,6 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::EXIT_CODES_HELP;
 use crate::run::Park;
 
+pub use audit::{
+    AuditArgs, AuditCommand, AuditKeyArgs, AuditReportArgs, AuditVerifyArgs, MatrixArgs,
+};
 pub use measure::{LatencyArgs, LoadKind, TuneArgs};
 
 const RUN_EXAMPLES: &str = "Examples:
@@ -120,6 +124,12 @@ pub enum Command {
     /// Run a recording through the same step again and compare every output bit.
     #[command(after_help = help(REPLAY_EXAMPLES))]
     Replay(ReplayArgs),
+    /// Print the cause-and-effect matrix as the loop evaluates it.
+    #[command(after_help = help(audit::MATRIX_EXAMPLES))]
+    Matrix(MatrixArgs),
+    /// Look after the audit log: is it whole, and whose key signs it.
+    #[command(after_help = help(audit::AUDIT_EXAMPLES))]
+    Audit(AuditArgs),
 }
 
 const LOG_HELP: &str = "TACTUS_LOG=info logs what happens to the standard error.";
@@ -160,13 +170,13 @@ pub struct RunArgs {
     /// Do not record.
     #[arg(long)]
     pub no_record: bool,
-    /// Directory of the state file, in which axes with `homing.keep` find their references again; without it, where the machine file says. In virtual time nothing is kept without it.
+    /// Directory of what outlives the run: the audit log, the device's key, and the state file in which axes with `homing.keep` find their references again; without it, where the machine file says. In virtual time nothing is kept without it.
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// No kept reference counts in this run: every axis is to be homed, and what is found replaces what was kept.
     #[arg(long)]
     pub home_again: bool,
-    /// Keep the frames of the run (the first 64 MB; 8 MB in real time) for Wireshark.
+    /// Write the frames of the run, while it goes on, for Wireshark: files of 64 MB, the newest 8 of them.
     #[arg(long, value_name = "FILE.pcapng")]
     pub capture: Option<PathBuf>,
     /// Write the flight recorder's dumps into this folder; without it, beside the recording, and nowhere with --no-record.

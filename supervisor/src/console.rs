@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 
 use rt_core::bus::BusState;
 use rt_core::cycle::Quantiles;
+use rt_core::interlock::Mode as Worked;
 use rt_core::record::MachineState;
 
 use crate::events;
@@ -180,7 +181,12 @@ fn draw(
     writeln!(out, "\x1b[1m{}\x1b[0m   {:.1} s", labels.machine, seconds(scene.elapsed))?;
     writeln!(out)?;
     let state = events::machine(statistics.machine).to_uppercase();
-    writeln!(out, "  machine   {colour}{state}\x1b[0m   {}", hint(statistics, labels))?;
+    let mode = match statistics.mode {
+        Worked::Automatic => "",
+        Worked::Manual => "\x1b[1;33mmanual\x1b[0m   ",
+        Worked::Unknown => "\x1b[1;31mno mode selected\x1b[0m   ",
+    };
+    writeln!(out, "  machine   {colour}{state}\x1b[0m   {mode}{}", hint(statistics, labels))?;
     let bus = match statistics.exchange.state {
         BusState::Starting => "starting",
         BusState::Operational => "operational",
@@ -214,12 +220,13 @@ fn hint(statistics: &Statistics, labels: &Labels) -> String {
     match statistics.machine {
         MachineState::Boot => "starting".into(),
         MachineState::Safe => match statistics.stop_unresolved {
-            Some(interlock) => {
-                format!("stopped by {}: clear it, then reset", labels.interlock(interlock))
+            Some(cause) => {
+                format!("stopped by {}: clear it, then reset", labels.cause(cause))
             }
             None => "waits for reset".into(),
         },
         MachineState::AwaitStart => "waits for start".into(),
+        MachineState::Run if statistics.mode == Worked::Manual => "jogs what is held".into(),
         MachineState::Run => statistics.steps.first().map_or(String::new(), |step| {
             if statistics.steps_begun == 0 { String::new() } else { labels.step(*step).into() }
         }),
@@ -301,7 +308,7 @@ fn last_trip(statistics: &Statistics, labels: &Labels, out: &mut String) -> std:
         out,
         "  trips     {}, last: {} → {} {}",
         statistics.trips_total,
-        labels.interlock(trip.interlock),
+        labels.cause(trip.cause),
         labels.group(trip.group),
         events::reaction(trip.reaction, unit)
     )?;

@@ -14,6 +14,7 @@ use rt_core::signal::Signals;
 use rt_core::step::Core;
 use rt_core::vision::{Received, STREAMS_MAX, VisionInputs};
 
+use crate::audit::Audit;
 use crate::flight::RingGiver;
 use crate::record::{FileRecorder, RecorderThread, Stored, messages};
 use crate::report::Ledger;
@@ -61,6 +62,7 @@ impl Ports for LoopPorts {
     }
 
     fn record(&mut self, record: Record) {
+        // SR-044
         // Full: the stream counts it, and the sequence shows the gap.
         let _ = self.records.push(record);
     }
@@ -129,6 +131,7 @@ pub struct Drain {
     /// Offsets that homing found, for whoever keeps them: to be taken after each [`take`](Self::take).
     pub homed: Vec<(AxisId, Nano)>,
     recording: Recording,
+    audit: Audit,
     not_recorded: u64,
     park: Option<Duration>,
 }
@@ -137,7 +140,14 @@ impl Drain {
     /// Begins with nothing.
     #[must_use]
     pub fn new(statistics: Statistics, recording: Recording) -> Self {
-        Self { statistics, recording, homed: Vec::new(), not_recorded: 0, park: None }
+        let audit = Audit::off();
+        Self { statistics, recording, audit, homed: Vec::new(), not_recorded: 0, park: None }
+    }
+
+    /// With an audit log.
+    #[must_use]
+    pub fn with_audit(self, audit: Audit) -> Self {
+        Self { audit, ..self }
     }
 
     /// The next record taken holds this thread up for so long, before its place in the stream is given back. See
@@ -148,14 +158,17 @@ impl Drain {
 
     /// Takes what is there now, up to a bound; returns how many.
     pub fn take(&mut self, records: &mut stream::Consumer<Record>) -> usize {
-        let Self { statistics, homed, recording, not_recorded, park } = self;
+        let Self { statistics, homed, recording, audit, not_recorded, park } = self;
         let taken = records.drain(DRAIN_MAX, |sequence, record| {
             if let Some(length) = park.take() {
                 std::thread::sleep(length);
             }
             statistics.take(&record);
-            if let Body::Event(Event::Referenced { axis, offset, kept: false }) = record.body {
-                homed.push((axis, offset));
+            if let Body::Event(event) = &record.body {
+                audit.event(&record, event);
+                if let Event::Referenced { axis, offset, kept: false } = *event {
+                    homed.push((axis, offset));
+                }
             }
             match recording {
                 Recording::Off => *not_recorded += 1,
@@ -165,6 +178,13 @@ impl Drain {
         });
         if let Recording::Threaded(thread) = recording {
             thread.hand_over();
+        }
+        let stored = || stored(recording);
+        audit.look(statistics.now, records.dropped(), stored);
+        for text in audit.news() {
+            tracing::error!("{text}");
+            eprintln!("tactus: {text}");
+            note(recording, statistics.now, &text);
         }
         taken
     }
@@ -195,21 +215,14 @@ impl Drain {
 
     /// Leaves a remark of the supervisor in the recording.
     pub fn note(&mut self, time: u64, text: &str) {
-        match &mut self.recording {
-            Recording::Off => {}
-            Recording::Direct(recorder) => recorder.note(time, text),
-            Recording::Threaded(thread) => thread.note(time, text),
-        }
+        self.audit.note(time, text);
+        note(&mut self.recording, time, text);
     }
 
     /// What became of the records so far; what waits for the disk is neither stored nor dropped yet.
     #[must_use]
     pub fn stored(&self) -> Stored {
-        match &self.recording {
-            Recording::Off => Stored::default(),
-            Recording::Direct(recorder) => recorder.stored(),
-            Recording::Threaded(thread) => thread.stored(),
-        }
+        stored(&self.recording)
     }
 
     /// After the loop has ended: takes the rest, ends the recording, and closes the ledger.
@@ -226,7 +239,24 @@ impl Drain {
             high_water: u64::try_from(records.high_water()).unwrap_or(u64::MAX),
             stored,
             not_recorded: self.not_recorded,
+            audit: self.audit.finish(&self.statistics),
         }
+    }
+}
+
+fn note(recording: &mut Recording, time: u64, text: &str) {
+    match recording {
+        Recording::Off => {}
+        Recording::Direct(recorder) => recorder.note(time, text),
+        Recording::Threaded(thread) => thread.note(time, text),
+    }
+}
+
+fn stored(recording: &Recording) -> Stored {
+    match recording {
+        Recording::Off => Stored::default(),
+        Recording::Direct(recorder) => recorder.stored(),
+        Recording::Threaded(thread) => thread.stored(),
     }
 }
 
@@ -299,6 +329,7 @@ mod tests {
     }
 
     #[test]
+    // SR-044
     fn a_disk_that_fails_while_it_records_costs_records_and_nothing_else() {
         let folder = crate::test_folder("failing-disk");
         let path = folder.join("run.mcap");

@@ -2,7 +2,8 @@
 
 use fieldbus::coe::drive_error_text;
 use rt_core::bus::Emergency;
-use rt_core::plan::Reaction;
+use rt_core::interlock::Mode;
+use rt_core::plan::{Reaction, StopWay};
 use rt_core::program::AxisState;
 use rt_core::record::{ButtonFault, Event, GateLimit, MachineState};
 use twin_lite::Nano;
@@ -66,9 +67,12 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
             let name = labels.interlock(interlock);
             described("clear", Info, name, format!("{name} is clear"))
         }
-        Event::Trip { .. } | Event::Stopped { .. } | Event::SpeedLimit { .. } => {
-            describe_protection(event, labels)
-        }
+        Event::Trip { .. }
+        | Event::Stopped { .. }
+        | Event::Escalated { .. }
+        | Event::SpeedLimit { .. }
+        | Event::Diagnostic { .. }
+        | Event::Mode { .. } => describe_protection(event, labels),
         Event::GateViolation { .. }
         | Event::Axis { .. }
         | Event::Referenced { .. }
@@ -122,26 +126,45 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
 
 fn describe_protection(event: &Event, labels: &Labels) -> Described {
     match *event {
-        Event::Trip { interlock, group, reaction: how, predicted, .. } => {
-            let (name, unit) = (labels.interlock(interlock), labels.group_unit(group));
+        Event::Diagnostic { interlock, code } => {
+            let name = labels.interlock(interlock);
+            let what = diagnosis(code);
+            let text = format!("{name}: {what} (code {code:04X})");
+            described("diagnostic", Severity::Warning, name, text)
+        }
+        Event::Mode { from, to } => {
+            let text = format!("mode: {} → {}", mode(from), mode(to));
+            described("mode", Severity::Info, "", text)
+        }
+        Event::Trip { cause, group, reaction: how, way, predicted, .. } => {
+            let (name, unit) = (labels.cause(cause), labels.group_unit(group));
             let severity = if how >= Reaction::Stop2 { Severity::Error } else { Severity::Warning };
             let text = format!(
-                "trip of {} by {name}: {}, predicted stopping distance {:.2} {unit}",
+                "trip of {} by {name}: {}, predicted stopping distance {:.2} {unit} ({})",
                 labels.group(group),
                 reaction(how, unit),
-                predicted.units()
+                predicted.units(),
+                stop_way(way)
             );
-            described("trip", severity, name, text)
+            described("trip", severity, &name, text)
         }
-        Event::Stopped { group, interlock, distance, predicted, .. } => {
-            let (name, unit) = (labels.interlock(interlock), labels.group_unit(group));
+        Event::Escalated { group, axis, to } => {
+            let (name, group) = (labels.axis(axis), labels.group(group));
+            let text = format!(
+                "{name} does not slow down as the stop of {group} says: {} follows",
+                stop_way(to)
+            );
+            described("escalated", Severity::Error, name, text)
+        }
+        Event::Stopped { group, cause, distance, predicted, .. } => {
+            let (name, unit) = (labels.cause(cause), labels.group_unit(group));
             let text = format!(
                 "{} stands after the trip by {name}: {:.2} {unit} travelled, {:.2} {unit} predicted",
                 labels.group(group),
                 distance.units(),
                 predicted.units()
             );
-            described("stopped", Severity::Info, name, text)
+            described("stopped", Severity::Info, &name, text)
         }
         Event::SpeedLimit { group, limit } => {
             let name = labels.group(group);
@@ -232,6 +255,28 @@ pub fn machine(state: MachineState) -> &'static str {
     }
 }
 
+/// Mode in a word.
+#[must_use]
+pub fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Unknown => "unknown",
+        Mode::Automatic => "automatic",
+        Mode::Manual => "manual",
+    }
+}
+
+/// What a diagnostic code says, by its class.
+fn diagnosis(code: u16) -> &'static str {
+    match (code, code >> 8) {
+        (0xC0F0, _) => "an input is missing, stale, or no level",
+        (0x0000, _) => "nothing seen yet",
+        (_, 0x80) => "in order",
+        (_, 0x84) => "clear, a reset is needed",
+        (_, 0x88) => "not in its permitting state",
+        (_, _) => "its contacts contradict each other, or a time passed",
+    }
+}
+
 /// PLCopen axis state in a word.
 #[must_use]
 pub fn axis_state(state: AxisState) -> &'static str {
@@ -260,15 +305,29 @@ pub fn reaction(reaction: Reaction, unit: &str) -> String {
     }
 }
 
+/// A way to come to rest, a stable word.
+#[must_use]
+pub fn stop_way(way: StopWay) -> &'static str {
+    match way {
+        StopWay::Ramp => "ramp",
+        StopWay::QuickStop => "quick_stop",
+        StopWay::ConnectionLost => "connection_lost",
+        StopWay::PowerRemoval => "power_removal",
+    }
+}
+
 fn gate_limit(limit: GateLimit) -> &'static str {
     match limit {
         GateLimit::Position => "position",
         GateLimit::Velocity => "velocity",
         GateLimit::Acceleration => "acceleration",
         GateLimit::Jerk => "jerk",
-        GateLimit::NotANumber => "something that is not a number, position",
         GateLimit::Mode => "motion while the drive is not in CSP, position",
         GateLimit::Power => "motion while the drive is not in operation enabled, position",
+        GateLimit::Direction => "a way that it may not go, velocity",
+        GateLimit::Torque => "more torque than its drive was to allow, share of rated",
+        GateLimit::Envelope => "time: while stopping its velocity is",
+        GateLimit::Fall => "power: its brake does not hold it, moved by",
     }
 }
 
@@ -285,12 +344,14 @@ fn button(fault: ButtonFault) -> &'static str {
 mod tests {
     use super::*;
     use crate::labels::example;
+    use rt_core::machine::SafeCause;
     use rt_core::plan::{GroupId, InterlockId};
 
     #[test]
     fn a_trip_names_its_cause_its_group_and_its_reaction() {
         let event = Event::Trip {
-            interlock: InterlockId(1),
+            cause: SafeCause::Interlock(InterlockId(1)),
+            way: StopWay::Ramp,
             group: GroupId(0),
             reaction: Reaction::Stop1,
             input_at: 5,
@@ -308,7 +369,8 @@ mod tests {
     #[test]
     fn a_speed_limit_is_a_warning_and_not_an_error() {
         let event = Event::Trip {
-            interlock: InterlockId(1),
+            cause: SafeCause::Interlock(InterlockId(1)),
+            way: StopWay::Ramp,
             group: GroupId(0),
             reaction: Reaction::LimitSpeed(Nano(1)),
             input_at: 5,

@@ -19,6 +19,8 @@ pub enum ExitCode {
     SafetyStop,
     /// `tactus doctor`: nothing fails, and something could not be found out. `tactus latency`, `tactus tune`: inconclusive.
     Unknown,
+    /// `tactus audit verify`: the log was changed, cut or damaged.
+    Tampered,
     /// `tactus replay`: an output or a state is not as it was recorded.
     Differs,
 }
@@ -34,7 +36,8 @@ impl ExitCode {
             Self::Bus => 4,
             Self::SafetyStop => 5,
             Self::Unknown => 6,
-            Self::Differs => 7,
+            Self::Tampered => 7,
+            Self::Differs => 8,
         }
     }
 }
@@ -47,9 +50,10 @@ pub const EXIT_CODES_HELP: &str = "Exit codes:
      latency fails; tune finds no period that is sustained
   4  the bus: a device is missing, is another one, refuses Op, or the link was lost
   5  ended in a safety stop that nobody resolved
-  6  doctor: nothing fails, but something could not be found out; latency, tune: inconclusive; replay: not all of it
-     could be replayed
-  7  replay: an output or a state is not as it was recorded";
+  6  doctor: nothing fails, but something could not be found out; latency, tune: inconclusive;
+     replay: not all of it could be replayed
+  7  audit verify: the log was changed, cut or damaged
+  8  replay: an output or a state is not as it was recorded";
 
 /// An error for people, with the exit code that belongs to it.
 #[derive(Debug)]

@@ -90,6 +90,11 @@ impl Inquiry {
                 self.want(u16::try_from(position).unwrap_or(u16::MAX), Want::PortErrors);
             }
         }
+        while let Some(notice) = self.client.as_mut().and_then(|client| client.take_notice()) {
+            let text = format!("{} {}", self.name(notice.device), notice.news);
+            tracing::warn!("{text}");
+            drain.note(now, &text);
+        }
         while let Some(answer) = self.client.as_mut().and_then(|client| client.take()) {
             if let Some(text) = self.hear(&answer) {
                 tracing::info!("{text}");

@@ -1,7 +1,8 @@
 //! Names for people. The loop knows numbers only; what it leaves behind gets its names here.
 
 use config::Machine;
-use rt_core::plan::{AxisId, AxisSignals, Cause, DualChannelKind, GroupId, InterlockId};
+use rt_core::machine::SafeCause;
+use rt_core::plan::{AxisId, AxisSignals, Cause, DualChannelKind, GroupId, InterlockId, Watched};
 use rt_core::signal::SignalId;
 use rt_core::vision::StreamId;
 
@@ -107,6 +108,52 @@ impl Labels {
         self.remedies.get(usize::from(id.0)).map_or("", |remedy| remedy)
     }
 
+    /// What made a group trip: the name of the interlock, or the fault in words.
+    #[must_use]
+    pub fn cause(&self, cause: SafeCause) -> String {
+        match cause {
+            SafeCause::Interlock(interlock) => self.interlock(interlock).to_owned(),
+            SafeCause::Program => "program fault".into(),
+            SafeCause::Gate(axis) => format!("gate {}", self.axis(axis)),
+            SafeCause::Axis(axis) => format!("axis fault {}", self.axis(axis)),
+            SafeCause::PowerUp(group) => format!("power-up {}", self.group(group)),
+            SafeCause::Boot => "boot".into(),
+            SafeCause::Shutdown => "shutdown".into(),
+        }
+    }
+
+    /// What kind of cause it is: of an interlock, what that watches.
+    #[must_use]
+    pub fn cause_kind(&self, cause: SafeCause) -> &'static str {
+        match cause {
+            SafeCause::Interlock(interlock) => self.kind(interlock),
+            SafeCause::Program => "program",
+            SafeCause::Gate(_) => "gate",
+            SafeCause::Axis(_) => "axis",
+            SafeCause::PowerUp(_) => "power_up",
+            SafeCause::Boot => "boot",
+            SafeCause::Shutdown => "shutdown",
+        }
+    }
+
+    /// What to do about it; empty when nothing is known.
+    #[must_use]
+    pub fn cause_remedy(&self, cause: SafeCause) -> &str {
+        match cause {
+            SafeCause::Interlock(interlock) => self.remedy(interlock),
+            SafeCause::Program => "see which step took too long, then reset and start",
+            SafeCause::Gate(_) => {
+                "the record of the gate's violation says what was asked and what is allowed; \
+                 check drive, brake and program, then reset and start"
+            }
+            SafeCause::Axis(_) => "see why homing or the drive failed, then reset and start",
+            SafeCause::PowerUp(_) => {
+                "check supply and safety chain of the drives: they did not enable; then reset"
+            }
+            SafeCause::Boot | SafeCause::Shutdown => "",
+        }
+    }
+
     /// Name of an axis.
     #[must_use]
     pub fn axis(&self, id: AxisId) -> &str {
@@ -186,6 +233,22 @@ fn kind(cause: &Cause) -> &'static str {
     match cause {
         Cause::DualChannel { kind: DualChannelKind::EmergencyStop, .. } => "emergency_stop",
         Cause::DualChannel { kind: DualChannelKind::GuardDoor, .. } => "guard_door",
+        Cause::DualChannel { kind: DualChannelKind::Equivalent, .. } => "equivalent",
+        Cause::DualChannel { kind: DualChannelKind::LightCurtain, .. } | Cause::Muting(_) => {
+            "light_curtain"
+        }
+        Cause::Antivalent { .. } => "antivalent",
+        Cause::EnablingSwitch { .. } => "enabling_switch",
+        Cause::TwoHand { .. } => "two_hand",
+        Cause::Edm { .. } => "edm",
+        Cause::SafetyRequest { .. } => "safety_request",
+        Cause::Threshold { of: Watched::Signal(_), .. } => "signal_limit",
+        Cause::Threshold { of: Watched::Speed(_), .. } => "speed_limit",
+        Cause::Threshold { of: Watched::Position(_), .. } => "position_limit",
+        Cause::Threshold { of: Watched::Torque(_), .. } => "torque_limit",
+        Cause::NotReferenced { .. } => "not_referenced",
+        Cause::StaleVision { .. } => "stale_vision",
+        Cause::ModeSelector => "mode_selector",
         Cause::Zone { .. } => "zone",
         Cause::TwinLimit { .. } => "twin_limit",
         Cause::TwinZone { .. } => "twin_zone",

@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod audit;
+pub mod capture;
 pub mod cell;
 pub mod cli;
 pub mod console;
@@ -16,6 +18,7 @@ pub mod histogram;
 pub mod inquiry;
 pub mod labels;
 pub mod latency;
+pub mod matrix;
 pub mod pressure;
 pub mod receiver;
 pub mod record;
@@ -26,6 +29,7 @@ pub mod run;
 pub mod sdo;
 pub mod sim;
 pub mod stats;
+pub mod stops;
 pub mod tune;
 pub mod vision;
 

@@ -1,7 +1,9 @@
 //! What a run amounts to, from its records alone: counts, extremes, histograms, trips and what became of them.
 
 use rt_core::bus::{BusFault, BusState, Exchange};
-use rt_core::plan::{GroupId, InterlockId, Reaction};
+use rt_core::interlock::Mode;
+use rt_core::machine::SafeCause;
+use rt_core::plan::{GroupId, Reaction, StopWay};
 use rt_core::program::{AXES_MAX, AxisState, AxisView, STRANDS_MAX};
 use rt_core::record::{AxisRecord, Body, CycleRecord, Event, MachineState, Record};
 use rt_core::vision::{STREAMS_MAX, StreamId};
@@ -15,11 +17,15 @@ pub const TRIPS_MAX: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trip {
     /// What caused it.
-    pub interlock: InterlockId,
+    pub cause: SafeCause,
     /// Which group.
     pub group: GroupId,
     /// How it reacted.
     pub reaction: Reaction,
+    /// How its axes came to rest.
+    pub way: StopWay,
+    /// A stronger stop had to follow, because an axis did not slow down.
+    pub escalated: Option<StopWay>,
     /// Cycle in which it tripped.
     pub at_cycle: u64,
     /// Time of that cycle, ns.
@@ -80,6 +86,8 @@ pub struct Statistics {
     pub exchange: Exchange,
     /// Evidence of the last bus fault, if there was one.
     pub bus_fault: Option<BusFault>,
+    /// Why the link cannot work, as the interface says; `None`: it can, or nobody asked.
+    pub cable: Option<String>,
     /// Since when the bus has been faulted without a break, ns; `None`: it is not.
     pub bus_faulted_since: Option<u64>,
     /// The bus has been operational.
@@ -90,10 +98,16 @@ pub struct Statistics {
     pub operational_at: Option<u64>,
     /// Machine state.
     pub machine: MachineState,
+    /// How it is worked: as the mode selector says; without one nothing is told, and it is automatic.
+    pub mode: Mode,
+    /// Times that the mode selector was turned from one known mode to another.
+    pub mode_changes: u64,
+    /// The last mode that was known.
+    mode_known: Mode,
     /// The machine has run.
     pub has_run: bool,
     /// A stop happened that no start has followed.
-    pub stop_unresolved: Option<InterlockId>,
+    pub stop_unresolved: Option<SafeCause>,
     /// The controlled end was asked for.
     pub shutting_down: bool,
     /// The controlled end is over: everything stands.
@@ -135,11 +149,15 @@ impl Statistics {
             execution: Histogram::default(),
             exchange: Exchange::default(),
             bus_fault: None,
+            cable: None,
             bus_faulted_since: None,
             was_operational: false,
             first_at: None,
             operational_at: None,
             machine: MachineState::Boot,
+            mode: Mode::Automatic,
+            mode_changes: 0,
+            mode_known: Mode::Unknown,
             has_run: false,
             stop_unresolved: None,
             shutting_down: false,
@@ -227,11 +245,14 @@ impl Statistics {
     fn take_event(&mut self, record: &Record, event: &Event) {
         match *event {
             Event::Machine { to, .. } => self.set_machine(to),
-            Event::Trip { interlock, group, reaction, input_at, predicted } => {
+            Event::Mode { to, .. } => self.set_mode(to),
+            Event::Trip { cause, group, reaction, way, input_at, predicted } => {
                 self.take_trip(Trip {
-                    interlock,
+                    cause,
                     group,
                     reaction,
+                    way,
+                    escalated: None,
                     at_cycle: record.cycle,
                     at: record.now,
                     input_at,
@@ -240,11 +261,16 @@ impl Statistics {
                     stop_distance_predicted: predicted.units(),
                 });
             }
-            Event::Stopped { group, interlock, tripped_at_cycle, distance, .. } => {
+            Event::Escalated { group, to, .. } => {
+                let of_group = |trip: &&mut Trip| trip.group == group;
+                let last = self.last_trip.as_mut().filter(of_group);
+                for trip in self.trips.iter_mut().rev().find(of_group).into_iter().chain(last) {
+                    trip.escalated = Some(to);
+                }
+            }
+            Event::Stopped { group, cause, tripped_at_cycle, distance, .. } => {
                 let same = |trip: &&mut Trip| {
-                    trip.group == group
-                        && trip.interlock == interlock
-                        && trip.at_cycle == tripped_at_cycle
+                    trip.group == group && trip.cause == cause && trip.at_cycle == tripped_at_cycle
                 };
                 if let Some(trip) = self.trips.iter_mut().rev().find(same) {
                     trip.stop_distance = Some(distance.units());
@@ -277,6 +303,7 @@ impl Statistics {
             Event::Overrun { .. }
             | Event::Demand { .. }
             | Event::Clear { .. }
+            | Event::Diagnostic { .. }
             | Event::SpeedLimit { .. }
             | Event::Axis { .. }
             | Event::ReferenceRefused { .. }
@@ -295,8 +322,18 @@ impl Statistics {
             self.trips.push(trip);
         }
         if trip.reaction >= Reaction::Stop2 && !self.shutting_down {
-            self.stop_unresolved.get_or_insert(trip.interlock);
+            self.stop_unresolved.get_or_insert(trip.cause);
         }
+    }
+
+    fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+        if mode == Mode::Unknown {
+            return;
+        }
+        let changed = self.mode_known != Mode::Unknown && self.mode_known != mode;
+        self.mode_changes += u64::from(changed);
+        self.mode_known = mode;
     }
 
     fn set_machine(&mut self, state: MachineState) {
@@ -333,7 +370,7 @@ fn shortest(difference: f64, wrap: Option<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rt_core::plan::AxisId;
+    use rt_core::plan::{AxisId, InterlockId};
     use twin_lite::Nano;
 
     fn cycle(number: u64, now: u64, machine: MachineState) -> Record {
@@ -347,9 +384,10 @@ mod tests {
 
     fn trip(reaction: Reaction) -> Event {
         Event::Trip {
-            interlock: InterlockId(1),
+            cause: SafeCause::Interlock(InterlockId(1)),
             group: GroupId(0),
             reaction,
+            way: StopWay::Ramp,
             input_at: 9_000_000,
             predicted: Nano(5_000_000_000),
         }
@@ -383,7 +421,7 @@ mod tests {
         statistics.take(&cycle(1, 1, MachineState::Run));
         statistics.take(&event(2, 2, trip(Reaction::Stop2)));
         statistics.take(&cycle(2, 2, MachineState::AwaitStart));
-        assert_eq!(statistics.stop_unresolved, Some(InterlockId(1)));
+        assert_eq!(statistics.stop_unresolved, Some(SafeCause::Interlock(InterlockId(1))));
         statistics.take(&cycle(3, 3, MachineState::Run));
         assert_eq!(statistics.stop_unresolved, None);
     }
@@ -406,7 +444,7 @@ mod tests {
         statistics.take(&event(20, 20, trip(Reaction::Stop1)));
         let stopped = Event::Stopped {
             group: GroupId(0),
-            interlock: InterlockId(1),
+            cause: SafeCause::Interlock(InterlockId(1)),
             tripped_at_cycle: 10,
             distance: Nano(4_500_000_000),
             predicted: Nano(5_000_000_000),

@@ -207,6 +207,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_does_not() {
 }
 
 #[test]
+// SR-046
 fn ctrl_c_stops_the_axes_first_and_leaves_report_and_recording() {
     let folder = folder("ctrl-c");
     let child = tactus(&folder)

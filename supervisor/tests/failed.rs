@@ -144,6 +144,7 @@ fn an_interface_that_is_absent_or_forbidden_leaves_a_report_with_3() {
 }
 
 #[test]
+// SR-047
 fn strict_real_time_that_is_refused_leaves_a_report_with_3() {
     let strict = demo().replacen("realtime = \"degraded\"", "realtime = \"strict\"", 1);
     let refused = run("strict", Some(&strict), &["--no-record"], true);

@@ -1,7 +1,10 @@
 //! Two hosts on one machine: two network namespaces joined by a veth pair, `bus0` here and `bus1` there.
 
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{run, tactus};
 
 /// One pair of hosts at a time: what is measured in real time does not run beside another.
 static TURN: Mutex<()> = Mutex::new(());
@@ -45,4 +48,24 @@ fn is_root() -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
         status.lines().any(|l| l.starts_with("Uid:") && l.split_whitespace().nth(2) == Some("0"))
     })
+}
+
+/// `tactus sim` on the other host in the background, then `body` in `directory` with `$SIM` as its process id, `$tactus` and `$file` here.
+#[must_use]
+pub fn with_sim(directory: &Path, file: &Path, body: &str) -> Output {
+    let _turn = turn();
+    let script = format!(
+        r#"
+cd {directory}
+tactus={tactus}
+file={file}
+nsenter -t $other -n $tactus sim $file --iface bus1 --json --vision-socket vision.sock >sim.json 2>sim.err & SIM=$!
+until grep -q '"ready"' sim.json; do kill -0 $SIM || {{ cat sim.err >&2; exit 99; }}; done
+{body}
+"#,
+        directory = directory.display(),
+        tactus = tactus().display(),
+        file = file.display(),
+    );
+    run(&mut two_hosts(&script))
 }

@@ -100,6 +100,8 @@ const POSITION_MAX: f64 = 1e10;
 const BRAKING_SURE: f64 = 0.75;
 /// What is left to brake with, as part of peak torque, however hard the axis is pushed: keeps distances finite.
 const BRAKING_MIN: f64 = 0.01;
+/// Part of the dry friction that is there cold or warm, dry or oiled.
+const FRICTION_SURE: f64 = 0.5;
 
 impl AxisTwin {
     /// A twin at position 0, at rest, that takes the first good position as its own. `model` has been checked by `config`; a
@@ -271,6 +273,29 @@ impl AxisTwin {
         }
     }
 
+    /// How far and how long the axis moves on from `velocity_now` when its torque goes now: friction alone slows it, and of that only
+    /// the share that is always there. Where gravity outweighs it, it does not stop.
+    #[must_use]
+    pub fn coasting(&self, velocity_now: f64) -> Stopping {
+        if !self.gains.usable {
+            return Stopping { distance: POSITION_MAX, time_ns: u64::MAX };
+        }
+        let given = if velocity_now.is_finite() { velocity_now } else { self.velocity };
+        let direction = if given < 0.0 { -1.0 } else { 1.0 };
+        let speed = given.abs().max(self.velocity * direction).min(POSITION_MAX);
+        let load = (self.model.gravity_nm * direction).min(0.0);
+        let slowing = (FRICTION_SURE * self.model.coulomb_nm + load) * self.acceleration_per_nm;
+        let latency = self.latency();
+        if slowing <= 0.0 {
+            return Stopping { distance: POSITION_MAX, time_ns: u64::MAX };
+        }
+        let distance = speed * latency + speed * speed / (2.0 * slowing);
+        Stopping {
+            distance: (distance + self.model.margin).min(POSITION_MAX),
+            time_ns: math::nanoseconds_up(latency + speed / slowing),
+        }
+    }
+
     /// Deceleration that the axis can certainly give against motion in `direction`, axis units / s².
     fn braking(&self, direction: f64) -> f64 {
         let seen = if self.torque_known { self.estimate().disturbance_nm } else { 0.0 };
@@ -287,6 +312,22 @@ impl AxisTwin {
 mod tests {
     use super::*;
     use crate::Nano;
+
+    #[test]
+    fn what_coasts_is_slowed_by_half_its_friction_and_what_gravity_pulls_does_not_stop() {
+        let model = AxisModel { gravity_nm: 0.0, margin: 0.0, response_ns: 0, ..MODEL };
+        let twin = AxisTwin::new(&model, 1);
+        // 0.05 N m on 10⁻⁴ kg m² at 1.5 units a radian: 750 units / s², 300² ÷ 1500.
+        let stopping = twin.coasting(300.0);
+        assert!((stopping.distance - 60.0).abs() < 1e-3, "{}", stopping.distance);
+        assert!((twin.coasting(-300.0).distance - 60.0).abs() < 1e-3);
+        let heavy = AxisTwin::new(&AxisModel { gravity_nm: 0.06, ..model }, 1);
+        assert_eq!(heavy.coasting(-300.0).distance, POSITION_MAX, "downwards");
+        assert!(
+            heavy.coasting(300.0).distance <= 60.0 + 1e-3,
+            "upwards it helps, and is not counted on"
+        );
+    }
 
     const MODEL: AxisModel = AxisModel {
         units_per_radian: 1.5,

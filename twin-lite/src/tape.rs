@@ -168,6 +168,17 @@ impl Taped for u64 {
     }
 }
 
+impl Taped for usize {
+    fn tape<T: Tape>(&mut self, tape: &mut T) {
+        let mut word = u64::try_from(*self).unwrap_or(u64::MAX);
+        tape.word(&mut word);
+        match Self::try_from(word) {
+            Ok(value) => *self = value,
+            Err(_) => tape.refuse(),
+        }
+    }
+}
+
 impl Taped for i64 {
     fn tape<T: Tape>(&mut self, tape: &mut T) {
         let mut word = self.cast_unsigned();

@@ -370,11 +370,15 @@ pub(crate) fn check_phase(
     let signed = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
     let show = |ns: i64| crate::quantity::show(ns, crate::quantity::Dimension::Time);
     let (before, period) = (signed(dc.frame_before_sync0_ns), signed(period_ns));
+    // Clocks that are in step are still off by as much as the window allows.
+    let jitter = i64::from(dc.lock_window_ns);
+    let earliest = signed(wire_ns).saturating_add(jitter);
+    let latest = period.saturating_sub(jitter);
     for (section, plan) in devices.sections.iter().zip(&devices.plans) {
         let Some(sync0) = plan.sync0 else { continue };
         let shift = i64::from(sync0.shift_ns);
         let margin = before.saturating_add(shift);
-        if (signed(wire_ns)..period).contains(&margin) {
+        if (earliest..latest).contains(&margin) {
             continue;
         }
         let span = section.sync0_shift.as_ref().map_or(&section.name.span, |shift| &shift.span);
@@ -385,9 +389,10 @@ pub(crate) fn check_phase(
                 format!("frames do not reach `{}` in time for its SYNC0", section.name.value),
             )
             .expected(format!(
-                "frame_before_sync0 + sync0_shift between {} (what frames take on the wire) and {}",
-                show(signed(wire_ns)),
-                show(period)
+                "frame_before_sync0 + sync0_shift between {} (what frames take on the wire, and lock_window) and {} (the \
+                 period less lock_window)",
+                show(earliest),
+                show(latest)
             ))
             .found(format!("{} + {} = {}", show(before), show(shift), show(margin)))
             .remedy("change either, and leave room for late wake-ups (docs/guide/bus.md)"),

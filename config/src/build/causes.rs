@@ -1,9 +1,10 @@
 //! What an interlock watches.
 
-use rt_core::plan::{AxisId, Cause, DualChannelKind, GroupId};
+use rt_core::plan::{AxisId, Cause, GroupId};
 use rt_core::vision::StreamId;
 
 use super::axes::{in_unit, time_in};
+use super::blocks::{device, of_axis};
 use super::interlocks::Scope;
 use crate::file::safety as file;
 use crate::file::safety::CauseKind;
@@ -12,31 +13,7 @@ use crate::read::{Name, OneOrMany};
 
 /// Keys that do not go with the kind of cause, and those that it lacks.
 pub(crate) fn check_companions(cause: &file::Cause, problems: &mut Problems) {
-    use CauseKind as K;
-    let kind = cause.kind.value;
-    let dual = matches!(kind, K::EmergencyStop | K::GuardDoor);
-    let of_axis = matches!(
-        kind,
-        K::TwinLimit | K::TwinZone | K::FollowingError | K::DriveFault | K::TargetIgnored
-    );
-    let span = |name: &Option<Name>| name.as_ref().map(|name| name.span.clone());
-    let twin_zone = kind == K::TwinZone;
-    let counter = kind == K::WorkingCounter;
-    // (key, where it is, whether it goes with the kind, whether the kind needs it)
-    let keys: [(&str, Option<Span>, bool, bool); 11] = [
-        ("a", span(&cause.a), dual, true),
-        ("b", span(&cause.b), dual, true),
-        ("discrepancy", cause.discrepancy.as_ref().map(|at| at.span.clone()), dual, false),
-        ("zone", span(&cause.zone), kind == K::Zone || twin_zone, true),
-        ("axes", list_span(cause.axes.as_ref(), &cause.span), of_axis, twin_zone),
-        ("from", cause.from.as_ref().map(|at| at.span.clone()), twin_zone, true),
-        ("to", cause.to.as_ref().map(|at| at.span.clone()), twin_zone, true),
-        ("sync_units", list_span(cause.sync_units.as_ref(), &cause.span), counter, false),
-        ("cycles", cause.cycles.as_ref().map(|at| at.span.clone()), counter, false),
-        ("age_max", cause.age_max.as_ref().map(|at| at.span.clone()), kind == K::Supervisor, false),
-        ("signal", span(&cause.signal), kind == K::Input, true),
-    ];
-    for (key, at, fits, needed) in keys {
+    for (key, at, fits, needed) in companions(cause) {
         match at {
             Some(at) if !fits => problems.push(
                 Problem::error("key-does-not-fit", &at, format!("`{key}` means nothing here"))
@@ -53,6 +30,57 @@ pub(crate) fn check_companions(cause: &file::Cause, problems: &mut Problems) {
             _ => {}
         }
     }
+}
+
+/// A key: where it is, whether it goes with the kind, whether the kind needs it.
+type Companion = (&'static str, Option<Span>, bool, bool);
+
+fn companions(cause: &file::Cause) -> [Companion; 24] {
+    use CauseKind as K;
+    let kind = cause.kind.value;
+    let is = |kinds: &[K]| kinds.contains(&kind);
+    let contacts =
+        is(&[K::EmergencyStop, K::GuardDoor, K::Equivalent, K::Antivalent, K::LightCurtain]);
+    let channels = contacts || is(&[K::EnablingSwitch, K::TwoHand]);
+    let limit = is(&[K::SpeedLimit, K::PositionLimit, K::TorqueLimit]);
+    let of_axis = limit
+        || is(&[K::TwinLimit, K::TwinZone, K::FollowingError, K::DriveFault, K::TargetIgnored])
+        || kind == K::NotReferenced
+        || (kind == K::SafetyRequest && cause.output.is_none());
+    let name = |name: &Option<Name>| name.as_ref().map(|name| name.span.clone());
+    let time = |time: &Option<crate::read::Time>| time.as_ref().map(|at| at.span.clone());
+    let list = |list: &Option<OneOrMany<Name>>| list_span(list.as_ref(), &cause.span);
+    let place = |at: &Option<crate::read::Position>| at.as_ref().map(|at| at.span.clone());
+    let (twin_zone, signal_limit) = (kind == K::TwinZone, kind == K::SignalLimit);
+    let range = twin_zone || kind == K::PositionLimit;
+    let counter = kind == K::WorkingCounter;
+    let (edm, request) = (kind == K::Edm, kind == K::SafetyRequest && cause.output.is_some());
+    [
+        ("a", name(&cause.a), channels, true),
+        ("b", name(&cause.b), channels, true),
+        ("discrepancy", time(&cause.discrepancy), contacts, false),
+        ("synchronous", time(&cause.synchronous), kind == K::TwoHand, false),
+        ("muting", cause.muting.as_ref().map(|at| at.span.clone()), kind == K::LightCurtain, false),
+        ("output", name(&cause.output), edm || kind == K::SafetyRequest, edm),
+        ("feedback", list(&cause.feedback), edm, true),
+        ("confirmation", name(&cause.confirmation), request, true),
+        ("within", time(&cause.within), edm || kind == K::SafetyRequest, true),
+        ("stream", name(&cause.stream), kind == K::StaleVision, true),
+        ("speed", cause.speed.as_ref().map(|at| at.span.clone()), kind == K::SpeedLimit, true),
+        ("torque", cause.torque.as_ref().map(|at| at.span.clone()), kind == K::TorqueLimit, true),
+        ("low", cause.low.as_ref().map(|at| at.span.clone()), signal_limit, false),
+        ("high", cause.high.as_ref().map(|at| at.span.clone()), signal_limit, false),
+        ("hysteresis", cause.hysteresis.as_ref().map(|at| at.span.clone()), signal_limit, false),
+        ("filter", time(&cause.filter), limit || signal_limit, false),
+        ("zone", name(&cause.zone), kind == K::Zone || twin_zone, true),
+        ("axes", list(&cause.axes), of_axis, twin_zone || kind == K::PositionLimit),
+        ("from", place(&cause.from), range, true),
+        ("to", place(&cause.to), range, true),
+        ("sync_units", list(&cause.sync_units), counter, false),
+        ("cycles", cause.cycles.as_ref().map(|at| at.span.clone()), counter, false),
+        ("age_max", time(&cause.age_max), kind == K::Supervisor, false),
+        ("signal", name(&cause.signal), kind == K::Input || signal_limit, true),
+    ]
 }
 
 fn list_span(list: Option<&OneOrMany<Name>>, section: &Span) -> Option<Span> {
@@ -74,15 +102,35 @@ pub(crate) fn causes(
     };
     let fixed = |cause: Cause| single(Some(cause));
     match cause.kind.value {
-        K::EmergencyStop => single(dual(cause, DualChannelKind::EmergencyStop, scope, problems)),
-        K::GuardDoor => single(dual(cause, DualChannelKind::GuardDoor, scope, problems)),
+        K::EmergencyStop
+        | K::GuardDoor
+        | K::Equivalent
+        | K::Antivalent
+        | K::LightCurtain
+        | K::EnablingSwitch
+        | K::TwoHand
+        | K::Edm
+        | K::SignalLimit
+        | K::StaleVision => single(device(cause, scope, problems)),
+        K::SafetyRequest if cause.output.is_some() => single(device(cause, scope, problems)),
+        K::ModeSelector => {
+            check_possible(cause, scope.mode, "[mode]", problems);
+            fixed(Cause::ModeSelector)
+        }
         K::Zone => {
             let zone = zone(cause.zone.as_ref(), scope, problems);
             single(zone.map(|(stream, zone)| Cause::Zone { stream, zone }))
         }
-        K::TwinLimit | K::FollowingError | K::DriveFault | K::TargetIgnored | K::TwinZone => {
-            axis_rows(cause, scope, problems)
-        }
+        K::TwinLimit
+        | K::FollowingError
+        | K::DriveFault
+        | K::TargetIgnored
+        | K::TwinZone
+        | K::SpeedLimit
+        | K::PositionLimit
+        | K::TorqueLimit
+        | K::NotReferenced
+        | K::SafetyRequest => axis_rows(cause, scope, problems),
         K::WorkingCounter => unit_rows(cause, scope, problems),
         K::Bus => fixed(Cause::Bus),
         K::DcUnlocked => {
@@ -119,35 +167,6 @@ fn check_possible(cause: &file::Cause, possible: bool, what: &str, problems: &mu
     }
 }
 
-fn dual(
-    cause: &file::Cause,
-    kind: DualChannelKind,
-    scope: &Scope<'_, '_>,
-    problems: &mut Problems,
-) -> Option<Cause> {
-    let channel = |name: &Option<Name>, role: &str, problems: &mut Problems| {
-        name.as_ref().and_then(|name| scope.signals.input_bit(name, role, problems))
-    };
-    let a = channel(&cause.a, "channel a", problems);
-    let b = channel(&cause.b, "channel b", problems);
-    let discrepancy_ns = cause.discrepancy.as_ref().map_or(Some(500_000_000), |time| {
-        time_in(time, 1_000_000..=10_000_000_000, "the discrepancy time", problems)
-    });
-    if let (Some(first), Some(second)) = (&cause.a, &cause.b)
-        && first.value == second.value
-    {
-        problems.push(
-            Problem::error("same-channel", &second.span, "both channels are the same signal")
-                .expected("two inputs: two contacts, two wires")
-                .found(format!("`{}` twice", second.value))
-                .remedy("wire and name the second contact")
-                .related(&first.span, "channel a"),
-        );
-        return None;
-    }
-    Some(Cause::DualChannel { a: a?, b: b?, discrepancy_ns: discrepancy_ns?, kind })
-}
-
 fn zone(
     name: Option<&Name>,
     scope: &Scope<'_, '_>,
@@ -166,7 +185,7 @@ fn axis_rows(cause: &file::Cause, scope: &Scope<'_, '_>, problems: &mut Problems
             .iter()
             .filter_map(|name| Some((scope.axes.find(name, problems)?, name.span.clone())))
             .collect(),
-        None if kind == CauseKind::TwinZone => Vec::new(),
+        None if matches!(kind, CauseKind::TwinZone | CauseKind::PositionLimit) => Vec::new(),
         None => (0_u8..=u8::MAX)
             .map(AxisId)
             .take(scope.axes.plans.len())
@@ -187,7 +206,8 @@ fn axis_rows(cause: &file::Cause, scope: &Scope<'_, '_>, problems: &mut Problems
             }
             CauseKind::FollowingError => Some(Cause::FollowingError { axis }),
             CauseKind::DriveFault => Some(Cause::DriveFault { axis }),
-            _ => Some(Cause::TargetIgnored { axis }),
+            CauseKind::TargetIgnored => Some(Cause::TargetIgnored { axis }),
+            _ => of_axis(cause, axis, &span, scope, problems),
         };
         let suffix = format!(" {}", scope.axes.name(axis));
         rows.extend(row.map(|row| (row, suffix, Some(plan.group))));

@@ -9,7 +9,8 @@ use super::model;
 use super::names::{Table, check_count, check_identifier};
 use crate::cell::{
     Channel, DeviceKind, Spot, VirtualBarrier, VirtualBrake, VirtualCamera, VirtualConveyor,
-    VirtualDevice, VirtualGripper, VirtualPerson, VirtualServo, VirtualZone, Waypoint,
+    VirtualDevice, VirtualGripper, VirtualPerson, VirtualSafetyChain, VirtualServo, VirtualZone,
+    Waypoint,
 };
 use crate::file::axis::Axis;
 use crate::file::bus::{DeviceWord, SubDevice};
@@ -57,6 +58,21 @@ pub(crate) fn rest(
         }
     }
     out
+}
+
+/// The certified chain, if the cell has one.
+pub(crate) fn safety_chain(
+    section: Option<&file::Virtual>,
+    built: &Built<'_>,
+    problems: &mut Problems,
+) -> Option<VirtualSafetyChain> {
+    let chain = section?.safety_chain.as_ref()?;
+    let inputs = chain.inputs.iter().filter_map(|name| input(name, built, problems)).collect();
+    let delay_ns = match &chain.delay {
+        Some(delay) => time_in(delay, 0..=60_000 * MS, "the delay of the chain", problems)?,
+        None => 500_000_000,
+    };
+    Some(VirtualSafetyChain { inputs, delay_ns })
 }
 
 pub(crate) fn devices(

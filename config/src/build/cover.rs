@@ -35,6 +35,7 @@ pub(crate) fn check(
 }
 
 /// Every fault that the loop can see stops what it concerns.
+// SR-043
 fn check_causes(
     file: &File,
     built: &Built<'_>,
@@ -143,6 +144,7 @@ fn check_vision(file: &File, built: &Built<'_>, interlocks: &Interlocks, problem
             Cause::Zone { stream, zone } | Cause::TwinZone { stream, zone, .. } => {
                 stream == wanted && bit.is_none_or(|bit| bit == zone)
             }
+            Cause::StaleVision { stream } => stream == wanted && bit.is_none(),
             _ => false,
         })
     };
@@ -238,6 +240,8 @@ fn check_buttons(
 fn watched(cause: &Cause) -> Vec<SignalId> {
     match *cause {
         Cause::DualChannel { a, b, .. } => vec![a, b],
+        Cause::Muting(plan) => vec![plan.a, plan.b],
+        Cause::Antivalent { closed, .. } => vec![closed],
         Cause::Input { signal } => vec![signal],
         _ => Vec::new(),
     }

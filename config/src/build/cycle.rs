@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fieldbus::plan::{DcPlan, SubDevicePlan};
+use fieldbus::plan::{DcPlan, Follow, SubDevicePlan};
 use rt_core::plan::{Cause, InterlockPlan, OverrunLimit, OverrunPlan};
 
 use super::axes::time_in;
@@ -135,11 +135,25 @@ pub(crate) fn dc(
         None => Some(10_000_000_000),
         Some(time) => time_in(time, 100_000_000..=600_000_000_000, "the time to lock", problems),
     };
+    let follow = match section.follow {
+        Some(file::bus::FollowWord::Loop) => Follow::Loop,
+        Some(file::bus::FollowWord::Reference) | None => Follow::Reference,
+    };
     Some(DcPlan {
+        follow,
         frame_before_sync0_ns: before?,
         lock_window_ns: window.and_then(|window| u32::try_from(window).ok())?,
         lock_timeout_ns: timeout?,
     })
+}
+
+/// How long a device that is missing is waited for, ns.
+pub(crate) fn bus_patience_ns(section: Option<&file::bus::Bus>, problems: &mut Problems) -> u64 {
+    const DEFAULT_NS: u64 = 2_000_000_000;
+    let time = section.and_then(|section| section.wait_for_devices.as_ref());
+    let range = 1_000_000_000..=3_600_000_000_000;
+    let time = time.and_then(|time| time_in(time, range, "the time to wait for devices", problems));
+    time.unwrap_or(DEFAULT_NS)
 }
 
 /// A limit on overruns makes a demand; an interlock must turn it into a stop.
@@ -166,7 +180,7 @@ pub(crate) fn check_overrun(
 }
 
 /// Time that the cyclic frames take on a 100 Mbit/s wire and through the devices, ns.
-pub(crate) fn wire_time_ns(plans: &[SubDevicePlan], units: usize, dc: bool) -> u64 {
+pub(crate) fn wire_time_ns(plans: &[SubDevicePlan], units: usize, dc: Option<&DcPlan>) -> u64 {
     /// Ethernet and EtherCAT headers.
     const HEADERS: u64 = 16;
     /// Header and working counter of a datagram.
@@ -177,8 +191,11 @@ pub(crate) fn wire_time_ns(plans: &[SubDevicePlan], units: usize, dc: bool) -> u
         .filter(|bytes| *bytes > 0)
         .map(|bytes| bytes + DATAGRAM)
         .collect();
-    if dc {
+    if let Some(dc) = dc {
         datagrams.push(8 + DATAGRAM);
+        if dc.follow == Follow::Loop {
+            datagrams.push(4 + DATAGRAM);
+        }
     }
     // The AL status of all, by one broadcast read.
     datagrams.push(2 + DATAGRAM);

@@ -1,6 +1,6 @@
 //! `[[group]]`, and which drive belongs to which axis.
 
-use rt_core::plan::{GroupId, GroupPlan};
+use rt_core::plan::{AxisId, GroupId, GroupPlan, GroupStop, StopOrder, StopWay};
 use rt_core::program::{GROUP_AXES_MAX, GROUPS_MAX};
 
 use super::axes::Axes;
@@ -59,7 +59,8 @@ pub(crate) fn groups(
         let unit = members.first().map(|first| axes.unit(*first));
         let same = members.iter().all(|axis| Some(axes.unit(*axis)) == unit);
         axes.group_units.push(unit.filter(|_| same));
-        axes.group_plans.push(GroupPlan { axes: members.into_boxed_slice() });
+        let stop = group_stop(axes, section, &members, problems);
+        axes.group_plans.push(GroupPlan { axes: members.into_boxed_slice(), stop });
     }
     for (place, section) in axes.sections.iter().enumerate() {
         let none = of.get(place).is_some_and(Option::is_none);
@@ -77,6 +78,55 @@ pub(crate) fn groups(
         }
     }
     of.into_iter().map(|place| place.map(|(id, _)| id)).collect()
+}
+
+/// Which of its stops is the worse, and how category 1 stops it.
+fn group_stop(
+    axes: &Axes<'_>,
+    section: &file::Group,
+    members: &[AxisId],
+    problems: &mut Problems,
+) -> GroupStop {
+    use file::StopWord::{Stop0, Stop1, Stop2};
+    let order = match section.order[..] {
+        [] | [Stop2, Stop1, Stop0] => StopOrder::Category0Worst,
+        [Stop2, Stop0, Stop1] => StopOrder::Category1Worst,
+        _ => {
+            problems.push(
+                Problem::error("bad-order", &section.name.span, "this is no order of severity")
+                    .expected(
+                        "[\"stop 2\", \"stop 1\", \"stop 0\"] or [\"stop 2\", \"stop 0\", \"stop 1\"]",
+                    )
+                    .found(format!("{:?}", section.order))
+                    .remedy("each category once, the one that keeps power first"),
+            );
+            StopOrder::default()
+        }
+    };
+    let hangs = |axis: &&AxisId| {
+        let section = axes.sections.get(usize::from(axis.0));
+        section.and_then(|axis| axis.vertical.as_ref()).is_some_and(|vertical| vertical.value)
+    };
+    if let Some(axis) = members.iter().find(hangs).filter(|_| section.order.is_empty()) {
+        problems.push(
+            Problem::error(
+                "vertical-without-order",
+                &section.name.span,
+                format!("the axis `{}` hangs: which stop is the worse?", axes.name(*axis)),
+            )
+            .expected("`order` of the group, the mildest stop first")
+            .found("none")
+            .remedy(
+                "order = [\"stop 2\", \"stop 0\", \"stop 1\"] lets the controlled stop win over the removal of \
+                 power, which leaves the load to its brake; [\"stop 2\", \"stop 1\", \"stop 0\"] does not",
+            ),
+        );
+    }
+    let category_1 = match section.category_1 {
+        None | Some(file::Category1::Ramp) => StopWay::Ramp,
+        Some(file::Category1::QuickStop) => StopWay::QuickStop,
+    };
+    GroupStop { order, category_1 }
 }
 
 fn check_group_size(section: &file::Group, problems: &mut Problems) {

@@ -31,6 +31,7 @@ pub(crate) fn brake(
     Some(Some(BrakePlan { release: release?, engage_ns: engage?, release_ns: release_ns? }))
 }
 
+// SR-024
 pub(crate) fn check_vertical(section: &file::Axis, problems: &mut Problems) {
     let Some(vertical) = section.vertical.as_ref().filter(|vertical| vertical.value) else {
         return;

@@ -1,6 +1,9 @@
 //! `[[interlock]]` → rows of the cause-and-effect matrix.
 
-use rt_core::plan::{AxisId, Effect, GroupId, InterlockPlan, Reaction};
+use rt_core::plan::{
+    AxisId, Effect, GroupId, InterlockPlan, OutputPlan, OutputSource, Reaction, When,
+};
+use rt_core::signal::SignalId;
 use twin_lite::units::Nano;
 
 use super::axes::{Axes, above_zero, in_unit};
@@ -9,7 +12,7 @@ use super::names::{Table, check_title};
 use super::signals::SignalTable;
 use super::vision::Vision;
 use crate::file::safety as file;
-use crate::file::safety::{CauseKind, ReactionText};
+use crate::file::safety::{CauseKind, ModeWord, ReactionText};
 use crate::machine::InterlockName;
 use crate::problem::{Problem, Problems, Span};
 use crate::read::{At, Name};
@@ -22,6 +25,9 @@ pub(crate) struct Scope<'a, 'f> {
     pub(crate) units: &'a Table,
     pub(crate) dc: bool,
     pub(crate) overrun: bool,
+    /// There is a mode selector.
+    pub(crate) mode: bool,
+    pub(crate) outputs: &'a [OutputPlan],
 }
 
 /// Rows and what they are called.
@@ -45,12 +51,16 @@ pub(crate) fn interlocks(
         names.add(&section.name, problems);
         check_companions(&section.cause, problems);
         check_latch(section, problems);
+        let when = when(section, scope, problems);
+        let outputs = held_outputs(section, scope, problems);
         for (cause, suffix, owner) in causes(section, scope, problems) {
             let effects = effects(section, owner, scope, problems);
             out.plans.push(InterlockPlan {
                 cause,
                 effects: effects.into_boxed_slice(),
                 latch: section.latch,
+                when,
+                outputs: outputs.clone().into_boxed_slice(),
             });
             let name = format!("{}{suffix}", section.name.value);
             out.names.push(InterlockName {
@@ -88,6 +98,9 @@ fn effects(
     let mut out: Vec<Effect> = Vec::new();
     let groups = scope.axes.group_plans.len();
     for (name, reaction) in &section.effects.0 {
+        if reaction.value == ReactionText::Safe {
+            continue;
+        }
         let targets: Vec<GroupId> = match name.value.as_str() {
             "all" => (0_u8..=u8::MAX).map(GroupId).take(groups).collect(),
             "own" => {
@@ -101,7 +114,11 @@ fn effects(
         for group in targets {
             let Some(reaction) = reaction_of(reaction, group, scope, problems) else { continue };
             match out.iter_mut().find(|effect| effect.group == group) {
-                Some(effect) => effect.reaction = effect.reaction.max(reaction),
+                Some(effect) => {
+                    let stop = scope.axes.group_plans.get(usize::from(group.0));
+                    let order = stop.map(|group| group.stop.order).unwrap_or_default();
+                    effect.reaction = order.worst(effect.reaction, reaction);
+                }
                 None => out.push(Effect { group, reaction }),
             }
         }
@@ -120,6 +137,52 @@ fn effects(
     }
     out.sort_by_key(|effect| effect.group);
     out
+}
+
+/// Outputs that the row holds in their safe state.
+fn held_outputs(
+    section: &file::Interlock,
+    scope: &Scope<'_, '_>,
+    problems: &mut Problems,
+) -> Vec<SignalId> {
+    let mut out = Vec::new();
+    for (name, reaction) in &section.effects.0 {
+        if reaction.value != ReactionText::Safe {
+            continue;
+        }
+        let Some(signal) = scope.signals.output(name, "the effect", problems) else { continue };
+        let written = |output: &OutputPlan| {
+            output.signal == signal
+                && matches!(output.source, OutputSource::Program | OutputSource::Running)
+        };
+        if scope.outputs.iter().any(written) {
+            out.push(signal);
+            continue;
+        }
+        problems.push(
+            Problem::error("without-effect", &name.span, "nothing holds this output safe")
+                .expected("an [[output]] with source \"program\" or \"running\"")
+                .found(format!("`{}`", name.value))
+                .remedy("brakes and lamps follow their axis and machine: remove the effect"),
+        );
+    }
+    out
+}
+
+fn when(section: &file::Interlock, scope: &Scope<'_, '_>, problems: &mut Problems) -> When {
+    let Some(mode) = &section.mode else { return When::Always };
+    if !scope.mode {
+        problems.push(
+            Problem::error("cause-impossible", &mode.span, "there are no modes")
+                .expected("[mode] in the file, or no `mode` here")
+                .found("no section [mode]")
+                .remedy("add the selector, or remove `mode`"),
+        );
+    }
+    match mode.value {
+        ModeWord::Automatic => When::Automatic,
+        ModeWord::Manual => When::Manual,
+    }
 }
 
 fn own_without_axis(name: &Name) -> Problem {
@@ -141,6 +204,7 @@ fn reaction_of(
         ReactionText::Stop1 => return Some(Reaction::Stop1),
         ReactionText::Stop0 => return Some(Reaction::Stop0),
         ReactionText::Limit(value) => value,
+        ReactionText::Safe => return None,
     };
     let quantity: crate::read::Speed = crate::read::Quantity::from_value(value, &text.span);
     let unit = scope.axes.group_units.get(usize::from(group.0)).copied().flatten();

@@ -1,13 +1,17 @@
 //! `[axis.limits]`, `[axis.stop]` and `wrap`: what the gate holds, and how the axis stops.
 
-use rt_core::plan::{AxisLimits, AxisPlan, Ratio, StopPlan};
+use rt_core::plan::{AxisLimits, AxisPlan, Directions, Ratio, StopPlan};
 use twin_lite::units::Nano;
 
-use super::axes::{in_unit, positive};
+use super::axes::{in_unit, positive, time_in};
 use super::bus::Devices;
+use super::reactions;
 use crate::file::axis as file;
 use crate::machine::AxisUnit;
 use crate::problem::{Problem, Problems};
+
+/// Beyond its envelope for so long escalates a stop if the file does not say, ns.
+const ESCALATE_DEFAULT_NS: u64 = 20_000_000;
 
 pub(crate) fn limits(
     section: &file::Axis,
@@ -56,7 +60,47 @@ pub(crate) fn limits(
         jerk: jerk?,
         velocity_unreferenced: unreferenced?,
         following_error: error?,
+        direction: directions(section, problems),
+        torque_permille: torque_permille(section, problems),
     })
+}
+
+/// The ways that it may go; homing must be one of them.
+fn directions(section: &file::Axis, problems: &mut Problems) -> Directions {
+    let Some(only) = section.limits.direction else { return Directions::BOTH };
+    if let Some(search) = section.homing.direction.filter(|search| *search != only) {
+        problems.push(
+            Problem::error(
+                "homing-against-direction",
+                &section.homing.span,
+                "homing goes where the axis may not go",
+            )
+            .expected(format!("direction = {only:?}, as [axis.limits] says"))
+            .found(format!("{search:?}"))
+            .remedy("home the other way, or allow both directions"),
+        );
+    }
+    match only {
+        file::Direction::Positive => Directions { negative: false, positive: true },
+        file::Direction::Negative => Directions { negative: true, positive: false },
+    }
+}
+
+/// The torque limit as the drive counts it, ‰ of rated.
+fn torque_permille(section: &file::Axis, problems: &mut Problems) -> Option<u16> {
+    let limit = section.limits.torque.as_ref()?;
+    let mechanics = &section.mechanics;
+    if limit.nano <= 0 || limit.nano > mechanics.peak_torque.nano {
+        problems.push(
+            Problem::error("limits-order", &limit.span, "no motor has this torque limit")
+                .expected(format!("above 0, at most {}", mechanics.peak_torque.show()))
+                .found(limit.show())
+                .remedy("correct it, or `peak_torque` in [axis.mechanics]"),
+        );
+        return None;
+    }
+    let permille = i128::from(limit.nano) * 1000 / i128::from(mechanics.rated_torque.nano.max(1));
+    u16::try_from(permille).ok().filter(|permille| *permille > 0)
 }
 
 /// Soft limits; `Some(None)`: an endless axis.
@@ -158,10 +202,21 @@ pub(crate) fn stop(
                 .related(&ramp.span, "ramp"),
         );
     }
+    let envelope = match &section.stop.envelope {
+        Some(envelope) => positive(envelope, unit, "the envelope", problems),
+        None => Some(Nano((section.limits.velocity.nano / 20).max(1))),
+    };
+    let escalate_ns = match &section.stop.escalate_after {
+        Some(time) => time_in(time, 3_000_000..=1_000_000_000, "the patience", problems),
+        None => Some(ESCALATE_DEFAULT_NS),
+    };
     Some(StopPlan {
         ramp_deceleration: ramp_value?,
         quick_stop_deceleration: quick_value?,
         watchdog_ns: devices.plans.get(drive)?.watchdog_ns?,
+        connection_lost: reactions::connection_lost(section, drive, devices, problems),
+        envelope: envelope?,
+        escalate_ns: escalate_ns?,
     })
 }
 

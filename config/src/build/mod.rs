@@ -1,6 +1,7 @@
 //! From the sections of the file to the plans, with every check that needs more than one key.
 
 mod axes;
+mod blocks;
 mod bus;
 mod causes;
 mod cell;
@@ -12,9 +13,12 @@ mod image;
 mod interlocks;
 mod kept;
 mod limits;
+mod matrix;
 mod model;
+mod modes;
 mod names;
 mod program;
+mod reactions;
 mod safety;
 mod scenario;
 mod sdo;
@@ -49,12 +53,16 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     let mut built = build(file, devices, period_ns, problems);
     let dc_section = bus_section.and_then(|section| section.dc.as_ref());
     let dc = cycle::dc(dc_section, period_ns, problems);
+    let bus_patience_ns = cycle::bus_patience_ns(bus_section, problems);
     startup(&mut built, period_ns, problems);
     let control = file.control.0.as_ref();
     let control =
         control.and_then(|section| safety::control(section, &built.devices.signals, problems));
-    let outputs = safety::outputs(&file.output, &built.axes, &mut built.devices.signals, problems);
+    let outputs = (&file.output[..], &file.interlock[..]);
+    let outputs = safety::outputs(outputs, &built.axes, &mut built.devices.signals, problems);
+    let mode = modes::mode(file.mode.0.as_ref(), &built, problems);
     let scope = scope(&built, dc_section.is_some(), cycle.as_ref());
+    let scope = interlocks::Scope { mode: file.mode.1, outputs: &outputs, ..scope };
     let interlocks = interlocks::interlocks(&file.interlock, &scope, problems);
     let (program, steps) = program::program(
         file.program.0.as_ref(),
@@ -64,6 +72,9 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         problems,
     );
     cover::check(file, &built, control.as_ref(), &interlocks, &program, problems);
+    matrix::check(file, &built, &interlocks, problems);
+    let (buttons, modes) = (control.as_ref(), mode.as_ref());
+    matrix::check_inputs(&built, &interlocks, buttons, modes, &program, problems);
     if let Some(section) = &file.cycle.0 {
         cycle::check_overrun(section, &interlocks.plans, problems);
     }
@@ -88,6 +99,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         streams: built.vision.plans.into_boxed_slice(),
         outputs: outputs.into_boxed_slice(),
         control,
+        mode,
         overrun: cycle.overrun,
         program,
     };
@@ -97,6 +109,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         description: identification.description.clone().unwrap_or_default(),
         plan,
         bus,
+        bus_patience_ns,
         names,
         cycle,
         link,
@@ -122,6 +135,8 @@ fn scope<'a, 'f>(
         units: &built.devices.units,
         dc,
         overrun: cycle.is_none_or(|cycle| cycle.overrun.demand.is_some()),
+        mode: false,
+        outputs: &[],
     }
 }
 
@@ -154,7 +169,7 @@ fn check_wire(
 ) {
     if let (Some(cycle), Some(section)) = (cycle, &file.cycle.0) {
         let units = built.devices.units.len();
-        let wire = cycle::wire_time_ns(&built.devices.plans, units, dc.is_some());
+        let wire = cycle::wire_time_ns(&built.devices.plans, units, dc);
         cycle::check_wire(section, cycle, wire, problems);
         bus::check_phase(&built.devices, dc, (cycle.period_ns, wire), problems);
     }
@@ -230,7 +245,9 @@ fn virtual_cell(
     if section.is_some() && problems.lost.is_empty() {
         cover::check_rest(built, control, interlocks, (&rest, &events), problems);
     }
-    VirtualCell { devices, conveyors, zones: cell::zones(built), cameras, persons, events, rules }
+    let safety_chain = cell::safety_chain(section, built, problems);
+    let zones = cell::zones(built);
+    VirtualCell { devices, conveyors, zones, cameras, persons, events, rules, safety_chain }
 }
 
 fn self_names(

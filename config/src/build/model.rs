@@ -160,7 +160,10 @@ pub(crate) fn model(
         inertia_kgm2: inertia
             .map_or(mechanics.motor_inertia + mechanics.load_inertia, |inertia| inertia.units()),
         rated_torque_nm: given.rated_torque.units(),
-        peak_torque_nm: given.peak_torque.units(),
+        // What the drive is told to hold back does not brake either.
+        peak_torque_nm: section.limits.torque.as_ref().map_or(given.peak_torque.units(), |limit| {
+            limit.units().min(given.peak_torque.units())
+        }),
         viscous_nms: if viscous.is_some() { viscous_nms? } else { mechanics.viscous },
         coulomb_nm: if coulomb.is_some() { coulomb_nm? } else { mechanics.coulomb },
         gravity_nm: mechanics.gravity,
@@ -189,7 +192,7 @@ pub(crate) fn check_torque(section: &file::Axis, plan: &AxisPlan, problems: &mut
                     &quantity.span,
                     format!("{what} asks for more torque than the motor has"),
                 )
-                .expected(format!("at most {} at the motor", section.mechanics.peak_torque.show()))
+                .expected(format!("at most {} N m at the motor", model.peak_torque_nm))
                 .found(format!("{torque:.3} N m (inertia and gravity, without friction)"))
                 .remedy("make it smaller, or correct [axis.mechanics]"),
             );

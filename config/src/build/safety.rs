@@ -62,7 +62,7 @@ pub(crate) fn control(
 }
 
 pub(crate) fn outputs(
-    sections: &[file::Output],
+    (sections, interlocks): (&[file::Output], &[file::Interlock]),
     axes: &Axes<'_>,
     signals: &mut SignalTable,
     problems: &mut Problems,
@@ -89,6 +89,16 @@ pub(crate) fn outputs(
                     .remedy("correct it"),
             );
         }
+        let hold = section.hold.as_ref().is_some_and(|hold| hold.value);
+        if let Some(at) = section.hold.as_ref().filter(|_| hold && source != OutputSource::Program)
+        {
+            problems.push(
+                Problem::error("key-does-not-fit", &at.span, "only the program's outputs can hold")
+                    .expected("`hold` with source = \"program\"")
+                    .found(format!("it with {who}"))
+                    .remedy("remove it"),
+            );
+        }
         let group = match &section.group {
             Some(name) => match axes.find_group(name, problems) {
                 Some(group) => Some(group),
@@ -96,9 +106,15 @@ pub(crate) fn outputs(
             },
             None => None,
         };
-        out.push(OutputPlan { signal, safe, group, source });
+        out.push(OutputPlan { signal, safe, hold, group, source });
     }
     out.extend(brake_outputs(axes));
+    for name in interlocks.iter().filter_map(|row| row.cause.muting.as_ref()?.lamp.as_ref()) {
+        let Some(signal) = signals.output_bit(name, "the muting lamp", problems) else { continue };
+        signals.claim(signal, &name.span, "a muting lamp", problems);
+        let (safe, hold, group) = (0, false, None);
+        out.push(OutputPlan { signal, safe, hold, group, source: OutputSource::Muted });
+    }
     for id in signals.unclaimed_outputs() {
         if let Some(span) = signals.span(id) {
             problems.push(
@@ -122,7 +138,7 @@ fn brake_outputs<'a>(axes: &'a Axes<'_>) -> impl Iterator<Item = OutputPlan> + '
         let plan = plan.as_ref()?;
         let signal = plan.brake?.release?;
         let source = OutputSource::Brake(id);
-        Some(OutputPlan { signal, safe: 0, group: Some(plan.group), source })
+        Some(OutputPlan { signal, safe: 0, hold: false, group: Some(plan.group), source })
     })
 }
 

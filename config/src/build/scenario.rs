@@ -5,7 +5,7 @@ use super::axes::time_in;
 use super::cell::{Rest, input, output};
 use super::names::{Table, check_title};
 use crate::cell::{
-    BusAction, CameraFault, Channel, OperatorRule, RuleCondition, RuleStep, ScenarioAction,
+    BusAction, CameraFault, Channel, Obeys, OperatorRule, RuleCondition, RuleStep, ScenarioAction,
     ScenarioEvent, Seen, VirtualCamera,
 };
 use crate::file::cell as file;
@@ -74,7 +74,7 @@ fn repetition(event: &file::Event, problems: &mut Problems) -> Option<(u64, u64)
 }
 
 /// The keys that say what an event does.
-const VERBS: &str = "press, release, set, walk, camera, drive_fault, friction, payload, bus";
+const VERBS: &str = "press, release, set, walk, camera, drive_fault, safe_torque_off, brake_fails, runs_on, friction, payload, bus";
 
 fn exactly_one<'v>(
     present: &[(&'v str, bool)],
@@ -104,6 +104,9 @@ impl Scope<'_, '_> {
             ("walk", event.walk.is_some()),
             ("camera", event.camera.is_some()),
             ("drive_fault", event.drive_fault.is_some()),
+            ("safe_torque_off", event.safe_torque_off.is_some()),
+            ("brake_fails", event.brake_fails.is_some()),
+            ("runs_on", event.runs_on.is_some()),
             ("friction", event.friction.is_some()),
             ("payload", event.payload.is_some()),
             ("bus", event.bus.is_some()),
@@ -165,6 +168,9 @@ impl Scope<'_, '_> {
             let end = ScenarioAction::DriveFault { axis, code: 0 };
             return Some((ScenarioAction::DriveFault { axis, code }, Some(end)));
         }
+        if let Some(parts) = self.drive_failure(event, problems) {
+            return Some(parts);
+        }
         let (name, most) = match (&event.friction, &event.payload) {
             (Some(name), _) => (name, 0.0..=50.0),
             (None, Some(name)) => (name, 0.2..=5.0),
@@ -189,6 +195,32 @@ impl Scope<'_, '_> {
             }
         };
         Some((action(factor), Some(action(1.0))))
+    }
+
+    /// Torque taken, a brake that holds nothing, a drive that runs on.
+    fn drive_failure(
+        &self,
+        event: &file::Event,
+        problems: &mut Problems,
+    ) -> Option<(ScenarioAction, Option<ScenarioAction>)> {
+        if let Some(name) = &event.safe_torque_off {
+            let axis = self.built.axes.find(name, problems)?;
+            let action = |active| ScenarioAction::SafeTorqueOff { axis, active };
+            return Some((action(true), Some(action(false))));
+        }
+        if let Some(name) = &event.brake_fails {
+            let axis = self.built.axes.find(name, problems)?;
+            let action = |failed| ScenarioAction::BrakeFails { axis, failed };
+            return Some((action(true), Some(action(false))));
+        }
+        let axis = self.built.axes.find(event.runs_on.as_ref()?, problems)?;
+        let obeys = match event.obeys {
+            None | Some(file::ObeysWord::QuickStop) => Obeys::QuickStop,
+            Some(file::ObeysWord::Power) => Obeys::Power,
+            Some(file::ObeysWord::Nothing) => Obeys::Nothing,
+        };
+        let action = |obeys| ScenarioAction::Obeys { axis, obeys };
+        Some((action(obeys), Some(action(Obeys::All))))
     }
 
     fn analog(
@@ -337,7 +369,8 @@ fn camera_fault(event: &file::Event, problems: &mut Problems) -> Option<CameraFa
 
 /// Keys that do not go with what an event does.
 fn check_keys(event: &file::Event, verb: &str, problems: &mut Problems) {
-    let keys: [(&str, Option<&Span>, &[&str]); 8] = [
+    let keys: [(&str, Option<&Span>, &[&str]); 9] = [
+        ("obeys", event.obeys.map(|_| &event.span), &["runs_on"]),
         ("value", event.value.as_ref().map(|at| &at.span), &["set"]),
         ("fault", event.fault.map(|_| &event.span), &["camera"]),
         ("quality", event.quality.as_ref().map(|at| &at.span), &["camera"]),
@@ -347,7 +380,17 @@ fn check_keys(event: &file::Event, verb: &str, problems: &mut Problems) {
         ("device", event.device.as_ref().map(|at| &at.span), &["bus"]),
         ("frames", event.frames.as_ref().map(|at| &at.span), &["bus"]),
     ];
-    let lasting = ["press", "camera", "drive_fault", "friction", "payload", "bus"];
+    let lasting = [
+        "press",
+        "camera",
+        "drive_fault",
+        "safe_torque_off",
+        "brake_fails",
+        "runs_on",
+        "friction",
+        "payload",
+        "bus",
+    ];
     let duration = [("for", event.r#for.as_ref().map(|at| &at.span), &lasting[..])];
     for (key, span, verbs) in keys.into_iter().chain(duration) {
         if let Some(span) = span.filter(|_| !verbs.contains(&verb)) {

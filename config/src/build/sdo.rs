@@ -54,6 +54,15 @@ pub(crate) fn add(
         (0x6007, 0, lost, verify_only),
         (0x6066, 0, SdoValue::U16(error_time(reactions, problems)), false),
     ];
+    if axis.brake.is_some_and(|brake| brake.release.is_none()) {
+        // Disable operation: slow down, close the brake, then take the torque.
+        wanted.push((0x605C, 0, SdoValue::I16(1), verify_only));
+    }
+    if let Some(limit) = axis.limits.torque_permille {
+        for index in [0x6072, 0x60E0, 0x60E1] {
+            wanted.push((index, 0, SdoValue::U16(limit), false));
+        }
+    }
     let error = section.limits.following_error_drive.as_ref().map_or_else(
         || Nano(axis.limits.following_error.0.saturating_mul(2)),
         |given| Nano(given.nano),

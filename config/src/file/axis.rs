@@ -90,6 +90,10 @@ section! {
         following_error: Position,
         /// Following error at which the drive itself faults (0x6065); default: twice `following_error`.
         following_error_drive: Option<Position>,
+        /// The only way that it may go; default: both.
+        direction: Option<Direction>,
+        /// Largest torque at the motor: the drive is set to it (0x6072, 0x60E0, 0x60E1) and watched; default: what the motor has.
+        torque: Option<Torque>,
     }
 }
 
@@ -100,6 +104,10 @@ section! {
         ramp: Acceleration,
         /// Deceleration of the drive's quick stop (0x6085): at least `ramp`.
         quick_stop: Acceleration,
+        /// While stopping it may be so much faster than the stop says; default: a twentieth of `velocity`.
+        envelope: Option<Speed>,
+        /// Faster than that for so long, and the next stronger stop follows, 3 ms to 1 s; default 20 ms.
+        escalate_after: Option<Time>,
     }
 }
 
@@ -232,6 +240,34 @@ section! {
         name: Name,
         /// 1 to 8 axes, in the order of a point's coordinates.
         axes: Vec<Name>,
+        /// Stops from the mildest to the worst; of two that are asked at once the worse wins. Default ["stop 2", "stop 1", "stop 0"];
+        /// a group with a vertical axis must say it.
+        #[schemars(default)]
+        order: Vec<StopWord>,
+        /// How category 1 brings the axes to rest; default `ramp`.
+        category_1: Option<Category1>,
+    }
+}
+
+word! {
+    /// A stop category.
+    "stop category" StopWord {
+        /// Controlled stop, power stays.
+        "stop 2" => Stop2,
+        /// Controlled stop, then brakes, then power off.
+        "stop 1" => Stop1,
+        /// Brakes and power off at once.
+        "stop 0" => Stop0,
+    }
+}
+
+word! {
+    /// How category 1 brings a group to rest.
+    "way of category 1" Category1 {
+        /// The gate's ramp: all axes together, on their path.
+        "ramp" => Ramp,
+        /// The drives' quick stop: each axis for itself, as fast as `quick_stop` says.
+        "quick stop" => QuickStop,
     }
 }
 

@@ -7,6 +7,8 @@ section! {
     "[bus]" Bus {
         /// Names of the sync units: devices that live and die together. At most 64.
         sync_units: Vec<Name>,
+        /// A device that is missing or was restarted is waited for this long, then the run ends, 1 s to 1 h; default 2 s.
+        wait_for_devices: Option<Time>,
         /// Distributed clocks; without it they are not used.
         dc: Option<Dc>,
         /// Bytes carried from an input to an output unseen (FSoE).
@@ -18,12 +20,24 @@ section! {
 section! {
     /// Distributed clocks. SYNC0 has the period of the cycle.
     "[bus.dc]" Dc {
+        /// Whose time counts: the loop follows the reference clock (default), or the reference clock follows the loop.
+        follow: Option<FollowWord>,
         /// Frames arrive this long before SYNC0; default: half of the period.
         frame_before_sync0: Option<Time>,
         /// Locked below this difference, 100 ns to 1 ms; default 1 us.
         lock_window: Option<Time>,
         /// Give up locking after, 100 ms to 10 min; default 10 s.
         lock_timeout: Option<Time>,
+    }
+}
+
+word! {
+    /// Whose time counts.
+    "time to follow" FollowWord {
+        /// The reference clock's: the loop moves its wake-ups by at most 1 % of the period.
+        "reference" => Reference,
+        /// The loop's: it is written into the reference clock each cycle, and every device follows that.
+        "loop" => Loop,
     }
 }
 

@@ -19,6 +19,18 @@ section! {
         /// Persons.
         #[schemars(default)]
         person: Vec<Person>,
+        /// The certified chain that takes the torque of all drives.
+        safety_chain: Option<SafetyChain>,
+    }
+}
+
+section! {
+    /// A safety relay with safe stop 1 (SS1-t): the one thing that may take torque whatever the loop does.
+    "[virtual.safety_chain]" SafetyChain {
+        /// Inputs that are 1 while all is well: what the relay is wired to as well.
+        inputs: Vec<Name>,
+        /// From an open input to safe torque off, 0 to 60 s; default 500 ms.
+        delay: Option<Time>,
     }
 }
 
@@ -160,7 +172,8 @@ section! {
 }
 
 section! {
-    /// Something that happens. Exactly one of press, release, set, walk, camera, drive_fault, friction, payload, bus says what.
+    /// Something that happens. Exactly one of press, release, set, walk, camera, drive_fault, safe_torque_off,
+    /// brake_fails, runs_on, friction, payload, bus says what.
     "[[scenario.event]]" Event {
         /// Since the start of the run.
         at: Time,
@@ -183,6 +196,12 @@ section! {
         camera: Option<Name>,
         /// The drive of this axis fails with `code`.
         drive_fault: Option<Name>,
+        /// The safety chain takes the torque of this axis.
+        safe_torque_off: Option<Name>,
+        /// The brake of this axis closes and holds nothing.
+        brake_fails: Option<Name>,
+        /// The drive of this axis runs on at the speed it has and obeys only `obeys`.
+        runs_on: Option<Name>,
         /// Friction of this axis becomes `factor`.
         friction: Option<Name>,
         /// Load of this axis becomes `factor`.
@@ -200,12 +219,26 @@ section! {
         delay: Option<Time>,
         /// `drive_fault`: CiA 402 error code; default 0x7121 (motor blocked).
         code: Option<Int<1, 65_535>>,
+        /// `runs_on`: what the drive still obeys; default `quick_stop`.
+        obeys: Option<ObeysWord>,
         /// `friction`, `payload`: share of what the file describes, for instance "200 %".
         factor: Option<Share>,
         /// `bus` with `unplug`, `power_off`, `refuse_op`: the device.
         device: Option<Name>,
         /// `bus`: hits so many frames; default 1.
         frames: Option<Int<1, 1_000_000>>,
+    }
+}
+
+word! {
+    /// What a drive that runs on still obeys.
+    "what a drive obeys" ObeysWord {
+        /// Quick stop, and disable voltage.
+        "quick_stop" => QuickStop,
+        /// Only disable voltage.
+        "power" => Power,
+        /// Nothing: only the safety chain stops it.
+        "nothing" => Nothing,
     }
 }
 

@@ -31,6 +31,9 @@ section! {
         group: Vec<axis::Group>,
         /// Reset, start and stop.
         control: Part<safety::Control>,
+        /// Automatic and manual.
+        #[schemars(default)]
+        mode: Part<safety::Modes>,
         /// Outputs that are not an axis' own.
         #[schemars(default)]
         output: Vec<safety::Output>,

@@ -8,7 +8,8 @@ use super::axis::Point;
 use crate::problem::{Problem, Problems};
 use crate::quantity::{self, Value};
 use crate::read::{
-    At, FromToml, Int, Map, Name, Node, OneOrMany, Position, Time, section, word, wrong_type,
+    At, FromToml, Int, Map, Name, Node, OneOrMany, Position, Share, Speed, Time, section, word,
+    wrong_type,
 };
 
 section! {
@@ -34,6 +35,8 @@ section! {
         signal: Name,
         /// Raw value without permit, at start and at the end; default 0.
         safe: Option<Int<-2_147_483_648, 4_294_967_295>>,
+        /// Without permit it stays as the program asked last, as long as there is power (a gripper that holds a part); default false.
+        hold: Option<At<bool>>,
         /// The group whose permit it needs; without it the whole machine's.
         group: Option<Name>,
         /// Who drives it; default `program`.
@@ -64,10 +67,54 @@ section! {
         remedy: Option<String>,
         /// What it watches.
         cause: Cause,
-        /// Group → reaction. `all`: every group; `own`: the group of the axis that caused it.
+        /// Group → reaction, or output → `safe`. `all`: every group; `own`: the group of the axis that caused it.
         effects: Map<At<ReactionText>>,
         /// The trip outlives its demand until a person resets.
         latch: bool,
+        /// Only in this mode; without it in both.
+        mode: Option<At<ModeWord>>,
+    }
+}
+
+word! {
+    /// A mode of the machine.
+    "mode" ModeWord {
+        /// The program works.
+        "automatic" => Automatic,
+        /// A person works it.
+        "manual" => Manual,
+    }
+}
+
+section! {
+    /// Two modes, chosen by a wired selector. Without this section the machine is automatic.
+    "[mode]" Modes {
+        /// Input, 1 = automatic.
+        automatic: Name,
+        /// Input, 1 = manual. Exactly one of the two; neither and both stop the machine.
+        manual: Name,
+        /// How long neither may be 1 while the selector is turned, 10 ms to 10 s; default 500 ms.
+        monitor: Option<Time>,
+        /// Highest speed in manual, at most 250 mm/s; default 250 mm/s.
+        speed: Option<Speed>,
+        /// Highest speed of rotary groups in manual, at most 90 deg/s; default 15 deg/s.
+        speed_rotary: Option<Speed>,
+        /// Inputs that move an axis in manual for as long as they are held.
+        jog: Vec<Jog>,
+    }
+}
+
+section! {
+    /// How a person moves an axis in manual.
+    "[[mode.jog]]" Jog {
+        /// Which axis.
+        axis: Name,
+        /// Input, 1 = towards positive positions.
+        positive: Name,
+        /// Input, 1 = towards negative positions.
+        negative: Name,
+        /// How fast; default: what manual allows.
+        speed: Option<Speed>,
     }
 }
 
@@ -76,19 +123,45 @@ section! {
     "the cause" Cause {
         /// What kind.
         kind: At<CauseKind>,
-        /// `emergency_stop`, `guard_door`: first channel, 1 = permit.
+        /// Two-channel devices: first channel, 1 = permit (`two_hand`: pressed; `enabling_switch`: 1 in the middle).
         a: Option<Name>,
-        /// `emergency_stop`, `guard_door`: second channel, 1 = permit.
+        /// Two-channel devices: second channel, 1 = permit (`antivalent`: 0 = permit; `enabling_switch`: 0 when pressed through).
         b: Option<Name>,
-        /// `emergency_stop`, `guard_door`: longest time that the channels may differ, 1 ms to 10 s; default 500 ms.
+        /// Two-channel devices: longest time that the channels may differ, 1 ms to 10 s; default 500 ms (`light_curtain`: 50 ms).
         discrepancy: Option<Time>,
+        /// `two_hand`: both are pressed within this time, 50 ms to 500 ms; default 500 ms.
+        synchronous: Option<Time>,
+        /// `light_curtain`: lets parts pass that cover sensors in the right way.
+        muting: Option<Muting>,
+        /// `edm`, `safety_request`: the output that is watched.
+        output: Option<Name>,
+        /// `edm`: the normally closed contact of the contactor, 1 = off; or those of two contactors.
+        feedback: Option<OneOrMany<Name>>,
+        /// `safety_request`: the input that confirms with 1 that the output's request (0) is carried out.
+        confirmation: Option<Name>,
+        /// `edm`, `safety_request`: how long it may take, 1 ms to 60 s.
+        within: Option<Time>,
+        /// `stale_vision`: the stream.
+        stream: Option<Name>,
+        /// `speed_limit`: the highest speed.
+        speed: Option<Speed>,
+        /// `torque_limit`: the highest torque, as a share of the rated torque, 1 % to 500 %.
+        torque: Option<Share>,
+        /// `signal_limit`: the lowest raw value that is in order.
+        low: Option<Int<-2_147_483_648, 4_294_967_295>>,
+        /// `signal_limit`: the highest raw value that is in order.
+        high: Option<Int<-2_147_483_648, 4_294_967_295>>,
+        /// `signal_limit`: back by this much is clear; default 0.
+        hysteresis: Option<Int<0, 4_294_967_295>>,
+        /// Limits: beyond for this long is a demand, up to 60 s; default 0 s.
+        filter: Option<Time>,
         /// `zone`, `twin_zone`: the zone.
         zone: Option<Name>,
         /// Causes of an axis: which ones; without it all (`twin_limit`: all that have soft limits). One row is made of each.
         axes: Option<OneOrMany<Name>>,
-        /// `twin_zone`: first forbidden position.
+        /// `twin_zone`: first forbidden position. `position_limit`: first allowed one.
         from: Option<Position>,
-        /// `twin_zone`: last forbidden position.
+        /// `twin_zone`: last forbidden position. `position_limit`: last allowed one.
         to: Option<Position>,
         /// `working_counter`: which sync units; without it all. One row is made of each.
         sync_units: Option<OneOrMany<Name>>,
@@ -96,8 +169,22 @@ section! {
         cycles: Option<Int<1, 8>>,
         /// `supervisor`: oldest heartbeat, 10 ms to 10 s; default 500 ms.
         age_max: Option<Time>,
-        /// `input`: the input that must be 1.
+        /// `input`: the input that must be 1. `signal_limit`: any input.
         signal: Option<Name>,
+    }
+}
+
+section! {
+    /// Sensors that tell a part from a person.
+    "the muting" Muting {
+        /// Two inputs (crossed beams) or four (in a row: two before the curtain, two behind it), 1 = covered.
+        sensors: Vec<Name>,
+        /// From the first sensor to the second, 10 ms to 4 s; default 1 s.
+        entry: Option<Time>,
+        /// From the first sensor until all are free again, 100 ms to 10 min.
+        max: Time,
+        /// Output that is 1 while the curtain is muted.
+        lamp: Option<Name>,
     }
 }
 
@@ -132,10 +219,38 @@ word! {
         "supervisor" => Supervisor,
         /// An input that must be 1.
         "input" => Input,
+        /// Two contacts that say the same: both 1.
+        "equivalent" => Equivalent,
+        /// Two contacts that say the opposite: `a` 1, `b` 0.
+        "antivalent" => Antivalent,
+        /// A three-position enabling switch is not held in its middle.
+        "enabling_switch" => EnablingSwitch,
+        /// Two hands are not pressed together and held.
+        "two_hand" => TwoHand,
+        /// A light curtain or scanner is interrupted (and not muted).
+        "light_curtain" => LightCurtain,
+        /// A contactor does not do what its output says.
+        "edm" => Edm,
+        /// A drive keeps its torque, or a device does not confirm, though it was asked to be safe.
+        "safety_request" => SafetyRequest,
+        /// An axis is faster than `speed`.
+        "speed_limit" => SpeedLimit,
+        /// An axis is outside `from` .. `to`, or has no reference.
+        "position_limit" => PositionLimit,
+        /// A drive reports more torque than `torque`.
+        "torque_limit" => TorqueLimit,
+        /// An input is outside `low` .. `high` (a temperature, a pressure).
+        "signal_limit" => SignalLimit,
+        /// An axis has no reference.
+        "not_referenced" => NotReferenced,
+        /// A stream brings no fresh, verified result.
+        "stale_vision" => StaleVision,
+        /// The mode selector says nothing, contradicts itself, or was turned.
+        "mode_selector" => ModeSelector,
     }
 }
 
-/// A reaction as written: `"warn"`, `"limit 250 mm/s"`, `"stop 2"`, `"stop 1"`, `"stop 0"`.
+/// A reaction as written: `"warn"`, `"limit 250 mm/s"`, `"stop 2"`, `"stop 1"`, `"stop 0"`; for an output: `"safe"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReactionText {
     Warn,
@@ -143,10 +258,10 @@ pub(crate) enum ReactionText {
     Stop2,
     Stop1,
     Stop0,
+    Safe,
 }
 
-const REACTIONS: &str =
-    "\"warn\", \"limit 250 mm/s\" (any speed), \"stop 2\", \"stop 1\" or \"stop 0\"";
+const REACTIONS: &str = "\"warn\", \"limit 250 mm/s\" (any speed), \"stop 2\", \"stop 1\", \"stop 0\", or \"safe\" for an output";
 
 impl FromToml for ReactionText {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
@@ -159,6 +274,7 @@ impl FromToml for ReactionText {
             "stop 2" => Some(Self::Stop2),
             "stop 1" => Some(Self::Stop1),
             "stop 0" => Some(Self::Stop0),
+            "safe" => Some(Self::Safe),
             other => other
                 .strip_prefix("limit ")
                 .and_then(|speed| quantity::parse(speed).ok())
@@ -186,8 +302,8 @@ impl JsonSchema for ReactionText {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": "^(warn|stop [012]|limit .+)$",
-            "examples": ["warn", "limit 250 mm/s", "stop 2", "stop 1", "stop 0"],
+            "pattern": "^(warn|safe|stop [012]|limit .+)$",
+            "examples": ["warn", "limit 250 mm/s", "stop 2", "stop 1", "stop 0", "safe"],
         })
     }
 }

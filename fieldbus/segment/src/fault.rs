@@ -72,6 +72,20 @@ pub enum Fault {
         /// 0x603F.
         code: u16,
     },
+    /// The oscillator of a device's distributed clock breaks: its time stands still, or goes on.
+    ClockStopped {
+        /// Which.
+        position: usize,
+        /// Broken, or whole again.
+        active: bool,
+    },
+    /// The time of a device's distributed clock jumps.
+    ClockJump {
+        /// Which.
+        position: usize,
+        /// By so much, ns.
+        by_ns: i64,
+    },
     /// A CoE device sends an emergency.
     Emergency {
         /// Which.

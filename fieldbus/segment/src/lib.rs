@@ -42,6 +42,6 @@ pub use device::Device;
 pub use dictionary::{Access, DataType, EntryDescription, ObjectDescription};
 pub use esc::{DcSupport, EscDescription};
 pub use fault::{DeviceStatus, Fault};
-pub use process::{Process, ServoCommand, ServoFeedback, TICK_NS};
+pub use process::{Obeys, Process, ServoCommand, ServoFeedback, TICK_NS};
 pub use segment::Segment;
 pub use servo::{DriveBrake, DriveState, DriveStatus, ServoOptions};

@@ -36,6 +36,24 @@ pub struct ServoFeedback {
     pub reference: bool,
     /// Something in the drive or motor failed (scenario): CiA 402 error code, 0 = none.
     pub fault_code: u16,
+    /// Safe torque off: the safety chain has taken the torque, whatever the firmware wants.
+    pub safe_torque_off: bool,
+    /// What the firmware still obeys (scenario).
+    pub obeys: Obeys,
+}
+
+/// What a drive's firmware obeys when it fails: less from line to line. Its set-point goes on at the speed it had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Obeys {
+    /// Everything: it is sound.
+    #[default]
+    All,
+    /// Targets are ignored, quick stop is not.
+    QuickStop,
+    /// Only disable voltage.
+    Power,
+    /// Nothing.
+    Nothing,
 }
 
 /// The world behind the terminals and drives. `device` is the position on the segment.

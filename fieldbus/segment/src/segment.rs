@@ -88,6 +88,34 @@ impl<P: Process> Segment<P> {
         Some(device.status(position < self.reachable, self.now))
     }
 
+    /// The distributed clock of a device at `now`, ns; `None`: there is no such position.
+    #[must_use]
+    pub fn system_time(&self, position: usize, now: u64) -> Option<u64> {
+        Some(self.devices.get(position)?.esc.clock.system(now))
+    }
+
+    /// SYNC0 of a device is active; `None`: there is no such position.
+    #[must_use]
+    pub fn sync0_active(&self, position: usize) -> Option<bool> {
+        Some(self.devices.get(position)?.esc.clock.sync0_active())
+    }
+
+    /// Puts another device in the place of one; it is switched on. Returns the one that was there.
+    pub fn replace(&mut self, position: usize, device: Device) -> Option<Device> {
+        let place = self.devices.get_mut(position)?;
+        let before = std::mem::replace(place, device);
+        place.power_on(self.now);
+        self.connect();
+        Some(before)
+    }
+
+    /// A device forgets its station address, and nothing else.
+    pub fn forget_address(&mut self, position: usize) {
+        if let Some(device) = self.devices.get_mut(position) {
+            device.esc.set(0x0010, &[0, 0]);
+        }
+    }
+
     /// From the first bit sent until the last bit is back, ns: (bytes + 24) × 80 ns, and through
     /// every device and back.
     #[must_use]
@@ -213,6 +241,17 @@ impl<P: Process> Segment<P> {
             Fault::Drive { position, code } => {
                 if let Some(device) = self.devices.get_mut(position) {
                     device.inject_drive_fault(code);
+                }
+            }
+            Fault::ClockStopped { position, active } => {
+                let now = self.now;
+                if let Some(device) = self.devices.get_mut(position) {
+                    device.esc.clock.stop(active, now);
+                }
+            }
+            Fault::ClockJump { position, by_ns } => {
+                if let Some(device) = self.devices.get_mut(position) {
+                    device.esc.clock.jump(by_ns);
                 }
             }
             Fault::Emergency { position, emergency } => {

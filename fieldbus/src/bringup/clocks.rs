@@ -67,8 +67,8 @@ pub(super) fn anchor<L: Link>(
         let took = link.now() - sent_at;
         if best.as_ref().is_none_or(|(shortest, _)| took < *shortest) {
             let link_time = sent_at + took / 2;
-            best =
-                Some((took, Clocks { members: members.clone(), dc_time, link_time, sync_start }));
+            let (reference, members) = (reference.position, members.clone());
+            best = Some((took, Clocks { reference, members, dc_time, link_time, sync_start }));
         }
     }
     best.map(|(_, clocks)| clocks).ok_or(BringupError::NoClock)

@@ -265,7 +265,7 @@ fn link_fault_text(fault: &LinkFault) -> String {
     }
 }
 
-fn identity_hint(expected: &Identity, found: &Identity) -> &'static str {
+pub(crate) fn identity_hint(expected: &Identity, found: &Identity) -> &'static str {
     if (expected.vendor, expected.product) != (found.vendor, found.product) {
         "check the order of the devices against the machine file"
     } else if expected.serial != found.serial && expected.serial.is_some() {
@@ -295,7 +295,7 @@ fn state_hint(status: u16, code: u16) -> String {
     if hint.is_empty() { String::new() } else { format!("; {hint}") }
 }
 
-fn identity_text(identity: &Identity) -> String {
+pub(crate) fn identity_text(identity: &Identity) -> String {
     let mut text = format!("vendor {:#010X} product {:#010X}", identity.vendor, identity.product);
     if let Some(revision) = identity.revision {
         text += &format!(" revision {revision:#010X}");

@@ -10,11 +10,15 @@ mod mailboxes;
 mod registers;
 mod request;
 mod runner;
+mod save;
 mod scan;
 mod sdo;
 
 pub use error::BringupError;
+pub(crate) use error::{identity_hint, identity_text};
 pub use runner::Emergency;
+pub(crate) use scan::identity_agrees;
+pub(crate) use sdo::{SERIAL, Setting};
 
 use clocks::{anchor, find_clocks, start_sync};
 use registers::{Device, stop_sync};
@@ -141,6 +145,8 @@ pub fn bring_up<L: Link>(
     progress(Progress::SafeOp);
     let mapped_at = link.now();
     to_safe_op(&mut link, &mut requests, plan)?;
+    let leads = reference.filter(|_| plan.dc.is_some()).map(|reference| reference.position);
+    let saved = save::save(&mut link, &mut requests, plan, (&devices, leads))?;
     let clocks = match reference.filter(|_| plan.dc.is_some()) {
         Some(reference) => {
             let members = clocks.into_iter().filter(|p| *p != reference.position).collect();
@@ -155,7 +161,8 @@ pub fn bring_up<L: Link>(
         safe_op_ns: link.now().saturating_sub(mapped_at),
     };
     progress(Progress::Took(took));
-    let bus = EtherCat::new(link, plan, &layout, clocks, BroughtUp { devices, mailboxes, took });
+    let bus =
+        EtherCat::new(link, plan, &layout, clocks, BroughtUp { devices, mailboxes, saved, took });
     let bus = bus.ok_or(BringupError::Plan(crate::layout::LayoutError::Frames))?;
     progress(Progress::Ready);
     Ok(bus)

@@ -38,7 +38,7 @@ impl<L: Link> Device<'_, L> {
         BringupError::Register { position: self.position, name, register, what, problem }
     }
 
-    fn read(
+    pub(super) fn read(
         &mut self,
         register: u16,
         length: u16,
@@ -70,7 +70,8 @@ impl<L: Link> Device<'_, L> {
         Err(self.problem(register, what, "does not keep what is written"))
     }
 
-    fn entities(&mut self) -> Result<(u16, u16), BringupError> {
+    /// How many FMMUs and SyncManagers it has.
+    pub(super) fn entities(&mut self) -> Result<(u16, u16), BringupError> {
         let counts = self.read(register::TYPE + 4, 2, "FMMU and SyncManager count")?;
         let count = |n: usize| counts.get(n).map_or(0, |n| u16::from(*n).min(ENTITIES_MAX));
         Ok((count(0), count(1)))
@@ -127,6 +128,7 @@ impl<L: Link> Device<'_, L> {
     }
 
     /// Makes the watchdog of the outputs what the plan says.
+    // SR-040
     pub(crate) fn watchdog(&mut self) -> Result<(), BringupError> {
         let Some(expected_ns) = self.plan.watchdog_ns else { return Ok(()) };
         let position = self.position;

@@ -298,16 +298,21 @@ fn compare(plan: &BusPlan, device: &FoundDevice) -> Result<(), BringupError> {
     compare_one(planned, device)
 }
 
-fn compare_one(planned: &SubDevicePlan, device: &FoundDevice) -> Result<(), BringupError> {
-    let (expected, position, found) = (planned.identity, device.position, device.identity);
+/// Whether a device that says `found` of itself is the one expected. What one side does not say does not count.
+pub(crate) fn identity_agrees(expected: &Identity, found: &Identity) -> bool {
     let agrees = |expected: Option<u32>, found: Option<u32>| {
         expected.is_none() || found.is_none() || expected == found
     };
-    if expected.vendor == found.vendor
+    expected.vendor == found.vendor
         && expected.product == found.product
         && agrees(expected.revision, found.revision)
         && agrees(expected.serial, found.serial)
-    {
+}
+
+// SR-041
+fn compare_one(planned: &SubDevicePlan, device: &FoundDevice) -> Result<(), BringupError> {
+    let (expected, position, found) = (planned.identity, device.position, device.identity);
+    if identity_agrees(&expected, &found) {
         return Ok(());
     }
     Err(BringupError::Identity { position, name: planned.name.clone(), expected, found })

@@ -4,7 +4,7 @@
 use super::Transfer;
 use super::error::BringupError;
 use super::mailboxes::{Ask, Asker};
-use crate::coe::{Failure, Object};
+use crate::coe::{Failure, Object, WRITE_ONLY};
 use crate::plan::{PdoPlan, SdoValue, SubDevicePlan};
 
 /// PDO assignment of outputs and inputs (ETG1000.6 Table 67).
@@ -12,12 +12,10 @@ const OUTPUT_ASSIGNMENT: u16 = 0x1C12;
 const INPUT_ASSIGNMENT: u16 = 0x1C13;
 /// Identity object, subindex 4: serial number.
 pub(crate) const SERIAL: Object = Object::entry(0x1018, 4);
-/// "The object can only be written."
-const WRITE_ONLY: u32 = 0x0601_0001;
 
 /// How an object gets its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
+pub(crate) enum How {
     /// Written; what is there meanwhile does not matter.
     Write,
     /// Written and read back.
@@ -27,21 +25,47 @@ enum How {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Setting {
-    object: Object,
-    value: SdoValue,
+pub(crate) struct Setting {
+    pub(crate) object: Object,
+    pub(crate) value: SdoValue,
     how: How,
 }
 
-fn bytes(value: SdoValue) -> Vec<u8> {
-    match value {
-        SdoValue::U8(value) => value.to_le_bytes().to_vec(),
-        SdoValue::U16(value) => value.to_le_bytes().to_vec(),
-        SdoValue::U32(value) => value.to_le_bytes().to_vec(),
-        SdoValue::I8(value) => value.to_le_bytes().to_vec(),
-        SdoValue::I16(value) => value.to_le_bytes().to_vec(),
-        SdoValue::I32(value) => value.to_le_bytes().to_vec(),
+impl Setting {
+    /// The value as it travels, and how many bytes of it count.
+    pub(crate) fn bytes(&self) -> ([u8; 4], usize) {
+        let mut bytes = [0; 4];
+        let (low, length) = match self.value {
+            SdoValue::U8(value) => (u32::from(value), 1),
+            SdoValue::U16(value) => (u32::from(value), 2),
+            SdoValue::U32(value) => (value, 4),
+            SdoValue::I8(value) => (i32::from(value).cast_unsigned(), 1),
+            SdoValue::I16(value) => (i32::from(value).cast_unsigned(), 2),
+            SdoValue::I32(value) => (value.cast_unsigned(), 4),
+        };
+        for (to, from) in bytes.iter_mut().zip(low.to_le_bytes()).take(length) {
+            *to = from;
+        }
+        (bytes, length)
     }
+
+    /// The number in `data`, which must have the size of the value.
+    pub(crate) fn number(&self, data: &[u8]) -> Option<i64> {
+        number(data, self.value)
+    }
+
+    pub(crate) fn is_compared_only(&self) -> bool {
+        self.how == How::Compare
+    }
+
+    pub(crate) fn is_read_back(&self) -> bool {
+        self.how == How::Set
+    }
+}
+
+fn bytes(setting: &Setting) -> Vec<u8> {
+    let (bytes, length) = setting.bytes();
+    bytes.iter().copied().take(length).collect()
 }
 
 /// The number in `data`, which must have the size of `like`.
@@ -54,6 +78,21 @@ fn number(data: &[u8], like: SdoValue) -> Option<i64> {
         SdoValue::I16(_) => i64::from(i16::from_le_bytes(data.try_into().ok()?)),
         SdoValue::I32(_) => i64::from(i32::from_le_bytes(data.try_into().ok()?)),
     })
+}
+
+/// What the plan asks of a device, in order.
+pub(crate) fn settings(plan: &SubDevicePlan) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    if plan.configurable_pdos {
+        assign(&mut settings, OUTPUT_ASSIGNMENT, &plan.outputs);
+        assign(&mut settings, INPUT_ASSIGNMENT, &plan.inputs);
+    }
+    settings.extend(plan.startup.iter().map(|sdo| Setting {
+        object: Object::entry(sdo.index, sdo.subindex),
+        value: sdo.value,
+        how: if sdo.verify_only { How::Compare } else { How::Set },
+    }));
+    settings
 }
 
 /// Sets one device up, in order, until something fails.
@@ -70,16 +109,7 @@ pub(crate) struct Setup<'p> {
 impl<'p> Setup<'p> {
     /// What the plan asks of the device at `position`.
     pub(crate) fn new(position: usize, plan: &'p SubDevicePlan) -> Self {
-        let mut settings = Vec::new();
-        if plan.configurable_pdos {
-            assign(&mut settings, OUTPUT_ASSIGNMENT, &plan.outputs);
-            assign(&mut settings, INPUT_ASSIGNMENT, &plan.inputs);
-        }
-        settings.extend(plan.startup.iter().map(|sdo| Setting {
-            object: Object::entry(sdo.index, sdo.subindex),
-            value: sdo.value,
-            how: if sdo.verify_only { How::Compare } else { How::Set },
-        }));
+        let settings = settings(plan);
         Self { position, plan, settings, at: 0, is_written: false, failure: None }
     }
 
@@ -111,6 +141,7 @@ impl<'p> Setup<'p> {
         self.is_written = false;
     }
 
+    // SR-041
     fn compare(&mut self, setting: Setting, data: &[u8]) {
         let expected = i64::from(setting.value);
         let name = self.plan.name.clone();
@@ -135,7 +166,7 @@ impl<'p> Setup<'p> {
                 name,
                 index,
                 subindex,
-                expected: bytes(setting.value).len(),
+                expected: bytes(&setting).len(),
                 found: data.len(),
             }),
         };
@@ -171,7 +202,7 @@ impl Asker for Setup<'_> {
         Some(if is_read {
             Ask::Read(setting.object)
         } else {
-            Ask::Write(setting.object, bytes(setting.value))
+            Ask::Write(setting.object, bytes(setting))
         })
     }
 

@@ -2,12 +2,14 @@
 
 use rt_channel::stream;
 
-use super::{Failure, Object};
+use super::{Failure, Notice, Object};
 
 /// Largest object that travels through the streams, bytes. `tactus sdo`, without a loop, takes larger ones.
 pub const DATA_MAX: usize = 4096;
 /// Requests that may be under way at once.
 pub const QUEUE_MAX: usize = 16;
+/// Notices that may wait.
+const NOTICES_MAX: usize = 32;
 /// Longest run of registers read at once, bytes.
 pub const REGISTERS_MAX: usize = 64;
 
@@ -87,6 +89,7 @@ impl Answer {
 pub struct CoeClient {
     requests: stream::Producer<Request>,
     answers: stream::Consumer<Answer>,
+    notices: stream::Consumer<Notice>,
     next: u32,
     under_way: usize,
 }
@@ -96,14 +99,17 @@ pub struct CoeClient {
 pub(super) struct Ends {
     pub(super) requests: stream::Consumer<Request>,
     pub(super) answers: stream::Producer<Answer>,
+    pub(super) notices: stream::Producer<Notice>,
 }
 
 pub(super) fn streams() -> (CoeClient, Ends) {
     let (produce, requests) = stream::channel(QUEUE_MAX);
     // As many answers as requests: none is ever dropped.
     let (answers, consume) = stream::channel(QUEUE_MAX);
-    let client = CoeClient { requests: produce, answers: consume, next: 0, under_way: 0 };
-    (client, Ends { requests, answers })
+    let (notices, heard) = stream::channel(NOTICES_MAX);
+    let client =
+        CoeClient { requests: produce, answers: consume, notices: heard, next: 0, under_way: 0 };
+    (client, Ends { requests, answers, notices })
 }
 
 impl CoeClient {
@@ -159,6 +165,11 @@ impl CoeClient {
         let (_, answer) = self.answers.pop()?;
         self.under_way = self.under_way.saturating_sub(1);
         Some(answer)
+    }
+
+    /// The oldest notice that has not been taken.
+    pub fn take_notice(&mut self) -> Option<Notice> {
+        self.notices.pop().map(|(_, notice)| notice)
     }
 
     /// Requests whose answers have not been taken.

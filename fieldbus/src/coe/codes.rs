@@ -1,4 +1,9 @@
 //! Codes in words: SDO aborts, mailbox errors, error codes of drives.
+//!
+//! Compared with the tables of other programs: aborts and mailbox errors with SOEM (`src/ec_print.c`), codes of drives with openCANopen
+//! (`inc/canopen/cia402-error-codes.h`), emergencies 0xA000
+//! and 0xA001 with the manual of the encoder Lika SFA-10000, which cites ETG1000.6 Table 50. Not in those, and from the standards alone: abort 0x06090033, mailbox error 9, drive errors 0x2350
+//! and 0x8613.
 
 /// What an SDO abort code says (ETG1000.6 Table 41, CiA 301 Table 22).
 #[must_use]
@@ -193,7 +198,9 @@ pub const DRIVE_ERRORS: &[(u16, &str)] = &[
     (0x2211, "internal overcurrent"),
     (0x2213, "overcurrent in the ramp"),
     (0x2220, "continuous overcurrent inside the drive"),
-    (0x2240, "short circuit or earth leakage inside the drive"),
+    (0x2230, "short circuit or earth leakage inside the drive"),
+    (0x2240, "earth leakage inside the drive"),
+    (0x2250, "short circuit inside the drive"),
     (0x2300, "current at the output"),
     (0x2310, "continuous overcurrent: the motor is overloaded"),
     (0x2320, "short circuit or earth leakage of the motor"),
@@ -211,19 +218,27 @@ pub const DRIVE_ERRORS: &[(u16, &str)] = &[
     (0x3230, "load error"),
     (0x3300, "output voltage"),
     (0x4000, "temperature"),
+    (0x4100, "temperature of the surroundings"),
+    (0x4110, "surroundings too hot"),
+    (0x4120, "surroundings too cold"),
     (0x4200, "temperature of the device"),
     (0x4210, "device too hot"),
     (0x4220, "device too cold"),
     (0x4300, "temperature of the drive or motor"),
     (0x4310, "drive or motor too hot"),
     (0x4320, "drive or motor too cold"),
+    (0x4400, "temperature of the supply"),
     (0x5000, "hardware of the device"),
+    (0x5100, "supply of the electronics"),
     (0x5110, "low voltage supply"),
+    (0x5120, "supply of the DC link"),
     (0x5200, "control"),
     (0x5210, "measurement circuit"),
     (0x5300, "operating unit"),
     (0x5400, "power section"),
+    (0x5440, "contacts of the power section"),
     (0x5441, "contact 1: manufacturer's, often safe torque off"),
+    (0x5450, "fuses"),
     (0x5500, "data storage"),
     (0x6000, "software of the device"),
     (0x6010, "software reset: watchdog"),
@@ -239,6 +254,8 @@ pub const DRIVE_ERRORS: &[(u16, &str)] = &[
     (0x7122, "motor error or commutation"),
     (0x7200, "measurement module"),
     (0x7300, "sensor"),
+    (0x7303, "resolver 1: check its cable"),
+    (0x7304, "resolver 2: check its cable"),
     (0x7305, "incremental encoder 1: check its cable"),
     (0x7306, "incremental encoder 2: check its cable"),
     (0x7310, "speed"),
@@ -247,7 +264,6 @@ pub const DRIVE_ERRORS: &[(u16, &str)] = &[
     (0x7600, "data storage of a module"),
     (0x8000, "monitoring"),
     (0x8100, "communication"),
-    (0x8180, "communication with the MainDevice (EtherCAT)"),
     (0x8300, "torque control"),
     (0x8311, "excess torque"),
     (0x8400, "velocity controller"),
@@ -258,6 +274,8 @@ pub const DRIVE_ERRORS: &[(u16, &str)] = &[
     (0x8613, "homing error"),
     (0x8700, "synchronisation: SYNC0 or process data missing"),
     (0x9000, "external error: an input of the drive"),
+    (0xA000, "PreOp → SafeOp was refused (EtherCAT state machine)"),
+    (0xA001, "SafeOp → Op was refused (EtherCAT state machine)"),
     (0xF000, "additional functions"),
     (0xFF00, "manufacturer's own, see the drive's manual"),
 ];
@@ -281,8 +299,10 @@ mod tests {
         assert_eq!(drive_error_text(0x86FF), "positioning controller");
         assert_eq!(drive_error_text(0x81FF), "communication");
         assert_eq!(drive_error_text(0x4FFF), "temperature");
+        assert_eq!(drive_error_text(0x2240), "earth leakage inside the drive");
         assert_eq!(drive_error_text(0xFF12), "manufacturer's own, see the drive's manual");
-        assert_eq!(drive_error_text(0xA000), "not in the standard");
+        assert_eq!(drive_error_text(0xA001), "SafeOp → Op was refused (EtherCAT state machine)");
+        assert_eq!(drive_error_text(0xB000), "not in the standard");
         assert_eq!(abort_text(0x0602_0000), "the object does not exist");
         assert_eq!(abort_text(0x0601_FFFF), "not in the standard");
         assert_eq!(abort_text(0x0F00_0000), "vendor's own, see its manual");

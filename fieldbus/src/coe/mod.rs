@@ -13,6 +13,7 @@
 mod client;
 mod codes;
 mod conversation;
+mod notice;
 mod service;
 mod transfer;
 
@@ -22,11 +23,15 @@ pub use codes::{
     object_name,
 };
 pub(crate) use conversation::{Conversation, Counters, Mailbox, Step};
+pub use notice::{News, Notice, Refusal};
 pub(crate) use service::Service;
 pub use service::ServiceCounts;
 pub(crate) use transfer::Transfer;
 
 use core::fmt;
+
+/// "The object can only be written."
+pub(crate) const WRITE_ONLY: u32 = 0x0601_0001;
 
 /// An object of a device, or all of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

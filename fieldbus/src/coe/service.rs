@@ -1,4 +1,4 @@
-//! The loop's mailbox service: one datagram a cycle at most, in a frame of its own, sent when the cyclic frames of the cycle are back.
+//! The loop's mailbox service: one datagram a cycle at most, in a frame of its own, sent when everything else of the cycle is done.
 //!
 //! Its answer is not waited for: it lies in the link's queue when the next cycle receives. So no cycle gets longer than by sending and
 //! receiving one frame more. A datagram that would not be back before the receive deadline is not sent in that cycle.
@@ -6,7 +6,8 @@
 use rt_core::bus::Emergency;
 
 use super::client::{Answer, Asked, CoeClient, DATA_MAX, Ends, REGISTERS_MAX, Request, streams};
-use super::{Conversation, Counters, Failure, Mailbox, Step};
+use super::{Conversation, Counters, Failure, Mailbox, News, Notice, Refusal, Step};
+use crate::exchange::{Next, Restore, Saved};
 use crate::layout::{FORWARDING_NS, station};
 use crate::link::{FRAME_MAX, Link, line_time_ns};
 use crate::wire::{
@@ -24,6 +25,8 @@ const HOST_NS: u64 = 20_000;
 const NO_SLACK_NS: u64 = 2_000_000_000;
 /// Datagrams that read registers, tries.
 const REGISTER_TRIES_MAX: u8 = 5;
+/// A device that was not brought back is tried again after this, ns.
+const RESTORE_AGAIN_NS: u64 = 1_000_000_000;
 /// Emergencies that wait to be taken.
 const EMERGENCIES_MAX: usize = 16;
 
@@ -54,12 +57,30 @@ enum Work {
         spec: DatagramSpec,
         tries: u8,
     },
+    /// A device that lost its supply is set up again: a datagram, or a transfer of an object.
+    Restore {
+        is_transfer: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Device {
     mailbox: Option<Mailbox>,
     counters: Counters,
+}
+
+/// Devices that are set up again.
+#[derive(Debug, Default)]
+struct Restoring {
+    /// By position.
+    saved: Box<[Saved]>,
+    now: Option<Restore>,
+    /// Device, time: not before.
+    again: Option<(u16, u64)>,
+    /// Why it was refused last.
+    refused: Option<(u16, Refusal)>,
+    /// DC time less the link's, ns.
+    dc_lag: i64,
 }
 
 /// See the module.
@@ -80,6 +101,9 @@ pub(crate) struct Service {
     reply: Box<[u8]>,
     replied: Option<usize>,
     listen_at: u64,
+    restoring: Restoring,
+    /// This cycle's time and receive deadline, ns, until its turn was used.
+    turn: Option<(u64, u64)>,
     /// Since when there has been no room, ns.
     no_slack_since: Option<u64>,
     emergencies: [Emergency; EMERGENCIES_MAX],
@@ -90,7 +114,7 @@ pub(crate) struct Service {
 
 impl Service {
     /// For these devices: their mailboxes, and the counters of the messages so far.
-    pub(crate) fn new(devices: Vec<(Option<Mailbox>, Counters)>) -> Self {
+    pub(crate) fn new(devices: Vec<(Option<Mailbox>, Counters)>, saved: Box<[Saved]>) -> Self {
         let bytes = |device: &(Option<Mailbox>, _)| device.0.map_or(0, |m| usize::from(m.out.1));
         let mailbox_bytes = devices.iter().map(bytes).max().unwrap_or(0);
         let (client, ends) = streams();
@@ -116,6 +140,8 @@ impl Service {
             reply: vec![0; FRAME_MAX].into_boxed_slice(),
             replied: None,
             listen_at: 0,
+            restoring: Restoring { saved, ..Restoring::default() },
+            turn: None,
             no_slack_since: None,
             emergencies: [Emergency::default(); EMERGENCIES_MAX],
             first: 0,
@@ -131,6 +157,11 @@ impl Service {
 
     pub(crate) fn counts(&self) -> ServiceCounts {
         self.counts
+    }
+
+    /// A frame of it is on its way, or back already.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
     }
 
     /// The oldest emergency.
@@ -156,6 +187,84 @@ impl Service {
         }
     }
 
+    /// The device at `position` answers, and has lost its settings: it is set up again, unless another one is, or it was refused just
+    /// now. True: that begins now.
+    pub(crate) fn restore(&mut self, position: u16, now: u64) -> bool {
+        let is_known = self.restoring.saved.get(usize::from(position)).is_some();
+        let is_early =
+            self.restoring.again.is_some_and(|(device, until)| device == position && now < until);
+        if self.restoring.now.is_some() || is_early || !is_known {
+            return false;
+        }
+        if let Some(device) = self.devices.get_mut(usize::from(position)) {
+            device.counters = Counters::default();
+        }
+        self.restoring.now = Some(Restore::new(position, now));
+        let was_refused = self.restoring.refused.is_some_and(|(device, _)| device == position);
+        if !was_refused {
+            self.ends.notices.push(Notice { device: position, news: News::Restarted });
+        }
+        true
+    }
+
+    /// The device that is being set up again.
+    pub(crate) fn restoring(&self) -> Option<u16> {
+        self.restoring.now.as_ref().map(Restore::position)
+    }
+
+    /// DC time is `lag` ns ahead of the link's.
+    pub(crate) fn set_dc_lag(&mut self, lag: i64) {
+        self.restoring.dc_lag = lag;
+    }
+
+    fn restored(&mut self, outcome: Result<(), Refusal>, now: u64) {
+        let Some(restore) = self.restoring.now.take() else { return };
+        self.work = Work::None;
+        let device = restore.position();
+        match outcome {
+            Ok(()) => {
+                let took_ns = now.saturating_sub(restore.begun_at());
+                self.restoring.refused = None;
+                self.ends.notices.push(Notice { device, news: News::Restored { took_ns } });
+            }
+            Err(refusal) => {
+                self.restoring.again = Some((device, now.saturating_add(RESTORE_AGAIN_NS)));
+                if self.restoring.refused != Some((device, refusal)) {
+                    self.restoring.refused = Some((device, refusal));
+                    self.ends.notices.push(Notice { device, news: News::Refused(refusal) });
+                }
+            }
+        }
+    }
+
+    /// What is to be done for the device that is set up again becomes the work of this cycle.
+    fn go_on_restoring(&mut self, now: u64) {
+        let Some(restore) = &mut self.restoring.now else { return };
+        let position = restore.position();
+        self.device = usize::from(position);
+        let Some(saved) = self.restoring.saved.get(self.device) else { return };
+        let (object, data) = match restore.next(saved) {
+            Next::Datagram(..) => {
+                self.work = Work::Restore { is_transfer: false };
+                return;
+            }
+            Next::Over(outcome) => return self.restored(outcome, now),
+            Next::Read(object) => (object, None),
+            Next::Write(object, data) => (object, Some(data)),
+        };
+        let Some(mailbox) = self.devices.get(self.device).and_then(|device| device.mailbox) else {
+            restore.transferred(Err(Failure::NoMailbox), saved);
+            return;
+        };
+        self.conversation.turn_to(position, mailbox);
+        match data {
+            // 4 bytes always fit.
+            Some(data) => drop(self.conversation.write(object, data, now)),
+            None => self.conversation.read(object, now),
+        }
+        self.work = Work::Restore { is_transfer: true };
+    }
+
     /// Takes a frame with mailbox traffic that the link brought. What is not the answer to the frame under way is nobody's.
     pub(crate) fn arrived(&mut self, bytes: &[u8]) {
         let is_awaited = self.under_way.is_some() && self.replied.is_none();
@@ -168,8 +277,9 @@ impl Service {
         }
     }
 
-    /// The cyclic frames of this cycle are back, or given up: what there is to do for mailboxes is done now.
-    pub(crate) fn work<L: Link>(&mut self, link: &mut L, now: u64, deadline: u64) {
+    /// The cyclic frames of this cycle are back, or given up: takes what came of the last mailbox traffic.
+    pub(crate) fn hear_out(&mut self, now: u64, deadline: u64) {
+        self.turn = Some((now, deadline));
         if let Some(cycles) = self.under_way {
             if self.replied.is_none() && cycles < LOST_AFTER {
                 self.under_way = Some(cycles + 1);
@@ -177,6 +287,17 @@ impl Service {
             }
             self.under_way = None;
             self.hear(now);
+        }
+    }
+
+    /// The cycle has done what it must: what there is to do for mailboxes is done now, once a cycle.
+    pub(crate) fn work<L: Link>(&mut self, link: &mut L) {
+        let Some((now, deadline)) = self.turn.take() else { return };
+        if self.under_way.is_some() {
+            return;
+        }
+        if self.work == Work::None || self.work == (Work::Restore { is_transfer: false }) {
+            self.go_on_restoring(now);
         }
         if self.work == Work::None {
             self.find_work(now);
@@ -204,6 +325,21 @@ impl Service {
                     Step::Done(outcome) => self.finish(outcome),
                 }
             }
+            Work::Restore { is_transfer: false } => {
+                if let Some(restore) = &mut self.restoring.now
+                    && let Some(saved) = self.restoring.saved.get(self.device)
+                {
+                    restore.answered(answer, saved, now);
+                }
+            }
+            Work::Restore { is_transfer: true } => {
+                let Some(device) = self.devices.get_mut(self.device) else { return };
+                match self.conversation.answered(answer, &mut device.counters, now) {
+                    Step::Next => {}
+                    Step::Emergency(emergency) => self.keep(emergency),
+                    Step::Done(outcome) => self.heard_of_restored(outcome),
+                }
+            }
             Work::Registers { spec, tries } => {
                 let mut data = [0; REGISTERS_MAX];
                 let length = answer.filter(|(counter, _)| *counter == 1).map(|(_, bytes)| {
@@ -223,7 +359,21 @@ impl Service {
         }
     }
 
+    /// An object of the device that is set up again was read or written.
+    fn heard_of_restored(&mut self, outcome: Result<(), Failure>) {
+        self.work = Work::None;
+        if let Some(restore) = &mut self.restoring.now
+            && let Some(saved) = self.restoring.saved.get(self.device)
+        {
+            restore.transferred(outcome.map(|()| self.conversation.transfer.data()), saved);
+        }
+    }
+
     fn finish(&mut self, outcome: Result<(), Failure>) {
+        if self.work == (Work::Restore { is_transfer: true }) {
+            self.heard_of_restored(outcome);
+            return;
+        }
         if self.work == Work::Listen {
             self.work = Work::None;
             return;
@@ -313,6 +463,18 @@ impl Service {
             Work::None => None,
             Work::Listen | Work::Transfer => self.conversation.datagram(&mut device.counters),
             Work::Registers { spec, .. } => Some((spec, &[][..])),
+            Work::Restore { is_transfer: true } => self.conversation.datagram(&mut device.counters),
+            Work::Restore { is_transfer: false } => {
+                let saved = self.restoring.saved.get(self.device);
+                let restore = self.restoring.now.as_mut().zip(saved);
+                restore.and_then(|(restore, saved)| {
+                    restore.sent(link.now(), self.restoring.dc_lag);
+                    match restore.next(saved) {
+                        Next::Datagram(spec, data) => Some((spec, data)),
+                        Next::Read(_) | Next::Write(..) | Next::Over(_) => None,
+                    }
+                })
+            }
         };
         let Some((spec, data)) = next else { return };
         let bytes = (FIRST_DATAGRAM + DATAGRAM_OVERHEAD + usize::from(spec.length)).max(FRAME_MIN);
@@ -347,6 +509,7 @@ impl Service {
         self.conversation.cancel();
         match self.work {
             Work::None | Work::Listen => self.work = Work::None,
+            Work::Restore { .. } => self.restored(Err(Refusal::NoSlack), now),
             Work::Transfer | Work::Registers { .. } => {
                 self.reply_with(Err(Failure::NoSlack), &[]);
             }

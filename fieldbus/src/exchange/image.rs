@@ -158,6 +158,7 @@ impl UnitInputs {
     }
 
     /// None of them came.
+    // SR-032
     pub(crate) fn age(&self, signals: &mut Signals) {
         for place in &self.places {
             signals.age(place.signal);

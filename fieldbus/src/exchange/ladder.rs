@@ -4,7 +4,7 @@
 
 use rt_core::bus::{BusFault, BusState};
 
-use super::lock::Lock;
+use super::lock::{ClockReport, Lock};
 use crate::layout::station;
 use crate::wire::{Command, DatagramSpec, register, u16_at, u32_at};
 
@@ -52,6 +52,10 @@ pub(crate) struct Seen {
     pub(crate) is_answered: bool,
     /// The link said that it is down.
     pub(crate) is_link_down: bool,
+    /// The reference clock is not there, or not what it was.
+    pub(crate) is_reference_lost: bool,
+    /// This device is being set up again: not the ladder's.
+    pub(crate) restoring: Option<u16>,
     /// Answer to our own datagram.
     pub(crate) reply: Option<Reply>,
 }
@@ -99,11 +103,21 @@ pub(crate) struct Ladder {
     all_in_op: bool,
     /// Clocks did not get in step in time.
     is_lock_overdue: bool,
+    is_reference_lost: bool,
+    /// This device is there and has lost its settings.
+    lost: Option<u16>,
+    /// As the last cycle saw it: every device is there; one is being set up again.
+    was: (bool, Option<u16>),
 }
 
 /// Not one device.
-const NO_DEVICE: BusFault =
-    BusFault { position: u16::MAX, al_status: 0, al_status_code: 0, link_down: false };
+const NO_DEVICE: BusFault = BusFault {
+    position: u16::MAX,
+    al_status: 0,
+    al_status_code: 0,
+    link_down: false,
+    clocks_apart: false,
+};
 
 impl Ladder {
     pub(crate) fn new(
@@ -125,6 +139,9 @@ impl Ladder {
             attempts: 0,
             all_in_op: true,
             is_lock_overdue: false,
+            is_reference_lost: false,
+            lost: None,
+            was: (false, None),
         }
     }
 
@@ -150,12 +167,22 @@ impl Ladder {
     }
 
     pub(crate) fn is_dc_unlocked(&self) -> bool {
-        self.lock.as_ref().is_some_and(|lock| !lock.is_locked())
+        self.lock.as_ref().is_some_and(|lock| !lock.is_locked() || self.is_reference_lost)
+    }
+
+    /// What every clock said of itself.
+    pub(crate) fn clocks(&self) -> Vec<ClockReport> {
+        self.lock.as_ref().map(Lock::report).unwrap_or_default()
     }
 
     /// The device that was farthest from the reference since the clocks are in step, and by how much, ns.
     pub(crate) fn dc_difference(&self) -> (Option<u16>, u32) {
         self.lock.as_ref().map_or((None, 0), Lock::farthest)
+    }
+
+    /// A device that is there and has lost its settings, once.
+    pub(crate) fn take_lost(&mut self) -> Option<u16> {
+        self.lost.take()
     }
 
     /// Our own datagram for the next cycle.
@@ -193,6 +220,7 @@ impl Ladder {
 
     /// Moves on by what the cycle saw.
     pub(crate) fn advance(&mut self, seen: &Seen) {
+        self.is_reference_lost = seen.is_reference_lost;
         self.silent = if seen.is_answered { 0 } else { self.silent.saturating_add(1) };
         if seen.is_link_down || self.silent >= self.silent_max {
             self.lose(BusFault { link_down: seen.is_link_down, ..NO_DEVICE });
@@ -222,9 +250,16 @@ impl Ladder {
                 None => self.phase,
             },
             Phase::AwaitRaised { position, until } => self.await_raised(position, until, seen),
-            Phase::Pause { until } if seen.now < until => self.phase,
+            Phase::Pause { until } if seen.now < until && !self.is_news(seen) => self.phase,
             Phase::Pause { .. } => self.begin_search(),
         };
+        self.was = (seen.is_complete, seen.restoring);
+    }
+
+    /// Devices have come back, or one is set up again: no need to wait longer.
+    fn is_news(&self, seen: &Seen) -> bool {
+        let (was_complete, was_restoring) = self.was;
+        !was_complete && seen.is_complete || was_restoring.is_some() && seen.restoring.is_none()
     }
 
     /// The link is gone. While starting, it may come back without more ado.
@@ -252,7 +287,7 @@ impl Ladder {
     fn locking(&mut self, until: u64, seen: &Seen) -> Phase {
         self.take_clock(seen);
         let Some(lock) = &self.lock else { return Phase::RequestOp { tries: 0 } };
-        if lock.is_locked() && seen.now >= self.sync_from {
+        if lock.is_locked() && !self.is_reference_lost && seen.now >= self.sync_from {
             self.is_lock_overdue = false;
             return Phase::RequestOp { tries: 0 };
         }
@@ -261,7 +296,8 @@ impl Ladder {
         let until = if until == 0 { first.saturating_add(self.lock_timeout_ns) } else { until };
         if seen.now >= until {
             self.is_lock_overdue = true;
-            self.fault = BusFault { position: lock.worst().unwrap_or(u16::MAX), ..NO_DEVICE };
+            let position = lock.worst().unwrap_or(u16::MAX);
+            self.fault = BusFault { position, clocks_apart: true, ..NO_DEVICE };
         }
         Phase::Locking { until }
     }
@@ -307,7 +343,7 @@ impl Ladder {
         let accused = self.fault.position != u16::MAX;
         let on_its_way = self.fault.al_status == SAFE_OP && al_status & ERROR != 0;
         if !accused || on_its_way {
-            self.fault = BusFault { position, al_status, al_status_code, link_down: false };
+            self.fault = BusFault { position, al_status, al_status_code, ..NO_DEVICE };
         }
     }
 
@@ -326,13 +362,20 @@ impl Ladder {
             return self.next(position, seen);
         }
         self.blame(position, status, code);
+        if seen.restoring == Some(position) {
+            return self.next(position, seen);
+        }
         let state = status & STATE_MASK;
+        if state < SAFE_OP && seen.is_complete && seen.restoring.is_none() {
+            // All are there, so this one is: without its address, or on the way up again.
+            self.lost = Some(position);
+            return self.next(position, seen);
+        }
         if status & ERROR != 0 && self.attempts < ATTEMPTS_MAX {
             self.attempts += 1;
             let state = u8::try_from(state).unwrap_or_default();
             return Phase::Acknowledge { position, state };
         }
-        // Below SafeOp a device has lost its configuration: only a restart of the bus brings it back.
         if status == SAFE_OP {
             // Clocks out of step: first those, then all of them together.
             let locking = Phase::Locking { until: 0 };
@@ -377,7 +420,7 @@ impl Ladder {
     /// A device that refuses Op says why: that is better evidence than the state it was found in.
     fn refused(&mut self, position: u16, al_status: u16, al_status_code: u16) {
         if self.fault.position == position {
-            self.fault = BusFault { position, al_status, al_status_code, link_down: false };
+            self.fault = BusFault { position, al_status, al_status_code, ..NO_DEVICE };
         }
     }
 }

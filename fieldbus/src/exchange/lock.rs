@@ -5,6 +5,50 @@ const SCORE_LOCKED: u8 = 3;
 /// Sign bit of 0x092C.
 const SIGN: u32 = 0x8000_0000;
 
+/// Readings of 0x092C of one device while the clocks were in step, ns; positive: it is ahead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// How many.
+    pub readings: u64,
+    /// Their sum.
+    pub sum_ns: i64,
+    /// The lowest.
+    pub min_ns: i32,
+    /// The highest.
+    pub max_ns: i32,
+}
+
+impl Difference {
+    fn record(&mut self, ns: i32) {
+        let first = self.readings == 0;
+        self.min_ns = if first { ns } else { self.min_ns.min(ns) };
+        self.max_ns = if first { ns } else { self.max_ns.max(ns) };
+        self.readings = self.readings.saturating_add(1);
+        self.sum_ns = self.sum_ns.saturating_add(i64::from(ns));
+    }
+
+    /// Their mean, ns; 0 when there were none.
+    #[must_use]
+    pub fn mean_ns(&self) -> i64 {
+        self.sum_ns.checked_div(self.readings.cast_signed()).unwrap_or(0)
+    }
+}
+
+/// One clock over a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockReport {
+    /// Position of the device.
+    pub position: u16,
+    /// What it said of itself.
+    pub difference: Difference,
+}
+
+/// 0x092C as a number: bit 31 set when the device is behind.
+fn signed(raw: u32) -> i32 {
+    let magnitude = (raw & !SIGN).cast_signed();
+    if raw & SIGN == 0 { magnitude } else { -magnitude }
+}
+
 /// The clocks of a segment.
 #[derive(Clone, Debug)]
 pub(crate) struct Lock {
@@ -18,14 +62,17 @@ pub(crate) struct Lock {
     locked: bool,
     /// Largest difference since they are in step, ns, and whose it was.
     farthest: (Option<u16>, u32),
+    /// By member.
+    differences: Box<[Difference]>,
 }
 
 impl Lock {
     /// `members`: positions of the devices that follow the reference.
     pub(crate) fn new(members: Box<[u16]>, window_ns: u32) -> Self {
         let scores = vec![0; members.len()].into_boxed_slice();
+        let differences = vec![Difference::default(); members.len()].into_boxed_slice();
         let locked = members.is_empty();
-        Self { members, scores, turn: 0, window_ns, locked, farthest: (None, 0) }
+        Self { members, scores, turn: 0, window_ns, locked, farthest: (None, 0), differences }
     }
 
     /// The device to read next; `None`: there is only the reference.
@@ -39,6 +86,11 @@ impl Lock {
             && (raw & !SIGN) >= self.farthest.1
         {
             self.farthest = (self.member(), raw & !SIGN);
+        }
+        if let (true, Some(raw), Some(record)) =
+            (self.locked, difference, self.differences.get_mut(self.turn))
+        {
+            record.record(signed(raw));
         }
         let inside = difference.is_some_and(|raw| raw & !SIGN < self.window_ns);
         if let Some(score) = self.scores.get_mut(self.turn) {
@@ -55,6 +107,16 @@ impl Lock {
     /// The device that was farthest from the reference since the clocks are in step, and by how much, ns.
     pub(crate) fn farthest(&self) -> (Option<u16>, u32) {
         self.farthest
+    }
+
+    /// What every member said of itself while they were in step.
+    pub(crate) fn report(&self) -> Vec<ClockReport> {
+        let clocks = self.members.iter().zip(&self.differences);
+        let report = |(position, difference): (&u16, &Difference)| ClockReport {
+            position: *position,
+            difference: *difference,
+        };
+        clocks.map(report).collect()
     }
 
     /// Every device is inside the window; one that falls out must do so several times.
@@ -104,6 +166,11 @@ mod tests {
             assert!(lock.is_locked());
         }
         assert_eq!(lock.farthest(), (Some(3), 500), "of those since it was locked");
+        let seen = lock.report();
+        assert_eq!((seen[0].position, seen[1].position), (3, 5));
+        let expected = Difference { readings: 2, sum_ns: 1_000, min_ns: 500, max_ns: 500 };
+        assert_eq!(seen[0].difference, expected);
+        assert_eq!(seen[0].difference.mean_ns(), 500);
         assert_eq!(lock.member(), Some(3));
         lock.observe(None);
         assert!(!lock.is_locked());

@@ -1,15 +1,19 @@
 //! The cyclic exchange: frames built once, sent together, matched datagram by datagram, judged by their working counters.
 //!
-//! From the first [`Bus::exchange`] on: no allocation, no lock, no panic; system calls are one send a frame, and poll and receive.
+//! From the first [`Bus::exchange`] on: no allocation, no lock, no panic; system calls are those of the link: one to send all frames of a
+//! cycle, and to wait and receive.
 
 mod flight;
 mod image;
 mod ladder;
 mod lock;
 mod phase;
+mod reference;
+mod restore;
 mod sampled;
 #[cfg(test)]
 mod tests;
+mod timing;
 
 use rt_core::Bus;
 use rt_core::SignalId;
@@ -18,17 +22,19 @@ use rt_core::signal::Signals;
 
 use crate::bringup::{BringupError, FoundDevice, Took};
 use crate::coe::{CoeClient, Counters, Mailbox, Service, ServiceCounts};
-use crate::layout::{CyclicDatagram, FORWARDING_NS, Layout, Purpose};
+use crate::layout::{CyclicDatagram, FORWARDING_NS, FRAMES_MAX, Layout, Purpose};
 use crate::link::{FRAME_MAX, Link, LinkFault};
-use crate::plan::{BusPlan, Direction};
+use crate::plan::{BusPlan, Direction, Follow};
 use crate::wire::{FIRST_DATAGRAM, Origin, Template, origin, put, u16_at, u64_at};
 use flight::{Arrival, Flight};
 use image::{Place, UnitInputs};
 use ladder::{Ladder, Reply, Seen};
-use lock::{Lock, phase_offset};
+use lock::Lock;
+pub use lock::{ClockReport, Difference};
 pub use phase::DcReport;
-use phase::{Follower, Margins};
+pub(crate) use restore::{Next, Restore, Saved, SavedClock, Written};
 use sampled::{FREE, Sampled};
+use timing::Timing;
 
 /// Frames taken from the link in one exchange, whatever they are: a flood must not hold the loop.
 const RECEIVE_MAX: usize = 64;
@@ -36,7 +42,9 @@ const RECEIVE_MAX: usize = 64;
 /// What the exchange knows of distributed clocks after bring-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Clocks {
-    /// Positions of the devices that follow the reference clock.
+    /// Position of the reference clock.
+    pub(crate) reference: u16,
+    /// Positions of the devices that follow it.
     pub(crate) members: Vec<u16>,
     /// DC system time at the reference, ns ...
     pub(crate) dc_time: u64,
@@ -53,6 +61,8 @@ pub(crate) struct BroughtUp {
     pub(crate) devices: Vec<FoundDevice>,
     /// By position: mailboxes, and the counters of the messages so far.
     pub(crate) mailboxes: Vec<(Option<Mailbox>, Counters)>,
+    /// By position: what a device needs that lost its supply.
+    pub(crate) saved: Box<[Saved]>,
     /// How long it took.
     pub(crate) took: Took,
 }
@@ -78,31 +88,6 @@ struct Carry {
     bytes: usize,
 }
 
-/// Phase of the loop against SYNC0.
-#[derive(Clone, Debug)]
-struct Phase {
-    period_ns: u64,
-    before_sync0_ns: u64,
-    dc_time: u64,
-    link_time: u64,
-    follower: Follower,
-    margins: Margins,
-    trim_ns: i32,
-}
-
-impl Phase {
-    /// A cycle is over; `clock`: the reference's time as the frame passed it. Returns how far the frame was behind its place, ns.
-    fn cycle(&mut self, clock: Option<u64>) -> Option<i32> {
-        let offset = clock.map(|time| phase_offset(time, self.before_sync0_ns, self.period_ns));
-        let late = offset.map(|offset| phase::lateness(offset, self.period_ns));
-        if let Some(late) = late {
-            self.margins.record(late);
-        }
-        self.trim_ns = self.follower.cycle(late);
-        offset
-    }
-}
-
 /// The segment in operation. [`crate::bring_up`] makes it; devices are in SafeOp then and come to Op while [`Bus::exchange`] is called
 /// every period.
 #[derive(Debug)]
@@ -111,11 +96,15 @@ pub struct EtherCat<L> {
     frames: Box<[CyclicFrame]>,
     scratch: Box<[u8]>,
     flight: Flight,
+    /// How often the indices of frames have come round.
+    round: u8,
     inputs: Box<[UnitInputs]>,
     outputs: Box<[Place]>,
     carries: Box<[Carry]>,
     ladder: Ladder,
-    phase: Option<Phase>,
+    timing: Option<Timing>,
+    /// Datagrams of the first frame that carry a time.
+    times: [Option<usize>; 2],
     sampled: Sampled,
     counts: FrameCounts,
     units_all: u64,
@@ -126,7 +115,21 @@ pub struct EtherCat<L> {
     is_link_down: bool,
     devices: Vec<FoundDevice>,
     mailboxes: Service,
+    /// By position: bit of the device's sync unit.
+    units: Box<[u64]>,
+    /// Every input signal and the position of its device.
+    owners: Box<[(SignalId, u16)]>,
+    /// This device was switched on anew: nothing was received from it yet.
+    restarted: Option<u16>,
     took: Took,
+}
+
+/// Every input and whose it is.
+fn owners(plan: &BusPlan) -> Box<[(SignalId, u16)]> {
+    let inputs = (0u16..).zip(&plan.signals);
+    let inputs = inputs.filter(|(_, place)| place.direction == Direction::Input);
+    let owner = |place: usize| u16::try_from(place).unwrap_or(u16::MAX);
+    inputs.map(|(signal, place)| (SignalId(signal), owner(place.subdevice))).collect()
 }
 
 /// From a pulse until its sample is surely there for a frame that passes the reference: the way through the segment, and clocks
@@ -161,6 +164,34 @@ fn start(layout: &Layout, frames: &[CyclicFrame], position: usize) -> Option<(u8
     Some((region.unit, region.frame, place.data_at() + region.offset))
 }
 
+/// Where every signal is: inputs by sync unit, and outputs. `sampled`: gives stamps to those of devices with SYNC0, when clocks are used.
+fn signal_places(
+    plan: &BusPlan,
+    layout: &Layout,
+    frames: &[CyclicFrame],
+    mut sampled: Option<&mut Sampled>,
+) -> Option<(Vec<Vec<Place>>, Vec<Place>)> {
+    let mut inputs: Vec<Vec<Place>> = vec![Vec::new(); plan.sync_units.len()];
+    let mut outputs = Vec::new();
+    for (signal, place) in (0u16..).zip(&plan.signals) {
+        let sync0 = plan.subdevices.get(place.subdevice)?.sync0;
+        let (unit, frame, at) = start(layout, frames, place.subdevice)?;
+        let place_of =
+            |signal| Place::new(signal, frame, at, place.bit_offset, place.bits, place.signed);
+        match place.direction {
+            Direction::Input => {
+                let stamps = sync0.zip(sampled.as_deref_mut());
+                let stamp =
+                    stamps.map_or(FREE, |(sync0, sampled)| sampled.stamp_for(sync0.shift_ns));
+                let place = place_of(SignalId(signal)).sampled(stamp);
+                inputs.get_mut(usize::from(unit))?.push(place);
+            }
+            Direction::Output => outputs.push(place_of(SignalId(signal))),
+        }
+    }
+    Some((inputs, outputs))
+}
+
 impl<L: Link> EtherCat<L> {
     /// Puts the exchange together. `None`: the layout does not fit its frames (`Layout` makes none such).
     pub(crate) fn new(
@@ -168,40 +199,29 @@ impl<L: Link> EtherCat<L> {
         plan: &BusPlan,
         layout: &Layout,
         clocks: Option<Clocks>,
-        BroughtUp { devices, mailboxes, took }: BroughtUp,
+        BroughtUp { devices, mailboxes, saved, took }: BroughtUp,
     ) -> Option<Self> {
         let frames = cyclic_frames(layout)?;
-        let mut inputs: Vec<Vec<Place>> = vec![Vec::new(); plan.sync_units.len()];
-        let mut outputs = Vec::new();
         let mut sampled = Sampled::new(plan.period_ns, settle_ns(plan));
-        for (signal, place) in (0u16..).zip(&plan.signals) {
-            let sync0 = plan.subdevices.get(place.subdevice)?.sync0.filter(|_| clocks.is_some());
-            let (unit, frame, at) = start(layout, &frames, place.subdevice)?;
-            let place_of =
-                |signal| Place::new(signal, frame, at, place.bit_offset, place.bits, place.signed);
-            match place.direction {
-                Direction::Input => {
-                    let stamp = sync0.map_or(FREE, |sync0| sampled.stamp_for(sync0.shift_ns));
-                    let place = place_of(SignalId(signal)).sampled(stamp);
-                    inputs.get_mut(usize::from(unit))?.push(place);
-                }
-                Direction::Output => outputs.push(place_of(SignalId(signal))),
-            }
-        }
+        let (inputs, outputs) =
+            signal_places(plan, layout, &frames, clocks.is_some().then_some(&mut sampled))?;
         let units_all = layout.regions.iter().flatten().fold(0, |all, r| all | unit_bit(r.unit));
         let dc = plan.dc.filter(|_| clocks.is_some());
         let lock = dc.zip(clocks.as_ref()).map(|(dc, clocks)| {
-            Lock::new(clocks.members.clone().into_boxed_slice(), dc.lock_window_ns)
+            // A reference that follows the loop has a difference of its own.
+            let leads = dc.follow == Follow::Loop;
+            let mut followers = clocks.members.clone();
+            followers.extend(leads.then_some(clocks.reference));
+            Lock::new(followers.into_boxed_slice(), dc.lock_window_ns)
         });
-        let phase = dc.zip(clocks.as_ref()).map(|(dc, clocks)| Phase {
-            period_ns: plan.period_ns,
-            before_sync0_ns: dc.frame_before_sync0_ns,
-            dc_time: clocks.dc_time,
-            link_time: clocks.link_time,
-            follower: Follower::new(plan.period_ns),
-            margins: Margins::new(dc.frame_before_sync0_ns),
-            trim_ns: 0,
-        });
+        let timing = dc
+            .zip(clocks.as_ref())
+            .map(|(dc, clocks)| Timing::new(plan.period_ns, &dc, clocks, plan.silent_cycles_max));
+        let place_of = |purpose| {
+            let first = layout.frames.first().filter(|_| timing.is_some())?;
+            first.iter().position(|datagram| datagram.purpose == purpose)
+        };
+        let times = [place_of(Purpose::Tell), place_of(Purpose::Clock)];
         let count = u16::try_from(plan.subdevices.len()).ok()?;
         let lock_timeout_ns = dc.map_or(0, |dc| dc.lock_timeout_ns);
         let sync_from = clocks.as_ref().map_or(0, |clocks| {
@@ -214,11 +234,13 @@ impl<L: Link> EtherCat<L> {
             frames,
             scratch: vec![0; FRAME_MAX].into_boxed_slice(),
             flight: Flight::new(),
+            round: 0,
             inputs: inputs.into_iter().map(|places| UnitInputs { places: places.into() }).collect(),
             outputs: outputs.into(),
             carries,
             ladder,
-            phase,
+            timing,
+            times,
             sampled,
             counts: FrameCounts::default(),
             units_all,
@@ -228,7 +250,14 @@ impl<L: Link> EtherCat<L> {
             dc_offset_ns: 0,
             is_link_down: false,
             devices,
-            mailboxes: Service::new(mailboxes),
+            mailboxes: Service::new(mailboxes, saved),
+            units: layout
+                .regions
+                .iter()
+                .map(|region| region.map_or(0, |r| unit_bit(r.unit)))
+                .collect(),
+            owners: owners(plan),
+            restarted: None,
             took,
         })
     }
@@ -239,12 +268,15 @@ impl<L: Link> EtherCat<L> {
         &self.devices
     }
 
-    /// How well the clocks keep step, and how long before SYNC0 frames arrive; `None`: distributed clocks are not used.
+    /// How well the clocks keep step, and how long before SYNC0 frames arrive; `None`: distributed clocks are not used. Allocates: for
+    /// reports.
     #[must_use]
     pub fn dc(&self) -> Option<DcReport> {
-        let phase = self.phase.as_ref()?;
-        let locked = !self.ladder.is_dc_unlocked();
-        Some(phase.margins.report(locked, self.ladder.dc_difference()))
+        let timing = self.timing.as_ref()?;
+        let state = (timing.follow(), !self.ladder.is_dc_unlocked());
+        let losses = timing.reference().losses();
+        let report = timing.margins.report(state, losses, self.ladder.dc_difference());
+        Some(DcReport { clocks: self.ladder.clocks(), ..report })
     }
 
     /// How long bring-up took.
@@ -273,12 +305,12 @@ impl<L: Link> EtherCat<L> {
     /// SYNC0. Without distributed clocks: `earliest`.
     #[must_use]
     pub fn aligned_start(&self, earliest: u64) -> u64 {
-        let Some(phase) = &self.phase else { return earliest };
-        let dc_time = phase.dc_time.wrapping_add(earliest.wrapping_sub(phase.link_time));
-        let beyond = dc_time.wrapping_add(phase.before_sync0_ns).checked_rem(phase.period_ns);
+        let Some(timing) = &self.timing else { return earliest };
+        let dc_time = timing.dc_time.wrapping_add(earliest.wrapping_sub(timing.link_time));
+        let beyond = dc_time.wrapping_add(timing.before_sync0_ns).checked_rem(timing.period_ns);
         match beyond {
             Some(0) | None => earliest,
-            Some(beyond) => earliest.saturating_add(phase.period_ns - beyond),
+            Some(beyond) => earliest.saturating_add(timing.period_ns - beyond),
         }
     }
 
@@ -290,12 +322,27 @@ impl<L: Link> EtherCat<L> {
         crate::bringup::take_down(&mut self.link, &self.devices)
     }
 
+    /// Puts the time into the datagrams that carry one.
+    fn set_clock(&mut self, now: u64) {
+        let Some((timing, frame)) = self.timing.as_ref().zip(self.frames.first_mut()) else {
+            return;
+        };
+        let (told, distributed) = timing.times(now);
+        for (datagram, time) in self.times.iter().zip([told, distributed]) {
+            let place = datagram.and_then(|place| frame.template.places().get(place).copied());
+            if let Some(place) = place {
+                let time = time.to_le_bytes();
+                let bytes = time.get(..place.bytes().min(time.len())).unwrap_or_default();
+                let _ = put(frame.template.bytes_mut(), place.data_at(), bytes);
+            }
+        }
+    }
+
     /// Sends this cycle's frames; returns how many are under way.
-    fn send(&mut self) -> usize {
+    fn send(&mut self, now: u64) -> u32 {
+        self.set_clock(now);
         let request = self.ladder.request();
-        let mut under_way = 0;
         self.counts.lost += self.flight.begin();
-        self.is_link_down = false;
         for (number, frame) in self.frames.iter_mut().enumerate() {
             frame.is_answered = false;
             if number == 0 {
@@ -304,32 +351,43 @@ impl<L: Link> EtherCat<L> {
                     None => frame.template.remove_appended(),
                 }
             }
-            frame.template.set_index(self.flight.next_index());
-            let sent = self.link.send(frame.template.bytes());
-            self.flight.sent(sent.is_ok());
-            match sent {
-                Ok(()) => {
-                    self.counts.sent += 1;
-                    under_way += 1;
-                }
-                Err(LinkFault::Down) => self.is_link_down = true,
-                Err(LinkFault::Full | LinkFault::Os(_)) => {}
-            }
+            let index = self.flight.index(number);
+            self.round = if index == 0 { self.round.wrapping_add(1) } else { self.round };
+            frame.template.set_indices(index, self.round);
         }
+        let mut together = [&[][..]; FRAMES_MAX];
+        for (place, frame) in together.iter_mut().zip(&self.frames) {
+            *place = frame.template.bytes();
+        }
+        // Never more than there is room for: Layout sees to it.
+        let sent = self.link.send_all(together.get(..self.frames.len()).unwrap_or_default());
+        (0..self.frames.len()).for_each(|number| self.flight.sent(sent.has(number)));
+        self.is_link_down = sent.fault == Some(LinkFault::Down);
+        let under_way = sent.frames.count_ones();
+        self.counts.sent += u64::from(under_way);
         under_way
     }
 
-    fn receive(&mut self, mut under_way: usize, deadline: u64) {
+    fn receive(&mut self, mut under_way: u32, mut deadline: u64) {
+        if under_way == 0 {
+            // Nothing went out. A line that is full gets room only by taking what has come; nothing is waited for.
+            (under_way, deadline) = (u32::MAX, 0);
+        }
+        // What came of the last cycle's mailbox traffic lies ahead of them: there is nothing to wait for.
+        let mut is_ahead = self.mailboxes.is_under_way();
         for _ in 0..RECEIVE_MAX {
             if under_way == 0 {
                 break;
             }
-            match self.link.receive(&mut self.scratch, deadline) {
+            let without_wait = core::mem::take(&mut is_ahead);
+            let until = if without_wait { 0 } else { deadline };
+            match self.link.receive(&mut self.scratch, until) {
                 Ok(Some(length)) => {
                     if self.sort(length) {
                         under_way -= 1;
                     }
                 }
+                Ok(None) if without_wait => {}
                 Ok(None) => break,
                 Err(fault) => {
                     self.is_link_down = fault == LinkFault::Down;
@@ -370,6 +428,8 @@ impl<L: Link> EtherCat<L> {
                     core::mem::swap(&mut frame.reply, &mut self.scratch);
                     frame.is_answered = true;
                     self.counts.received += 1;
+                } else if self.is_cut(number, length) {
+                    self.counts.truncated += 1;
                 } else {
                     self.counts.corrupt += 1;
                 }
@@ -379,11 +439,20 @@ impl<L: Link> EtherCat<L> {
                 self.counts.late += 1;
                 false
             }
+            Arrival::Again => {
+                self.counts.duplicate += 1;
+                false
+            }
             Arrival::Unknown => {
                 self.counts.foreign += 1;
                 false
             }
         }
+    }
+
+    /// Of this cycle's frame `number` so many bytes came back: fewer than were sent.
+    fn is_cut(&self, number: usize, length: usize) -> bool {
+        self.frames.get(number).is_some_and(|frame| length < frame.template.bytes().len())
     }
 
     /// Judges every datagram of the exchange.
@@ -407,18 +476,43 @@ impl<L: Link> EtherCat<L> {
                         let status = u16_at(place.data(&frame.reply), 0);
                         seen.status = status.filter(|_| counter.is_some_and(|count| count > 0));
                     }
+                    Purpose::Tell => {}
                     Purpose::Clock => {
-                        clock = u64_at(place.data(&frame.reply), 0).filter(|_| is_right);
+                        let at = |bytes| u64_at(place.data(bytes), 0);
+                        let times = (at(&frame.reply), at(frame.template.bytes()));
+                        let is_counted = counter.is_some_and(|count| count > 0);
+                        let timing = self.timing.as_mut().filter(|_| counter.is_some());
+                        clock = timing.and_then(|t| t.reading(times, (is_right, is_counted)));
                     }
                 }
             }
         }
-        if let Some(offset) = self.phase.as_mut().and_then(|phase| phase.cycle(clock)) {
-            self.dc_offset_ns = offset;
+        if let Some(timing) = &mut self.timing {
+            if let Some(offset) = timing.cycle(now, clock, self.received_at) {
+                self.dc_offset_ns = offset;
+            }
+            seen.is_reference_lost = timing.reference().is_lost();
         }
-        self.sampled.cycle(now, clock, self.received_at);
+        self.sampled.cycle(now, clock.filter(|_| !seen.is_reference_lost), self.received_at);
         seen.reply = self.reply();
+        seen.restoring = self.mailboxes.restoring();
         seen
+    }
+
+    /// A device that has lost its settings is set up again; until it is, its sync unit is not good.
+    fn restore(&mut self, now: u64) {
+        if let Some(timing) = &self.timing {
+            self.mailboxes.set_dc_lag(timing.dc_lag());
+        }
+        if let Some(position) = self.ladder.take_lost()
+            && self.mailboxes.restore(position, now)
+        {
+            self.restarted = Some(position);
+        }
+        if let Some(position) = self.mailboxes.restoring() {
+            let unit = self.units.get(usize::from(position)).copied().unwrap_or(0);
+            self.units_good &= !unit;
+        }
     }
 
     /// Answer to our own datagram of this cycle.
@@ -455,12 +549,13 @@ impl<L: Link> Bus for EtherCat<L> {
     }
 
     fn exchange(&mut self, now: u64, deadline: u64) -> Exchange {
-        let under_way = self.send();
+        let under_way = self.send(now);
         self.sent_at = self.link.now();
         self.receive(under_way, deadline);
         let seen = self.judge(now);
         self.ladder.advance(&seen);
-        self.mailboxes.work(&mut self.link, now, deadline);
+        self.restore(now);
+        self.mailboxes.hear_out(now, deadline);
         Exchange {
             state: self.ladder.state(),
             units_good: self.units_good,
@@ -474,7 +569,7 @@ impl<L: Link> Bus for EtherCat<L> {
     }
 
     fn pace(&self) -> Pace {
-        let trim_ns = self.phase.as_ref().map_or(0, |phase| phase.trim_ns);
+        let trim_ns = self.timing.as_ref().map_or(0, |timing| timing.trim_ns);
         Pace { sent_at: self.sent_at, trim_ns }
     }
 
@@ -487,9 +582,21 @@ impl<L: Link> Bus for EtherCat<L> {
                 inputs.decode(frames, signals, &self.sampled);
             }
         }
+        if let Some(device) = self.restarted.take() {
+            let owned = self.owners.iter().filter(|(_, owner)| *owner == device);
+            owned.for_each(|(signal, _)| signals.forget(*signal));
+        }
     }
 
     fn encode(&mut self, signals: &Signals) {
+        self.encode_outputs(signals);
+        // Last of all: nothing of the cycle waits for it.
+        self.mailboxes.work(&mut self.link);
+    }
+}
+
+impl<L: Link> EtherCat<L> {
+    fn encode_outputs(&mut self, signals: &Signals) {
         for place in &self.outputs {
             if let Some(frame) = self.frames.get_mut(place.frame) {
                 place.write(frame.template.bytes_mut(), signals.get(place.signal).value);

@@ -6,6 +6,9 @@
 
 use rt_core::cycle::{Histogram, Quantiles};
 
+use super::lock::ClockReport;
+use crate::plan::Follow;
+
 /// Readings that make a window.
 const WINDOW: i64 = 64;
 /// Rates are kept in this part of a nanosecond a cycle.
@@ -72,6 +75,12 @@ impl Follower {
         i32::try_from(trim).unwrap_or(0)
     }
 
+    /// The reference is lost: on at the rate it had, and nothing else. Returns the trim, as [`Self::cycle`].
+    pub(crate) fn hold(&mut self) -> i32 {
+        (self.earliest, self.readings, self.left) = (i64::MAX, 0, 0);
+        self.cycle(None)
+    }
+
     fn window(&mut self) {
         let late = core::mem::replace(&mut self.earliest, i64::MAX);
         self.readings = 0;
@@ -96,10 +105,16 @@ pub(crate) struct Margins {
 }
 
 /// What is known of distributed clocks. [`EtherCat::dc`](super::EtherCat::dc).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DcReport {
-    /// Clocks are in step now.
+    /// Who follows whom.
+    pub follow: Follow,
+    /// Clocks are in step now, and the reference is there.
     pub locked: bool,
+    /// How often the reference was lost: not there, stopped, or jumped.
+    pub reference_lost: u64,
+    /// For how many cycles in all.
+    pub cycles_lost: u64,
     /// Shortest time from a frame's arrival to the SYNC0 that it was meant for, ns; below 0: it missed it.
     pub margin_min_ns: i64,
     /// Those of the frames that did not miss it.
@@ -112,6 +127,8 @@ pub struct DcReport {
     pub difference_max_ns: u32,
     /// Where that was, a position; `None`: only the reference has a clock.
     pub difference_worst: Option<u16>,
+    /// What every clock that follows said of itself.
+    pub clocks: Vec<ClockReport>,
 }
 
 impl Margins {
@@ -130,16 +147,25 @@ impl Margins {
         }
     }
 
-    pub(crate) fn report(&self, locked: bool, (position, worst): (Option<u16>, u32)) -> DcReport {
+    pub(crate) fn report(
+        &self,
+        (follow, locked): (Follow, bool),
+        (reference_lost, cycles_lost): (u64, u64),
+        (position, worst): (Option<u16>, u32),
+    ) -> DcReport {
         let frames = self.margins.count().saturating_add(self.missed);
         DcReport {
+            follow,
             locked,
+            reference_lost,
+            cycles_lost,
             margin_min_ns: if frames > 0 { self.min_ns } else { 0 },
             margin_ns: self.margins.quantiles(),
             frames,
             missed: self.missed,
             difference_max_ns: worst,
             difference_worst: position,
+            clocks: Vec::new(),
         }
     }
 }
@@ -216,12 +242,27 @@ mod tests {
     }
 
     #[test]
+    fn a_follower_that_is_held_keeps_its_rate_and_lets_go_of_the_phase() {
+        let mut follower = Follower::new(1_000_000);
+        let mut plant = Plant { offset: 0, drift: 100, random: 1 };
+        for _ in 0..10_000 {
+            plant.cycle(&mut follower, 0, true);
+        }
+        for _ in 0..2 * WINDOW {
+            follower.cycle(Some(200_000));
+        }
+        assert!(follower.cycle(None) < -1_000, "on its way to a phase that is far off");
+        let held: Vec<_> = (0..1_000).map(|_| follower.hold()).collect();
+        assert!(held.iter().all(|trim| (-105..=-95).contains(trim)), "{held:?}");
+    }
+
+    #[test]
     fn a_frame_behind_its_pulse_is_counted_and_the_shortest_margin_kept() {
         let mut margins = Margins::new(300_000);
         for offset in [0, 100_000, -50_000, 299_999, 300_000, 400_000] {
             margins.record(offset);
         }
-        let report = margins.report(true, (Some(3), 77));
+        let report = margins.report((Follow::Reference, true), (0, 0), (Some(3), 77));
         assert_eq!((report.frames, report.missed), (6, 2));
         assert_eq!(report.margin_min_ns, -100_000);
         assert_eq!(report.margin_ns.max, 350_000);

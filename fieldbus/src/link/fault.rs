@@ -1,7 +1,7 @@
 //! A link that goes wrong as it is told, the same way for the same seed.
 
 use super::{FRAME_MAX, Link, LinkFault};
-use crate::wire::{DATAGRAM_HEADER, Frame, put};
+use crate::wire::{DATAGRAM_HEADER, Frame, is_mailbox, put};
 
 /// Frames held back at once; more than that are lost.
 const HELD: usize = 8;
@@ -32,6 +32,25 @@ pub struct Faults {
     pub outages: Vec<(u64, u64)>,
 }
 
+/// What went wrong so far, in frames other than those with mailbox traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Injected {
+    /// Taken away.
+    pub lost: u64,
+    /// Given twice.
+    pub duplicated: u64,
+    /// Held back for [`Faults::late_ns`].
+    pub late: u64,
+    /// Held back until the next one.
+    pub reordered: u64,
+    /// With a damaged header.
+    pub corrupted: u64,
+    /// Cut.
+    pub truncated: u64,
+    /// With a wrong working counter.
+    pub working_counters: u64,
+}
+
 /// Held back until the next frame has come.
 const AFTER_NEXT: u64 = u64::MAX;
 
@@ -51,6 +70,7 @@ pub struct Fault<L> {
     random: u64,
     held: Vec<Held>,
     down: bool,
+    injected: Injected,
 }
 
 impl<L: Link> Fault<L> {
@@ -64,7 +84,8 @@ impl<L: Link> Fault<L> {
             used: false,
         };
         let random = faults.seed;
-        Self { inner, faults, random, held: (0..HELD).map(|_| held()).collect(), down: false }
+        let held = (0..HELD).map(|_| held()).collect();
+        Self { inner, faults, random, held, down: false, injected: Injected::default() }
     }
 
     /// Pulls the plug, or puts it back.
@@ -75,6 +96,12 @@ impl<L: Link> Fault<L> {
     /// Changes what goes wrong from now on; the seed is not taken again.
     pub fn set_faults(&mut self, faults: Faults) {
         self.faults = faults;
+    }
+
+    /// What went wrong so far.
+    #[must_use]
+    pub fn injected(&self) -> Injected {
+        self.injected
     }
 
     /// The link within.
@@ -136,32 +163,40 @@ impl<L: Link> Fault<L> {
     fn afflict(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
         let Faults { loss_ppm, duplicate_ppm, late_ppm, late_ns, corrupt_ppm, .. } = self.faults;
         let Faults { reorder_ppm, working_counter_ppm, .. } = self.faults;
+        let whole = length.min(buffer.len());
+        let counted = u64::from(!is_mailbox(buffer));
         if self.happens(loss_ppm) {
+            self.injected.lost += counted;
             return None;
         }
-        let whole = length.min(buffer.len());
         if self.happens(late_ppm) {
+            self.injected.late += counted;
             let release_at = self.inner.now().saturating_add(late_ns);
             self.hold(buffer.get(..whole)?, release_at);
             return None;
         }
         if self.happens(reorder_ppm) {
+            self.injected.reordered += counted;
             self.hold(buffer.get(..whole)?, AFTER_NEXT);
             return None;
         }
         if self.happens(working_counter_ppm)
             && let Some(frame) = buffer.get_mut(..whole)
         {
+            self.injected.working_counters += counted;
             spoil_working_counter(frame);
         }
         if self.happens(duplicate_ppm) {
+            self.injected.duplicated += counted;
             let now = self.inner.now();
             self.hold(buffer.get(..whole)?, now);
         }
         if self.happens(corrupt_ppm) {
             if self.below(4) == 0 {
+                self.injected.truncated += counted;
                 return Some(length / 2);
             }
+            self.injected.corrupted += counted;
             let at = usize::try_from(CORRUPT_FROM + self.below(CORRUPT_BYTES)).unwrap_or(0);
             let bit = self.below(8);
             if let Some(byte) = buffer.get_mut(at) {

@@ -4,19 +4,25 @@
 
 use thiserror::Error;
 
+mod awake;
+mod carrier;
 mod fault;
 mod inline;
+mod raw;
 mod record;
+mod ring;
 mod serve;
 mod socket;
 #[cfg(test)]
 mod testing;
 
-pub use fault::{Fault, Faults};
+pub use carrier::{Carrier, CarrierState};
+pub use fault::{Fault, Faults, Injected};
 pub use inline::InlineLink;
-pub use record::Record;
+pub use raw::{Granted, RawOptions, interfaces, raw, raw_with};
+pub use record::{Copied, Keep, Record, pcapng_frame, pcapng_head, pcapng_statistics};
 pub use serve::{Served, serve};
-pub use socket::{SocketLink, interfaces, pair, raw};
+pub use socket::{SocketLink, pair};
 
 /// Ethernet frame gap, preamble and FCS beside the frame's own bytes.
 const WIRE_OVERHEAD: u64 = 24;
@@ -94,6 +100,36 @@ pub enum LinkFault {
     Os(i32),
 }
 
+/// What became of frames that were sent together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Bit n: frame n was sent.
+    pub frames: u32,
+    /// What was said of one that was not; `Down` before anything else.
+    pub fault: Option<LinkFault>,
+}
+
+impl Sent {
+    /// What became of frame `number`, below 32.
+    pub fn note(&mut self, number: usize, outcome: Result<(), LinkFault>) {
+        match outcome {
+            Ok(()) => {
+                let number = u32::try_from(number).unwrap_or(u32::MAX);
+                self.frames |= 1_u32.checked_shl(number).unwrap_or(0);
+            }
+            Err(_) if self.fault == Some(LinkFault::Down) => {}
+            Err(fault) => self.fault = Some(fault),
+        }
+    }
+
+    /// Whether frame `number` was sent.
+    #[must_use]
+    pub fn has(&self, number: usize) -> bool {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        self.frames.checked_shr(number).is_some_and(|rest| rest & 1 == 1)
+    }
+}
+
 /// Carries frames. Frames are whole Ethernet frames without FCS.
 pub trait Link {
     /// Sends one frame. Never blocks.
@@ -101,6 +137,16 @@ pub trait Link {
     /// # Errors
     /// What the system said; the frame was not sent.
     fn send(&mut self, frame: &[u8]) -> Result<(), LinkFault>;
+
+    /// Sends the frames of a cycle, at most 32, together where the link can. Never blocks; a frame that could not be sent does not keep
+    /// the others.
+    fn send_all(&mut self, frames: &[&[u8]]) -> Sent {
+        let mut sent = Sent::default();
+        for (number, frame) in frames.iter().enumerate() {
+            sent.note(number, self.send(frame));
+        }
+        sent
+    }
 
     /// Receives one frame into `buffer`, waiting until `deadline` (ns of this link's clock, absolute; 0 = do not wait).
     /// `Ok(None)`: nothing until then. A frame longer than the buffer is cut and its whole length is returned.
@@ -119,6 +165,10 @@ pub trait Link {
 impl<L: Link + ?Sized> Link for Box<L> {
     fn send(&mut self, frame: &[u8]) -> Result<(), LinkFault> {
         (**self).send(frame)
+    }
+
+    fn send_all(&mut self, frames: &[&[u8]]) -> Sent {
+        (**self).send_all(frames)
     }
 
     fn receive(&mut self, buffer: &mut [u8], deadline: u64) -> Result<Option<usize>, LinkFault> {

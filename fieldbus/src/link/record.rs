@@ -1,8 +1,8 @@
-//! A link that keeps what went over it, as a pcapng capture (ns stamps, with directions) that Wireshark opens.
+//! A link that hands on a copy of what goes over it, and the pcapng blocks that a copy becomes (ns stamps, with directions).
 
-use std::io::{self, Write};
+use rt_channel::stream::Producer;
 
-use super::{Link, LinkFault};
+use super::{FRAME_MAX, Link, LinkFault, Sent};
 
 /// pcapng block types and options (draft-ietf-opsawg-pcapng).
 const SECTION_HEADER: u32 = 0x0A0D_0D0A;
@@ -14,30 +14,58 @@ const LINKTYPE_ETHERNET: u16 = 1;
 /// Header, stamps, lengths, flags option, end of options, trailer.
 const PACKET_OVERHEAD: usize = 28 + 8 + 4 + 4;
 
-/// Wraps a link and records both directions into memory that is taken once and bounded: when it is full, frames are counted, not kept.
-#[derive(Debug)]
-pub struct Record<L> {
-    inner: L,
-    blocks: Vec<u8>,
-    limit: usize,
-    kept: u64,
-    dropped: u64,
-    /// Added to the link's time to get wall time, ns.
-    wall_offset_ns: u64,
+/// Where copies go. Called in the cycle: in real time no allocation, no lock, no system call.
+pub trait Keep {
+    /// A frame went over the link at `at`, ns of its clock.
+    fn keep(&mut self, at: u64, outbound: bool, frame: &[u8]);
 }
 
-impl<L: Link> Record<L> {
-    /// Wraps `inner` and takes `bytes` of memory. `wall_offset_ns` is wall time (since 1970) less the link's time; 0 in virtual time.
-    #[must_use]
-    pub fn new(inner: L, bytes: usize, wall_offset_ns: u64) -> Self {
-        let blocks = Vec::with_capacity(bytes);
-        Self { inner, blocks, limit: bytes, kept: 0, dropped: 0, wall_offset_ns }
-    }
+/// A copy of a frame, on its way to who writes it down.
+#[derive(Clone, Copy, Debug)]
+pub struct Copied {
+    /// When, ns of the link's clock.
+    pub at: u64,
+    /// Out, or in.
+    pub outbound: bool,
+    length: u16,
+    bytes: [u8; FRAME_MAX],
+}
 
-    /// Frames kept and frames for which there was no room.
+impl Copied {
+    /// The frame.
     #[must_use]
-    pub fn counts(&self) -> (u64, u64) {
-        (self.kept, self.dropped)
+    pub fn frame(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+}
+
+/// A full stream drops the newest and counts it.
+impl Keep for Producer<Copied> {
+    fn keep(&mut self, at: u64, outbound: bool, frame: &[u8]) {
+        let length = frame.len().min(FRAME_MAX);
+        let mut copied = Copied {
+            at,
+            outbound,
+            length: u16::try_from(length).unwrap_or(0),
+            bytes: [0; FRAME_MAX],
+        };
+        copied.bytes.iter_mut().zip(frame).for_each(|(to, from)| *to = *from);
+        self.push(copied);
+    }
+}
+
+/// Wraps a link and hands on both directions.
+#[derive(Debug)]
+pub struct Record<L, K> {
+    inner: L,
+    keeper: K,
+}
+
+impl<L: Link, K: Keep> Record<L, K> {
+    /// Wraps `inner`.
+    #[must_use]
+    pub fn new(inner: L, keeper: K) -> Self {
+        Self { inner, keeper }
     }
 
     /// The link within.
@@ -45,54 +73,50 @@ impl<L: Link> Record<L> {
         &mut self.inner
     }
 
-    /// Writes the capture.
-    ///
-    /// # Errors
-    /// What writing said.
-    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
-        out.write_all(&section_header())?;
-        out.write_all(&interface())?;
-        out.write_all(&self.blocks)?;
-        out.write_all(&self.statistics())
+    /// Where the copies go.
+    pub fn keeper_mut(&mut self) -> &mut K {
+        &mut self.keeper
     }
+}
 
-    fn keep(&mut self, frame: &[u8], outbound: bool) {
-        let padded = frame.len().next_multiple_of(4);
-        let length = PACKET_OVERHEAD + padded;
-        let (Ok(block), Ok(captured)) = (u32::try_from(length), u32::try_from(frame.len())) else {
-            return;
-        };
-        if self.blocks.len() + length > self.limit {
-            self.dropped += 1;
-            return;
-        }
-        let [high, low] = halves(self.inner.now().wrapping_add(self.wall_offset_ns));
-        let head = [ENHANCED_PACKET, block, 0, high, low, captured, captured];
-        // Within the capacity taken at construction: nothing is allocated here.
-        for word in head {
-            self.blocks.extend_from_slice(&word.to_le_bytes());
-        }
-        self.blocks.extend_from_slice(frame);
-        self.blocks.resize(self.blocks.len() + padded - frame.len(), 0);
-        let direction: u32 = if outbound { 2 } else { 1 };
-        for word in [2 | 4 << 16, direction, 0, block] {
-            self.blocks.extend_from_slice(&word.to_le_bytes());
-        }
-        self.kept += 1;
-    }
+/// What a pcapng file begins with: one section, one Ethernet interface, stamps in ns.
+#[must_use]
+pub fn pcapng_head() -> Vec<u8> {
+    [section_header(), interface()].concat()
+}
 
-    /// Interface statistics: received, and dropped for want of room.
-    fn statistics(&self) -> Vec<u8> {
-        let [high, low] = halves(self.inner.now().wrapping_add(self.wall_offset_ns));
-        let mut body = words(&[0, high, low]);
-        for (code, count) in [(4u16, self.kept + self.dropped), (5, self.dropped)] {
-            body.extend(code.to_le_bytes());
-            body.extend(8u16.to_le_bytes());
-            body.extend(count.to_le_bytes());
-        }
-        body.extend([0; 4]);
-        block(STATISTICS, &body)
+/// Appends the block of one frame to `out`; `wall` is its time since 1970, or virtual time, ns. Takes no memory while `out` has room.
+pub fn pcapng_frame(out: &mut Vec<u8>, wall: u64, outbound: bool, frame: &[u8]) {
+    let padded = frame.len().next_multiple_of(4);
+    let (Ok(block), Ok(captured)) =
+        (u32::try_from(PACKET_OVERHEAD + padded), u32::try_from(frame.len()))
+    else {
+        return;
+    };
+    let [high, low] = halves(wall);
+    for word in [ENHANCED_PACKET, block, 0, high, low, captured, captured] {
+        out.extend_from_slice(&word.to_le_bytes());
     }
+    out.extend_from_slice(frame);
+    out.resize(out.len() + padded - frame.len(), 0);
+    let direction: u32 = if outbound { 2 } else { 1 };
+    for word in [2 | 4 << 16, direction, 0, block] {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+}
+
+/// What a file ends with if it ends in order: frames seen, and those dropped for want of room. `wall` as in [`pcapng_frame`].
+#[must_use]
+pub fn pcapng_statistics(wall: u64, seen: u64, dropped: u64) -> Vec<u8> {
+    let [high, low] = halves(wall);
+    let mut body = words(&[0, high, low]);
+    for (code, count) in [(4u16, seen), (5, dropped)] {
+        body.extend(code.to_le_bytes());
+        body.extend(8u16.to_le_bytes());
+        body.extend(count.to_le_bytes());
+    }
+    body.extend([0; 4]);
+    block(STATISTICS, &body)
 }
 
 fn halves(ns: u64) -> [u32; 2] {
@@ -121,17 +145,27 @@ fn interface() -> Vec<u8> {
     block(INTERFACE, &body)
 }
 
-impl<L: Link> Link for Record<L> {
+impl<L: Link, K: Keep> Link for Record<L, K> {
     fn send(&mut self, frame: &[u8]) -> Result<(), LinkFault> {
         self.inner.send(frame)?;
-        self.keep(frame, true);
+        self.keeper.keep(self.inner.now(), true, frame);
         Ok(())
+    }
+
+    fn send_all(&mut self, frames: &[&[u8]]) -> Sent {
+        let sent = self.inner.send_all(frames);
+        for (number, frame) in frames.iter().enumerate() {
+            if sent.has(number) {
+                self.keeper.keep(self.inner.now(), true, frame);
+            }
+        }
+        sent
     }
 
     fn receive(&mut self, buffer: &mut [u8], deadline: u64) -> Result<Option<usize>, LinkFault> {
         let length = self.inner.receive(buffer, deadline)?;
         if let Some(frame) = length.and_then(|length| buffer.get(..length)) {
-            self.keep(frame, false);
+            self.keeper.keep(self.inner.now(), false, frame);
         }
         Ok(length)
     }
@@ -151,14 +185,20 @@ mod tests {
     use super::super::testing::Echo;
     use super::*;
     use pcap_file::pcapng::{Block, PcapNgReader};
+    use rt_channel::stream;
 
     #[test]
     fn a_foreign_reader_finds_every_frame_with_its_time_and_direction() {
-        let mut link = Record::new(InlineLink::new(Echo { adds: 1 }, 1_000), 10_000, 5_000_000_000);
+        let (give, mut take) = stream::channel(8);
+        let mut link = Record::new(InlineLink::new(Echo { adds: 1 }, 1_000), give);
         link.send(&[1; 61]).unwrap();
+        assert_eq!(link.send_all(&[&[7; 60]]), Sent { frames: 1, fault: None });
         link.receive(&mut [0; 100], 1_000_000).unwrap();
-        let mut file = Vec::new();
-        link.write_to(&mut file).unwrap();
+        let mut file = pcapng_head();
+        take.drain(8, |_, copied| {
+            pcapng_frame(&mut file, copied.at + 5_000_000_000, copied.outbound, copied.frame());
+        });
+        file.extend(pcapng_statistics(6_000_000_000, 3, 0));
         let mut reader = PcapNgReader::new(&file[..]).unwrap();
         let mut packets = Vec::new();
         while let Some(block) = reader.next_block() {
@@ -166,17 +206,20 @@ mod tests {
                 packets.push((packet.timestamp.as_nanos(), packet.data[0], packet.data.len()));
             }
         }
-        assert_eq!(packets, [(5_000_001_000, 1, 61), (5_000_011_000, 2, 61)]);
+        let out = 5_000_001_000;
+        assert_eq!(packets, [(out, 1, 61), (out, 7, 60), (out + 10_000, 2, 61)]);
     }
 
     #[test]
-    fn a_full_recording_counts_what_it_did_not_keep_and_takes_no_more_memory() {
-        let mut link = Record::new(InlineLink::new(Echo { adds: 1 }, 1_000), 300, 0);
-        let before = link.blocks.as_ptr();
-        for _ in 0..3 {
-            link.send(&[1; 60]).unwrap();
+    fn what_nobody_takes_in_time_is_dropped_newest_first_and_counted() {
+        let (give, mut take) = stream::channel(2);
+        let mut link = Record::new(InlineLink::new(Echo { adds: 0 }, 1_000), give);
+        for n in 0..5 {
+            link.send(&[n; 60]).unwrap();
         }
-        assert_eq!(link.counts(), (2, 1));
-        assert_eq!(link.blocks.as_ptr(), before);
+        assert_eq!((link.keeper_mut().produced(), link.keeper_mut().dropped()), (5, 3));
+        let mut kept = Vec::new();
+        take.drain(8, |_, copied| kept.push(copied.frame()[0]));
+        assert_eq!(kept, [0, 1]);
     }
 }

@@ -1,7 +1,6 @@
 //! Links over a file descriptor: a network interface (AF_PACKET), or one end of a socket pair.
 
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -10,49 +9,27 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeSpec;
 
-use super::{ETHERTYPE, Link, LinkError, LinkFault};
+use super::awake::Awake;
+use super::raw::{Granted, granted};
+use super::ring::Ring;
+use super::{Link, LinkError, LinkFault, Sent};
+use crate::layout::FRAMES_MAX;
 use crate::time::monotonic;
 
-/// Not in `libc` for every target: `linux/if_packet.h`.
-const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
-/// Busy polling in the driver where it is granted, µs.
-const BUSY_POLL_US: libc::c_int = 50;
+/// Looks into the ring between two looks at the clock.
+const LOOKS: u32 = 8;
+/// A signal may interrupt a wait so often, then the frame counts as not there.
+const WAITS_MAX: u32 = 4;
 /// Room for frames in each direction of a pair, bytes.
 const PAIR_BUFFER: usize = 1 << 20;
 
-/// A link over a file descriptor. One system call to send; one to wait and one to take a frame.
+/// A link over a file descriptor. One system call sends all frames of a cycle. A frame is taken from the ring without one, where there is
+/// a ring, else with one; before that one call waits, if the frame is not there yet.
 #[derive(Debug)]
 pub struct SocketLink {
-    fd: OwnedFd,
-}
-
-/// Opens a network interface for EtherCAT frames alone.
-///
-/// # Errors
-/// No permission, no such interface (those present are listed), it is down, or what the system said.
-pub fn raw(interface: &str) -> Result<SocketLink, LinkError> {
-    let io = |what| move |source| LinkError::Io { interface: interface.to_owned(), what, source };
-    let index = nix::net::if_::if_nametoindex(interface).map_err(|_| LinkError::NoInterface {
-        interface: interface.to_owned(),
-        present: interfaces().join(", "),
-    })?;
-    let fd = packet_socket().map_err(|error| match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => {
-            LinkError::Permission { interface: interface.to_owned() }
-        }
-        _ => {
-            LinkError::Io { interface: interface.to_owned(), what: "open AF_PACKET", source: error }
-        }
-    })?;
-    if !is_up(interface) {
-        return Err(LinkError::Down { interface: interface.to_owned() });
-    }
-    set_int(&fd, libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, 1).map_err(io("ignore own frames"))?;
-    // What follows makes it faster where it is granted; nothing depends on it.
-    let _ = set_int(&fd, libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS, 1);
-    let _ = set_int(&fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL, BUSY_POLL_US);
-    bind_packet(&fd, index).map_err(io("bind"))?;
-    Ok(SocketLink { fd })
+    pub(super) fd: OwnedFd,
+    pub(super) ring: Option<Ring>,
+    pub(super) awake: Awake,
 }
 
 /// Two ends of a link within this machine, one for the MainDevice, one for [`serve`](super::serve).
@@ -73,74 +50,8 @@ pub fn pair() -> Result<(SocketLink, SocketLink), LinkError> {
     for fd in [&a, &b] {
         setsockopt(fd, sockopt::SndBuf, &PAIR_BUFFER).map_err(io("buffer"))?;
     }
-    Ok((SocketLink { fd: a }, SocketLink { fd: b }))
-}
-
-/// Names of the network interfaces that there are.
-#[must_use]
-pub fn interfaces() -> Vec<String> {
-    let names = nix::net::if_::if_nameindex();
-    let mut names: Vec<String> = names
-        .iter()
-        .flat_map(|list| list.iter())
-        .map(|interface| interface.name().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names
-}
-
-fn is_up(interface: &str) -> bool {
-    let flags = nix::ifaddrs::getifaddrs().into_iter().flatten();
-    flags
-        .filter(|address| address.interface_name == interface)
-        .any(|address| address.flags.contains(nix::net::if_::InterfaceFlags::IFF_UP))
-}
-
-#[expect(unsafe_code, reason = "AF_PACKET with a protocol of its own has no safe wrapper")]
-fn packet_socket() -> io::Result<OwnedFd> {
-    let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // Protocol 0: no frame is queued before bind names the interface and the EtherType.
-    // SAFETY: no pointers; the result is checked below.
-    let fd = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: `fd` was just opened and is owned by nobody else.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-#[expect(
-    unsafe_code,
-    reason = "PACKET_IGNORE_OUTGOING and PACKET_QDISC_BYPASS have no safe wrapper"
-)]
-fn set_int(fd: &OwnedFd, level: libc::c_int, option: libc::c_int, value: i32) -> io::Result<()> {
-    let length = size_of_u32::<i32>();
-    // SAFETY: `value` lives through the call and `length` is its size.
-    let result = unsafe {
-        libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const value).cast(), length)
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-#[expect(unsafe_code, reason = "bind to a sockaddr_ll has no safe wrapper that sets the protocol")]
-fn bind_packet(fd: &OwnedFd, index: u32) -> io::Result<()> {
-    let address = libc::sockaddr_ll {
-        sll_family: u16::try_from(libc::AF_PACKET).unwrap_or_default(),
-        sll_protocol: ETHERTYPE.to_be(),
-        sll_ifindex: i32::try_from(index).unwrap_or_default(),
-        sll_hatype: 0,
-        sll_pkttype: 0,
-        sll_halen: 0,
-        sll_addr: [0; 8],
-    };
-    let length = size_of_u32::<libc::sockaddr_ll>();
-    // SAFETY: `address` is a whole sockaddr_ll that lives through the call and `length` is its size.
-    let result = unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), length) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-fn size_of_u32<T>() -> libc::socklen_t {
-    libc::socklen_t::try_from(size_of::<T>()).unwrap_or_default()
+    let link = |fd| SocketLink { fd, ring: None, awake: Awake::new(0) };
+    Ok((link(a), link(b)))
 }
 
 fn fault(errno: Errno) -> LinkFault {
@@ -163,8 +74,25 @@ fn timespec(ns: u64) -> TimeSpec {
     TimeSpec::from_duration(core::time::Duration::from_nanos(ns))
 }
 
+/// What came of a wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    /// There is something to take.
+    Ready,
+    /// The time is over.
+    Nothing,
+    /// A signal came.
+    Interrupted,
+}
+
 impl SocketLink {
-    /// Takes a frame that is there. The length is the frame's own, even if it was cut.
+    /// What the kernel granted of what makes it faster, read back. Takes system calls: not for the cycle.
+    #[must_use]
+    pub fn granted(&self) -> Granted {
+        granted(self)
+    }
+
+    /// Takes a frame that is there, with a system call. The length is the frame's own, even if it was cut.
     fn take(&self, buffer: &mut [u8]) -> Result<Option<usize>, LinkFault> {
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
         match recv(self.fd.as_raw_fd(), buffer, flags) {
@@ -174,6 +102,90 @@ impl SocketLink {
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
             Err(errno) => Err(fault(errno)),
         }
+    }
+
+    fn wait(&self, deadline: u64) -> Result<Waited, LinkFault> {
+        let left = deadline.saturating_sub(monotonic());
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
+        match ppoll(&mut fds, Some(timespec(left)), None) {
+            Ok(0) => Ok(Waited::Nothing),
+            Ok(_) => Ok(Waited::Ready),
+            Err(Errno::EINTR) => Ok(Waited::Interrupted),
+            Err(errno) => Err(fault(errno)),
+        }
+    }
+
+    /// Looks into the ring until `until`, ns, without sleeping.
+    fn look(&mut self, buffer: &mut [u8], until: u64) -> Option<usize> {
+        let ring = self.ring.as_mut()?;
+        // Ends with the time, which is bounded.
+        while monotonic() < until {
+            for _ in 0..LOOKS {
+                if let Some(length) = ring.take(buffer) {
+                    self.awake.paid();
+                    return Some(length);
+                }
+                core::hint::spin_loop();
+            }
+        }
+        None
+    }
+
+    fn receive_ring(
+        &mut self,
+        buffer: &mut [u8],
+        deadline: u64,
+    ) -> Result<Option<usize>, LinkFault> {
+        let there = |link: &mut Self, buffer: &mut [u8]| link.ring.as_mut()?.take(buffer);
+        if let Some(length) = there(self, buffer) {
+            return Ok(Some(length));
+        }
+        if deadline == 0 {
+            return Ok(None);
+        }
+        let awake = self.awake.until(monotonic(), deadline);
+        if let Some(length) = awake.and_then(|until| self.look(buffer, until)) {
+            return Ok(Some(length));
+        }
+        for _ in 0..WAITS_MAX {
+            match self.wait(deadline)? {
+                Waited::Nothing => return Ok(None),
+                Waited::Interrupted => {}
+                Waited::Ready => {
+                    if let Some(length) = there(self, buffer) {
+                        if awake.is_some() {
+                            self.awake.in_vain();
+                        }
+                        return Ok(Some(length));
+                    }
+                    // No frame, so an error: the call takes it, and says what it is.
+                    self.take(buffer)?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Sends as many of them, in order, as the kernel takes with one call. Returns how many.
+    #[expect(unsafe_code, reason = "the safe wrapper of sendmmsg allocates")]
+    fn send_many(&self, frames: &[&[u8]]) -> Result<usize, Errno> {
+        let part = libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
+        let mut parts = [part; FRAMES_MAX];
+        // SAFETY: a message header of zeros is one without anything in it.
+        let mut messages: [libc::mmsghdr; FRAMES_MAX] = unsafe { core::mem::zeroed() };
+        for ((message, part), frame) in messages.iter_mut().zip(&mut parts).zip(frames) {
+            // The kernel only reads it.
+            part.iov_base = frame.as_ptr().cast_mut().cast();
+            part.iov_len = frame.len();
+            message.msg_hdr.msg_iov = part;
+            message.msg_hdr.msg_iovlen = 1;
+        }
+        let count = u32::try_from(frames.len().min(FRAMES_MAX)).unwrap_or(0);
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        let first = messages.as_mut_ptr();
+        // SAFETY: `count` headers are there, each with one part that is a frame; all of them live through the call.
+        let sent = unsafe { libc::sendmmsg(self.fd.as_raw_fd(), first, count, flags) };
+        usize::try_from(sent).map_err(|_| Errno::last())
     }
 }
 
@@ -192,22 +204,50 @@ impl Link for SocketLink {
         }
     }
 
+    fn send_all(&mut self, frames: &[&[u8]]) -> Sent {
+        let mut sent = Sent::default();
+        if let [frame] = frames {
+            sent.note(0, self.send(frame));
+            return sent;
+        }
+        let mut done = 0;
+        // Each turn sends at least one, or ends it.
+        while let Some(left @ [_, ..]) = frames.get(done..) {
+            match self.send_many(left) {
+                Ok(count @ 1..) => {
+                    (done..done + count).for_each(|number| sent.note(number, Ok(())));
+                    done += count;
+                }
+                // The frame after those that were sent; it is left out, and the others have their turn.
+                Ok(0) | Err(Errno::EINTR) => return sent,
+                Err(errno) => {
+                    sent.note(done, Err(fault(errno)));
+                    if sent.fault == Some(LinkFault::Down) {
+                        return sent;
+                    }
+                    done += 1;
+                }
+            }
+        }
+        sent
+    }
+
     fn receive(&mut self, buffer: &mut [u8], deadline: u64) -> Result<Option<usize>, LinkFault> {
+        if self.ring.is_some() {
+            return self.receive_ring(buffer, deadline);
+        }
         if deadline == 0 {
             return self.take(buffer);
         }
-        // A signal may interrupt the wait: a few times at most, then the frame counts as not there.
-        for _ in 0..4 {
-            let left = deadline.saturating_sub(monotonic());
-            let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
-            match ppoll(&mut fds, Some(timespec(left)), None) {
-                Ok(0) => return Ok(None),
-                Ok(_) => match self.take(buffer)? {
-                    Some(length) => return Ok(Some(length)),
-                    None => continue,
-                },
-                Err(Errno::EINTR) => continue,
-                Err(errno) => return Err(fault(errno)),
+        for _ in 0..WAITS_MAX {
+            match self.wait(deadline)? {
+                Waited::Nothing => return Ok(None),
+                Waited::Interrupted => {}
+                Waited::Ready => {
+                    if let Some(length) = self.take(buffer)? {
+                        return Ok(Some(length));
+                    }
+                }
             }
         }
         Ok(None)
@@ -256,12 +296,46 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_that_does_not_exist_is_named_with_those_present() {
-        let error = raw("tactus-none0").unwrap_err();
-        let text = error.to_string();
-        assert!(matches!(error, LinkError::NoInterface { .. }), "{text}");
-        for present in interfaces() {
-            assert!(text.contains(&present), "{text}");
+    fn frames_sent_together_arrive_in_order_and_what_was_sent_is_said() {
+        let (mut a, mut b) = pair().unwrap();
+        let frames: Vec<Vec<u8>> = (1..=5).map(|n| vec![n; 60 + usize::from(n)]).collect();
+        let parts: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+        assert_eq!(a.send_all(&parts), Sent { frames: 0b1_1111, fault: None });
+        assert_eq!(a.send_all(&parts[..1]), Sent { frames: 1, fault: None });
+        assert_eq!(a.send_all(&[]), Sent::default());
+        let mut buffer = [0; 100];
+        for frame in frames.iter().chain(&frames[..1]) {
+            assert_eq!(b.receive(&mut buffer, 0), Ok(Some(frame.len())));
+            assert_eq!(&buffer[..frame.len()], frame);
         }
+        assert_eq!(b.receive(&mut buffer, 0), Ok(None));
+    }
+
+    #[test]
+    fn a_queue_that_is_full_takes_the_first_frames_and_says_so() {
+        let (mut a, mut b) = pair().unwrap();
+        let frame = [7; 1500];
+        let frames = [&frame[..]; 16];
+        let mut sent = Sent { frames: 0xFFFF, fault: None };
+        let mut all = 0;
+        while sent.fault.is_none() {
+            sent = a.send_all(&frames);
+            all += sent.frames.count_ones();
+        }
+        assert_eq!(sent.fault, Some(LinkFault::Full));
+        assert_eq!(sent.frames & sent.frames.wrapping_add(1), 0, "the first ones: {sent:?}");
+        let mut came = 0;
+        while b.receive(&mut [0; 1500], 0).unwrap().is_some() {
+            came += 1;
+        }
+        assert_eq!(came, all);
+    }
+
+    #[test]
+    fn nothing_is_sent_over_a_pair_whose_other_end_is_gone() {
+        let (mut a, b) = pair().unwrap();
+        drop(b);
+        let sent = a.send_all(&[&[0; 60], &[1; 60]]);
+        assert_eq!(sent, Sent { frames: 0, fault: Some(LinkFault::Down) });
     }
 }

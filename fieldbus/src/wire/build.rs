@@ -1,8 +1,8 @@
 //! Frames that are built once and patched in place every cycle.
 
 use super::{
-    CIRCULATING, Command, DATAGRAM_HEADER, DATAGRAM_OVERHEAD, ETHERNET_HEADER, FIRST_DATAGRAM,
-    FRAME_MIN, LENGTH_MASK, MORE, OUR_ADDRESS, PAYLOAD_MAX, put, u16_at, u32_at,
+    Command, DATAGRAM_HEADER, DATAGRAM_OVERHEAD, ETHERNET_HEADER, FIRST_DATAGRAM, FRAME_MIN,
+    LENGTH_MASK, MORE, OUR_ADDRESS, PAYLOAD_MAX, put, u16_at, u32_at,
 };
 use crate::link::{ETHERTYPE, FRAME_MAX};
 
@@ -40,6 +40,12 @@ impl Place {
         self.header_at + DATAGRAM_HEADER
     }
 
+    /// Bytes of its data.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        usize::from(self.spec.length)
+    }
+
     /// Where its working counter is.
     #[must_use]
     pub fn working_counter_at(&self) -> usize {
@@ -58,10 +64,10 @@ impl Place {
         u16_at(frame, self.working_counter_at())
     }
 
-    /// Whether `reply` holds, at this very place, the answer to this datagram with this index: command, index, address, length;
-    /// not circulated.
+    /// Whether `reply` holds, at this very place, the answer to this datagram of `sent` with this index: command, index, address, and
+    /// the whole field of the length: neither that another datagram follows nor that the frame went round twice may have changed.
     #[must_use]
-    pub fn is_answered(&self, reply: &[u8], index: u8) -> bool {
+    pub fn is_answered(&self, sent: &[u8], reply: &[u8], index: u8) -> bool {
         let (Some(head), Some(address), Some(length)) = (
             u16_at(reply, self.header_at),
             u32_at(reply, self.header_at + 2),
@@ -74,8 +80,7 @@ impl Place {
         command == self.spec.command.code()
             && found_index == index
             && (address ^ self.spec.address) & mask == 0
-            && length & LENGTH_MASK == self.spec.length
-            && length & CIRCULATING == 0
+            && Some(length) == u16_at(sent, self.header_at + 6)
             && self.working_counter_at() + 2 <= reply.len()
     }
 }
@@ -89,6 +94,8 @@ pub struct Template {
     end: usize,
     /// The appended datagram, patched every cycle.
     appended: Option<Place>,
+    /// Index of every datagram but the first.
+    round: u8,
 }
 
 impl Template {
@@ -104,6 +111,7 @@ impl Template {
             places: Vec::with_capacity(specs.len()),
             end: FIRST_DATAGRAM,
             appended: None,
+            round: 0,
         };
         for spec in specs {
             let place = template.put_datagram(template.end, *spec)?;
@@ -121,7 +129,7 @@ impl Template {
         let _ = put(&mut bytes, 0, &[0xFF; 6]);
         let _ = put(&mut bytes, 6, &source);
         let _ = put(&mut bytes, 12, &ETHERTYPE.to_be_bytes());
-        Self { bytes, places: Vec::new(), end: FIRST_DATAGRAM, appended: None }
+        Self { bytes, places: Vec::new(), end: FIRST_DATAGRAM, appended: None, round: 0 }
     }
 
     fn put_datagram(&mut self, header_at: usize, spec: DatagramSpec) -> Option<Place> {
@@ -171,10 +179,19 @@ impl Template {
 
     /// Gives every datagram this index.
     pub fn set_index(&mut self, index: u8) {
+        self.set_indices(index, index);
+    }
+
+    /// Gives the first datagram this index, and the others how often indices have come round: a frame as old as a whole round is told
+    /// apart by them.
+    pub fn set_indices(&mut self, first: u8, round: u8) {
+        self.round = round;
+        let mut index = first;
         for place in self.places.iter().chain(&self.appended) {
             if let Some(byte) = self.bytes.get_mut(place.header_at + 1) {
                 *byte = index;
             }
+            index = round;
         }
     }
 
@@ -202,11 +219,13 @@ impl Template {
         self.appended
     }
 
-    /// Whether `reply` is this frame come back with this index: EtherCAT header and every datagram.
+    /// Whether `reply` is this frame come back, its first datagram with this index: EtherCAT header and every datagram.
     #[must_use]
     pub fn is_answered(&self, reply: &[u8], index: u8) -> bool {
+        let mut places = self.places.iter().chain(&self.appended);
         u16_at(reply, ETHERNET_HEADER) == u16_at(&self.bytes, ETHERNET_HEADER)
-            && self.places.iter().chain(&self.appended).all(|place| place.is_answered(reply, index))
+            && places.next().is_some_and(|first| first.is_answered(&self.bytes, reply, index))
+            && places.all(|place| place.is_answered(&self.bytes, reply, self.round))
     }
 }
 
@@ -236,8 +255,24 @@ mod tests {
             wrong[at] ^= 1;
             assert!(!template.is_answered(&wrong, 7), "byte {at}");
         }
-        reply[second + 7] |= 0x40;
-        assert!(!template.is_answered(&reply, 7), "circulated");
+        for (bit, what) in [(0x40, "circulated"), (0x80, "more follow"), (0x08, "reserved")] {
+            let mut wrong = reply.clone();
+            wrong[second + 7] |= bit;
+            assert!(!template.is_answered(&wrong, 7), "{what}");
+        }
+        reply[23] &= !0x80;
+        assert!(!template.is_answered(&reply, 7), "the second one is cut off");
+    }
+
+    #[test]
+    fn a_frame_as_old_as_a_whole_round_of_indices_is_not_taken() {
+        let mut template = template();
+        template.set_indices(7, 3);
+        let mut reply = template.bytes().to_vec();
+        reply[18] = 3;
+        assert!(template.is_answered(&reply, 7));
+        template.set_indices(7, 4);
+        assert!(!template.is_answered(&reply, 7));
     }
 
     #[test]

@@ -141,6 +141,12 @@ pub fn origin(frame: &[u8]) -> Origin {
 pub mod register {
     /// Type, revision, build, FMMU count (0x0004), SyncManager count (0x0005).
     pub const TYPE: u16 = 0x0000;
+    /// Configured station address.
+    pub const STATION: u16 = 0x0010;
+    /// Who may use the SII: 0 the MainDevice, 1 the device.
+    pub const SII_OWNER: u16 = 0x0500;
+    /// SII control and status; address and data follow.
+    pub const SII_CONTROL: u16 = 0x0502;
     /// AL control.
     pub const AL_CONTROL: u16 = 0x0120;
     /// AL status; the code is 4 bytes on.
@@ -159,6 +165,12 @@ pub mod register {
     pub const PORT_ERRORS: u16 = 0x0300;
     /// DC system time.
     pub const DC_SYSTEM_TIME: u16 = 0x0910;
+    /// System time offset.
+    pub const DC_OFFSET: u16 = 0x0920;
+    /// System time delay.
+    pub const DC_DELAY: u16 = 0x0928;
+    /// Speed counter start; a write resets the filter of differences.
+    pub const DC_SPEED_START: u16 = 0x0930;
     /// Difference to the reference clock: bit 31 sign, 30..0 absolute.
     pub const DC_DIFFERENCE: u16 = 0x092C;
     /// Cyclic unit control; activation is the byte after.

@@ -1,28 +1,21 @@
 //! A small cell for the tests: coupler, 8 digital inputs, 4 digital outputs, two servo drives.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+#[path = "../wired/mod.rs"]
+mod wired;
 
-use fieldbus::link::Wire;
 use fieldbus::plan::{
-    BusPlan, DcPlan, Direction, Identity, PdoEntry, PdoPlan, SdoValue, SignalPlan, StartupSdo,
-    SubDevicePlan, Sync0Plan,
+    BusPlan, DcPlan, Direction, Follow, Identity, PdoEntry, PdoPlan, SdoValue, SignalPlan,
+    StartupSdo, SubDevicePlan, Sync0Plan,
 };
 use segment::{
     Access, ClockDescription, DataType, Device, DeviceDescription, ObjectDescription, Process,
     Segment, ServoCommand, ServoFeedback, ServoOptions,
 };
 
+pub(crate) use wired::Wired;
+
 pub(crate) const PERIOD: u64 = 1_000_000;
 const DRIVE_PRODUCT: u32 = 0x5044;
-
-/// Ends the segment's thread, also when the test fails before its end.
-pub(crate) struct StopOnDrop<'a>(pub(crate) &'a AtomicBool);
-
-impl Drop for StopOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 /// The world: inputs that are set from outside, drives that follow at once.
 #[derive(Default)]
@@ -62,24 +55,7 @@ impl Process for World {
     fn set_analog_output(&mut self, _device: usize, _channel: usize, _value: i16) {}
 }
 
-/// A segment with its world as a link sees it.
-pub(crate) struct Wired<P: Process>(pub(crate) Segment<P>);
-
 pub(crate) type Cell = Wired<World>;
-
-impl<P: Process> Wire for Wired<P> {
-    fn pass(&mut self, frame: &mut [u8], now: u64) -> bool {
-        self.0.pass(frame, now)
-    }
-
-    fn advance(&mut self, now: u64) {
-        self.0.advance(now);
-    }
-
-    fn round_trip_ns(&self, len: usize) -> u64 {
-        self.0.round_trip_ns(len)
-    }
-}
 
 fn identity(product: u32, serial: u32) -> segment::Identity {
     segment::Identity { vendor: 0x0A5C, product, revision: 0x0001_0000, serial }
@@ -99,18 +75,21 @@ pub(crate) fn terminal() -> Device {
     Device::digital_output("DO-4", identity(0x2004, 0), 4)
 }
 
+/// A drive of the cell.
+pub(crate) fn servo(serial: u32, drift_ppb: i32) -> Device {
+    let identity = identity(DRIVE_PRODUCT, serial);
+    let mut drive = DeviceDescription::servo("SD-400", identity, ServoOptions::default());
+    // Longer than a mailbox: 100 parameters, and a text.
+    let parameter = (DataType::U32, Access::Parameter, 7);
+    drive.objects.push(ObjectDescription::list(0x2000, "Table", 8, &[parameter; 100]));
+    drive.objects.push(ObjectDescription::text(0x2001, "Text", &"tactus ".repeat(400)));
+    drive.clock = ClockDescription { start_ns: u64::from(serial), drift_ppb };
+    Device::described(drive)
+}
+
 /// As [`with_drift`], with this output terminal.
 pub(crate) fn made_of(drift_ppb: i32, outputs: Device) -> Cell {
-    let servo = |serial| {
-        let identity = identity(DRIVE_PRODUCT, serial);
-        let mut drive = DeviceDescription::servo("SD-400", identity, ServoOptions::default());
-        // Longer than a mailbox: 100 parameters, and a text.
-        let parameter = (DataType::U32, Access::Parameter, 7);
-        drive.objects.push(ObjectDescription::list(0x2000, "Table", 8, &[parameter; 100]));
-        drive.objects.push(ObjectDescription::text(0x2001, "Text", &"tactus ".repeat(400)));
-        drive.clock = ClockDescription { start_ns: u64::from(serial), drift_ppb: -drift_ppb };
-        Device::described(drive)
-    };
+    let servo = |serial| servo(serial, -drift_ppb);
     let coupler = Device::coupler("BK-1", identity(0x1000, 0));
     let mut coupler = coupler.description().clone();
     coupler.clock.drift_ppb = drift_ppb;
@@ -197,6 +176,7 @@ pub(crate) fn plan() -> BusPlan {
 
 pub(crate) fn with_dc(mut plan: BusPlan) -> BusPlan {
     plan.dc = Some(DcPlan {
+        follow: Follow::Reference,
         frame_before_sync0_ns: 300_000,
         lock_window_ns: 1_000,
         lock_timeout_ns: 10_000_000_000,

@@ -2,11 +2,18 @@
 
 #[path = "../cell/mod.rs"]
 mod cell;
+mod clocks;
+mod counted;
 mod damage;
 mod links;
 mod mailbox;
 mod many;
 mod refusals;
+mod restart;
+#[path = "../stop/mod.rs"]
+mod stop;
+#[path = "../terminals/mod.rs"]
+mod terminals;
 mod threaded;
 
 use cell::{Cell, PERIOD, cell, plan, with_dc};
@@ -248,6 +255,7 @@ fn a_segment_that_falls_silent_during_bring_up_ends_it() {
 }
 
 #[test]
+// SR-041
 fn a_wrong_device_is_named() {
     let mut wrong = plan();
     wrong.subdevices.swap(1, 2);
@@ -326,6 +334,7 @@ fn process_data_of_another_length_are_refused() {
 }
 
 #[test]
+// SR-041
 fn a_reaction_that_differs_and_an_object_that_is_not_there_are_refused() {
     let mut plan = plan();
     plan.subdevices[3].startup[2].value = SdoValue::I16(1);
@@ -363,6 +372,7 @@ fn cycles_to_safe_op(rig: &mut Rig<Faulty>, position: usize) -> u32 {
 }
 
 #[test]
+// SR-040
 fn outputs_are_safe_after_the_planned_time_of_their_watchdogs() {
     // 50 ms are written to the drive, 100 ms are the terminal's own.
     assert!((50..=52).contains(&cycles_to_safe_op(&mut operational(&plan()), 3)));
@@ -443,6 +453,7 @@ fn a_device_without_power_is_found_and_ages_only_what_is_behind_it() {
 }
 
 #[test]
+// SR-032
 fn a_device_that_ignores_process_data_ages_its_unit_alone() {
     let mut rig = operational(&plan());
     rig.inject(segment::Fault::IgnoreProcessData { position: 1, active: true });
@@ -472,11 +483,13 @@ fn on_a_bad_line_every_frame_is_accounted_for() {
     rig.bus.link_mut().set_faults(Faults::default());
     let counts = rig.cycles(10).counts;
     let wrong = counts.working_counter_errors;
-    for count in [counts.late, counts.foreign, counts.corrupt, counts.lost, wrong] {
+    let damaged = counts.corrupt + counts.truncated;
+    for count in [counts.late, counts.duplicate, counts.corrupt, counts.lost, wrong] {
         assert!(count > 10, "{counts:?}");
     }
+    assert!(counts.truncated > 2 && counts.foreign > 0, "{counts:?}");
     // What came back damaged beyond recognition is foreign, and lost.
-    let accounted = counts.received + counts.late + counts.corrupt + counts.lost;
+    let accounted = counts.received + counts.late + damaged + counts.lost;
     assert_eq!(counts.sent, accounted, "{counts:?}");
 }
 

@@ -2,9 +2,11 @@
 
 use core::sync::atomic::AtomicBool;
 
-use crate::cell::{PERIOD, StopOnDrop, cell, plan, with_dc};
+use crate::cell::{PERIOD, cell, plan, with_dc};
+use crate::stop::StopOnDrop;
 use fieldbus::bring_up;
-use fieldbus::link::{Link, Record, Served, pair, serve};
+use fieldbus::link::{Link, Record, Served, pair, pcapng_frame, pcapng_head, serve};
+use rt_channel::stream;
 use rt_core::Bus;
 use rt_core::bus::BusState;
 use rt_core::signal::Signals;
@@ -67,11 +69,15 @@ fn a_segment_that_dies_is_a_link_that_is_down() {
 #[test]
 fn what_goes_over_the_link_is_recorded() {
     with_cell(|link| {
-        let record = Record::new(link, 64 << 20, 0);
+        let (keeper, mut take) = stream::channel(100_000);
+        let record = Record::new(link, keeper);
         let mut bus = bring_up(record, &plan(), &mut |_| {}).unwrap_or_else(|e| panic!("{e}"));
-        let mut file = Vec::new();
-        bus.link_mut().write_to(&mut file).unwrap();
-        let (kept, dropped) = bus.link_mut().counts();
+        let mut file = pcapng_head();
+        take.drain(100_000, |_, copied| {
+            pcapng_frame(&mut file, copied.at, copied.outbound, copied.frame());
+        });
+        let keeper = bus.link_mut().keeper_mut();
+        let (kept, dropped) = (keeper.produced(), keeper.dropped());
         assert!(kept > 1_000 && dropped == 0, "{kept} {dropped}");
         let mut reader = pcap_file::pcapng::PcapNgReader::new(&file[..]).unwrap();
         let mut packets = 0;

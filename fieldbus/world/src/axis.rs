@@ -3,7 +3,7 @@
 
 use crate::brake::BrakeState;
 use crate::coupling::Coupling;
-use crate::drive::{Loops, ServoDrive, ServoSense};
+use crate::drive::{Loops, Obeys, ServoDrive, ServoSense};
 use crate::friction::Bristles;
 use crate::num::{TAU, TICK_S, floor, from_counts, limit, nearest_i16};
 use crate::physics::AxisPhysics;
@@ -97,6 +97,8 @@ pub(crate) struct Axis {
     limit_positive: bool,
     reference: bool,
     fault_code: u16,
+    safe_torque_off: bool,
+    obeys: Obeys,
     travel: f64,
     work: f64,
 }
@@ -145,6 +147,8 @@ impl Axis {
             limit_positive: false,
             reference: false,
             fault_code: 0,
+            safe_torque_off: false,
+            obeys: Obeys::All,
             travel: 0.0,
             work: 0.0,
         };
@@ -165,7 +169,9 @@ impl Axis {
     /// Starts a tick: brake and drive do as commanded. [`Axis::steps`] steps follow, then
     /// [`Axis::finish`].
     pub(crate) fn begin(&mut self) {
-        let asked = self.loops.torque(&self.command, self.counts);
+        // The power stage is blocked in hardware.
+        let power = self.command.power && !self.safe_torque_off;
+        let asked = self.loops.torque(&ServoDrive { power, ..self.command }, self.counts);
         self.current_asked = asked * self.amperes_a_nm;
         let released = self.brake_output.unwrap_or(self.command.brake_released);
         if let Some(brake) = self.brake.as_mut() {
@@ -260,12 +266,31 @@ impl Axis {
             limit_positive: self.limit_positive,
             reference: self.reference,
             fault_code: self.fault_code,
+            safe_torque_off: self.safe_torque_off,
+            obeys: self.obeys,
         }
     }
 
     /// The drive's scripted fault; 0 takes it away.
     pub(crate) fn set_fault(&mut self, code: u16) {
         self.fault_code = code;
+    }
+
+    /// The safety chain takes the torque, or gives it free.
+    pub(crate) fn set_safe_torque_off(&mut self, active: bool) {
+        self.safe_torque_off = active;
+    }
+
+    /// What the drive's firmware obeys from now on.
+    pub(crate) fn set_obeys(&mut self, obeys: Obeys) {
+        self.obeys = obeys;
+    }
+
+    /// The brake holds nothing from now on, or holds again.
+    pub(crate) fn set_brake_failed(&mut self, failed: bool) {
+        if let Some(brake) = self.brake.as_mut() {
+            brake.set_failed(failed);
+        }
     }
 
     /// Friction of motor and load times `scale`, kept within 0 ..= 50.

@@ -22,6 +22,8 @@ pub(crate) struct BrakeState {
     stiffness: f64,
     damping: f64,
     step: f64,
+    /// Its lining is oiled: it closes and holds nothing.
+    failed: bool,
 }
 
 impl BrakeState {
@@ -36,7 +38,13 @@ impl BrakeState {
             stiffness: inertia * BRAKE_RAD_PER_S * BRAKE_RAD_PER_S,
             damping: inertia * BRAKE_RAD_PER_S,
             step,
+            failed: false,
         }
+    }
+
+    /// It holds nothing from now on, or holds again.
+    pub(crate) fn set_failed(&mut self, failed: bool) {
+        self.failed = failed;
     }
 
     /// It is closed.
@@ -67,7 +75,7 @@ impl BrakeState {
     /// Against `velocity`, at most the holding torque: above it the lining slips.
     #[inline]
     pub(crate) fn torque(&mut self, velocity: f64) -> f64 {
-        if !self.holding {
+        if !self.holding || self.failed {
             return 0.0;
         }
         let most = self.brake.holding_nm;
@@ -114,6 +122,15 @@ mod tests {
             brake.tick(false);
             assert!(brake.holds());
         }
+    }
+
+    #[test]
+    fn one_that_has_failed_closes_and_holds_nothing() {
+        let mut brake = brake();
+        brake.set_failed(true);
+        assert_eq!((brake.holds(), brake.torque(10.0)), (true, 0.0));
+        brake.set_failed(false);
+        assert!(brake.torque(10.0) > 0.0);
     }
 
     #[test]

@@ -42,6 +42,24 @@ pub struct ServoSense {
     pub reference: bool,
     /// Scripted fault: CiA 402 error code, 0 = none.
     pub fault_code: u16,
+    /// The safety chain has taken the torque.
+    pub safe_torque_off: bool,
+    /// What the firmware still obeys.
+    pub obeys: Obeys,
+}
+
+/// What a drive's firmware still obeys. Mirrors the segment's `Obeys`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Obeys {
+    /// Everything: it is sound.
+    #[default]
+    All,
+    /// Targets are ignored, quick stop is not.
+    QuickStop,
+    /// Only disable voltage.
+    Power,
+    /// Nothing.
+    Nothing,
 }
 
 /// Places in the line of delayed set-points: the longest dead time and the newest.

@@ -28,6 +28,8 @@ pub struct WorldPlan {
     pub analog_outputs: usize,
     /// Sources that follow an output (contactor feedback).
     pub echoes: Vec<Echo>,
+    /// The certified chain that takes the torque of the drives; `None`: there is none.
+    pub safety_chain: Option<SafetyChain>,
     /// Belts.
     pub conveyors: Vec<ConveyorPlan>,
     /// Areas of the cell.
@@ -49,6 +51,15 @@ pub struct BrakeOutput {
     pub axis: usize,
     /// Which output.
     pub output: usize,
+}
+
+/// A safety relay with safe stop 1 (SS1-t): so long after an input opens, the torque of all drives goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SafetyChain {
+    /// Digital sources that are on while all is well.
+    pub sources: Vec<usize>,
+    /// From an open input to safe torque off, ns.
+    pub delay_ns: u64,
 }
 
 /// A source that follows an output.
@@ -98,6 +109,11 @@ impl WorldPlan {
             let known = echo.output < self.outputs && echo.source < self.sources.len();
             if known { Ok(()) } else { Err("output, source") }
         })?;
+        if let Some(chain) = &self.safety_chain {
+            each("safety_chain.sources", &chain.sources, |source| {
+                if *source < self.sources.len() { Ok(()) } else { Err("source") }
+            })?;
+        }
         each("zones", &self.zones, |zone| if zone.is_valid() { Ok(()) } else { Err("corners") })?;
         each("conveyors", &self.conveyors, |conveyor| self.check_conveyor(conveyor))?;
         each("persons", &self.persons, Person::check)?;
@@ -142,7 +158,10 @@ impl WorldPlan {
             Action::SetAnalog { source, .. } => source < self.analog_sources.len(),
             Action::PersonStart { person } => person < self.persons.len(),
             Action::CameraFault { camera, .. } => camera < self.cameras.len(),
-            Action::DriveFault { axis, .. } => axis < self.axes.len(),
+            Action::DriveFault { axis, .. }
+            | Action::SafeTorqueOff { axis, .. }
+            | Action::BrakeFails { axis, .. }
+            | Action::Obeys { axis, .. } => axis < self.axes.len(),
             Action::FrictionScale { axis, factor } | Action::PayloadScale { axis, factor } => {
                 axis < self.axes.len() && factor.is_finite()
             }

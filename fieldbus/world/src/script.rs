@@ -53,6 +53,27 @@ pub enum Action {
         /// CiA 402 error code (0x603F).
         code: u16,
     },
+    /// The safety chain takes the torque of an axis, or gives it free.
+    SafeTorqueOff {
+        /// Which axis.
+        axis: usize,
+        /// Taken.
+        active: bool,
+    },
+    /// The brake of an axis holds nothing, or holds again.
+    BrakeFails {
+        /// Which axis.
+        axis: usize,
+        /// It does not hold.
+        failed: bool,
+    },
+    /// The firmware of a drive runs on and obeys only this.
+    Obeys {
+        /// Which axis.
+        axis: usize,
+        /// What it obeys; `All`: sound again.
+        obeys: crate::drive::Obeys,
+    },
     /// Friction of an axis against its plan, kept within 0 ..= 50.
     FrictionScale {
         /// Which axis.

@@ -8,7 +8,7 @@ use crate::history::{History, INTERVAL_NS};
 use crate::num::{Rng, TICK_NS};
 use crate::operator::{Operator, Scene};
 use crate::person::{Person, PersonState};
-use crate::plan::{BrakeOutput, Echo, PlanError, WorldPlan};
+use crate::plan::{BrakeOutput, Echo, PlanError, SafetyChain, WorldPlan};
 use crate::script::{Action, BusAction, Event};
 use crate::signals::{Source, Timed};
 
@@ -31,6 +31,8 @@ pub struct World {
     pub(crate) analog_sources: Vec<i16>,
     pub(crate) analog_outputs: Vec<i16>,
     echoes: Vec<Echo>,
+    safety_chain: Option<SafetyChain>,
+    chain_open: bool,
     pub(crate) conveyors: Vec<Conveyor>,
     zones: Vec<Area>,
     pub(crate) zone_occupied: Vec<Timed>,
@@ -87,6 +89,8 @@ impl World {
             analog_sources: plan.analog_sources,
             analog_outputs: vec![0; plan.analog_outputs],
             echoes: plan.echoes,
+            safety_chain: plan.safety_chain,
+            chain_open: false,
             zone_occupied: vec![Timed::at_rest(false, start_ns); plan.zones.len()],
             zones: plan.zones,
             persons: plan.persons.into_iter().map(|plan| Person::new(plan, start_ns)).collect(),
@@ -205,6 +209,13 @@ impl World {
                 }
             }
             Action::DriveFault { axis, code } => self.on_axis(axis, |axis| axis.set_fault(code)),
+            Action::SafeTorqueOff { axis, active } => {
+                self.on_axis(axis, |axis| axis.set_safe_torque_off(active));
+            }
+            Action::BrakeFails { axis, failed } => {
+                self.on_axis(axis, |axis| axis.set_brake_failed(failed));
+            }
+            Action::Obeys { axis, obeys } => self.on_axis(axis, |axis| axis.set_obeys(obeys)),
             Action::FrictionScale { axis, factor } => {
                 self.on_axis(axis, |axis| axis.set_friction_scale(factor));
             }
@@ -304,6 +315,7 @@ impl World {
             let anybody = self.persons.iter().filter_map(Person::state).any(inside);
             occupied.set(anybody, now);
         }
+        self.safety_chain(now);
         for (axis, history) in self.axes.iter().zip(&mut self.histories) {
             history.push(axis.travel(), now);
         }
@@ -317,6 +329,21 @@ impl World {
             let action = self.operators.get_mut(place).and_then(|operator| operator.act(&scene));
             if let Some(action) = action {
                 self.apply(action, now);
+            }
+        }
+    }
+
+    /// The certified chain: any of its inputs off takes the torque of every drive after its delay; all on give it free.
+    fn safety_chain(&mut self, now: u64) {
+        let Some(chain) = &self.safety_chain else { return };
+        let open = chain.sources.iter().any(|source| {
+            let source = self.sources.get(*source);
+            source.is_none_or(|source| source.value.has_been(false, chain.delay_ns, now))
+        });
+        if open != self.chain_open {
+            self.chain_open = open;
+            for axis in &mut self.axes {
+                axis.set_safe_torque_off(open);
             }
         }
     }

@@ -69,6 +69,7 @@ impl Counts {
 /// What the calling thread has asked of [`CountingAllocator`] in its life. All 0 where the binary
 /// does not declare it; ask [`is_counting`].
 #[must_use]
+// SR-045
 pub fn thread_counts() -> Counts {
     Counts { allocations: ALLOCATIONS.get(), frees: FREES.get() }
 }

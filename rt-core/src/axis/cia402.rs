@@ -77,6 +77,10 @@ pub enum Power {
     QuickStop,
     /// Operation enabled.
     On,
+    /// What torque there is stays, in operation enabled or after a quick stop; none is switched on.
+    Hold,
+    /// In the drive's own order: its brake engages, then torque goes (disable operation, 0x605C).
+    Disable,
 }
 
 /// Disable voltage.
@@ -97,9 +101,10 @@ pub const FAULT_RESET: u16 = 0x0080;
 /// A fault is never left but with `fault_reset`, and only from `Fault`: bit 7 acts on its rising edge, so whoever calls raises
 /// `fault_reset` for some cycles and lets it go again ([`ResetPulse`]).
 #[must_use]
+// SR-028
 pub const fn next_controlword(state: DriveState, power: Power, fault_reset: bool) -> u16 {
     match (state, power) {
-        (DriveState::Fault, Power::Off | Power::QuickStop | Power::On) => {
+        (DriveState::Fault, _) => {
             if fault_reset {
                 FAULT_RESET
             } else {
@@ -108,11 +113,12 @@ pub const fn next_controlword(state: DriveState, power: Power, fault_reset: bool
         }
         (
             DriveState::Unknown | DriveState::NotReadyToSwitchOn | DriveState::FaultReactionActive,
-            Power::Off | Power::QuickStop | Power::On,
+            _,
         ) => DISABLE_VOLTAGE,
-        (DriveState::OperationEnabled | DriveState::QuickStopActive, Power::QuickStop) => {
-            QUICK_STOP
-        }
+        (DriveState::OperationEnabled | DriveState::QuickStopActive, Power::QuickStop)
+        | (DriveState::QuickStopActive, Power::Hold | Power::Disable) => QUICK_STOP,
+        (DriveState::OperationEnabled, Power::Hold) => ENABLE_OPERATION,
+        (DriveState::OperationEnabled | DriveState::SwitchedOn, Power::Disable) => SWITCH_ON,
         (
             DriveState::SwitchOnDisabled
             | DriveState::ReadyToSwitchOn
@@ -123,8 +129,11 @@ pub const fn next_controlword(state: DriveState, power: Power, fault_reset: bool
         )
         | (
             DriveState::SwitchOnDisabled | DriveState::ReadyToSwitchOn | DriveState::SwitchedOn,
-            Power::QuickStop,
-        ) => DISABLE_VOLTAGE,
+            Power::QuickStop | Power::Hold,
+        )
+        | (DriveState::SwitchOnDisabled | DriveState::ReadyToSwitchOn, Power::Disable) => {
+            DISABLE_VOLTAGE
+        }
         (DriveState::SwitchOnDisabled, Power::On) => SHUTDOWN,
         (DriveState::ReadyToSwitchOn, Power::On) => SWITCH_ON,
         (DriveState::SwitchedOn | DriveState::OperationEnabled, Power::On) => ENABLE_OPERATION,
@@ -237,6 +246,29 @@ mod tests {
         }
     }
 
+    const POWERS: [Power; 5] =
+        [Power::Off, Power::QuickStop, Power::On, Power::Hold, Power::Disable];
+
+    #[test]
+    fn holding_neither_enables_a_drive_nor_takes_its_torque() {
+        for state in STATES {
+            let torque = matches!(state, S::OperationEnabled | S::QuickStopActive);
+            let next = run(state, Power::Hold, false, 20);
+            let powered = matches!(next, S::OperationEnabled | S::QuickStopActive);
+            assert_eq!(powered, torque, "{state:?} → {next:?}");
+            assert!(!torque || next == state);
+        }
+    }
+
+    #[test]
+    fn disabling_lets_the_drive_work_its_brake_and_never_takes_the_voltage_of_an_enabled_drive() {
+        assert_eq!(next_controlword(S::OperationEnabled, Power::Disable, false), SWITCH_ON);
+        assert_eq!(next_controlword(S::QuickStopActive, Power::Disable, false), QUICK_STOP);
+        for state in STATES {
+            assert_ne!(run(state, Power::Disable, false, 20), S::OperationEnabled, "{state:?}");
+        }
+    }
+
     fn run(mut state: S, power: Power, fault_reset: bool, cycles: usize) -> S {
         let mut before = 0;
         for _ in 0..cycles {
@@ -260,6 +292,7 @@ mod tests {
     }
 
     #[test]
+    // SR-028
     fn a_fault_is_left_only_with_a_reset() {
         assert_eq!(run(S::Fault, Power::On, false, 1000), S::Fault);
         assert_eq!(run(S::Fault, Power::On, true, 5), S::OperationEnabled);
@@ -288,7 +321,7 @@ mod tests {
     #[test]
     fn only_a_fault_ever_sees_the_reset_bit_and_no_other_bit_with_it() {
         for state in STATES {
-            for power in [Power::Off, Power::QuickStop, Power::On] {
+            for power in POWERS {
                 let word = next_controlword(state, power, true);
                 assert_eq!(word == FAULT_RESET, state == S::Fault, "{state:?}");
                 assert_eq!(next_controlword(state, power, false) & FAULT_RESET, 0);

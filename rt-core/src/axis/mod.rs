@@ -10,7 +10,7 @@ pub mod scale;
 mod sense;
 pub mod state;
 
-use crate::plan::{AxisPlan, HomingPlan};
+use crate::plan::{AxisPlan, HomingPlan, StopWay};
 use crate::program::{AxisState, AxisView};
 use cia402::DriveState;
 use scale::{Scale, Unwrapped};
@@ -36,6 +36,8 @@ pub struct Axis {
     /// What became of the reference in this cycle.
     news: Option<ReferenceNews>,
     referenced: bool,
+    /// The drive was switched on anew and nothing was received since.
+    is_restarted: bool,
     position: Nano,
     rebased: Nano,
     commanded: Nano,
@@ -69,7 +71,7 @@ pub enum ReferenceNews {
 taped_enum!(ReferenceNews { 0: Found, 1: Kept, 2: Refused(position) });
 
 taped!(Axis {
-    twin, scale, counter, offset, turns, found, kept, news, referenced, position, rebased, commanded, commanded_velocity, sampled_at,
+    twin, scale, counter, offset, turns, found, kept, news, referenced, is_restarted, position, rebased, commanded, commanded_velocity, sampled_at,
     drive_state, statusword, torque_permille, error_code, switches, touch_probe, inputs_good, state, done;
     plan, period,
 });
@@ -100,6 +102,7 @@ impl Axis {
             kept,
             news: None,
             referenced: false,
+            is_restarted: false,
             position: Nano::ZERO,
             rebased: Nano::ZERO,
             commanded: Nano::ZERO,
@@ -321,9 +324,7 @@ impl Axis {
     /// word for the worse of estimated and commanded velocity, and never less than what the set-point is ahead.
     #[must_use]
     pub fn stopping(&self, deceleration: Nano) -> Stopping {
-        let estimated = self.twin.estimate().velocity;
-        let commanded = self.commanded_velocity;
-        let velocity = if commanded.abs() > estimated.abs() { commanded } else { estimated };
+        let velocity = self.faster();
         let mut stopping = self.twin.stopping(deceleration.units(), velocity);
         let ahead = self.following_error().units() * if velocity < 0.0 { -1.0 } else { 1.0 };
         let latency_travel = velocity.abs() * self.twin.latency();
@@ -335,6 +336,62 @@ impl Axis {
     #[must_use]
     pub fn stopping_distance(&self, deceleration: Nano) -> Nano {
         Nano::from_units(self.stopping(deceleration).distance).unwrap_or(Nano::MAX)
+    }
+
+    /// How far it still moves on each way to come to rest; never less than what the set-point is ahead.
+    #[must_use]
+    pub fn stopping_by(&self, way: StopWay) -> Nano {
+        let stop = &self.plan.stop;
+        match way {
+            StopWay::Ramp => self.stopping_distance(stop.ramp_deceleration),
+            StopWay::QuickStop => self.stopping_distance(stop.quick_stop_deceleration),
+            StopWay::ConnectionLost => {
+                let on = self.speed() * math::seconds(stop.watchdog_ns);
+                let on = Nano::from_units(on).unwrap_or(Nano::MAX);
+                let after = match stop.connection_lost {
+                    StopWay::Ramp | StopWay::QuickStop | StopWay::ConnectionLost => {
+                        self.stopping_distance(stop.quick_stop_deceleration)
+                    }
+                    StopWay::PowerRemoval => self.stopping_by(StopWay::PowerRemoval),
+                };
+                Nano(on.0.saturating_add(after.0))
+            }
+            StopWay::PowerRemoval => match self.plan.brake {
+                // Torque stays until the brake holds, on the gate's ramp or on the drive's own.
+                Some(brake) if self.plan.vertical && brake.release.is_some() => {
+                    self.stopping_distance(stop.ramp_deceleration)
+                }
+                Some(_) if self.plan.vertical => {
+                    self.stopping_distance(stop.quick_stop_deceleration)
+                }
+                Some(_) | None => {
+                    let coasting = self.twin.coasting(self.faster());
+                    Nano::from_units(coasting.distance).unwrap_or(Nano::MAX)
+                }
+            },
+        }
+    }
+
+    /// How far it would go on this way from `velocity`, at worst: what a person is told before anything moves.
+    #[must_use]
+    pub fn stopping_from(plan: &AxisPlan, period_ns: u64, way: StopWay, velocity: Nano) -> Nano {
+        let worst = [velocity, Nano(velocity.0.saturating_neg())].map(|velocity| {
+            let mut axis = Self::new(plan, period_ns);
+            axis.commanded_velocity = velocity.units();
+            axis.stopping_by(way)
+        });
+        worst.into_iter().max().unwrap_or(Nano::MAX)
+    }
+
+    /// The faster of estimated and commanded velocity, axis units / s.
+    fn faster(&self) -> f64 {
+        let estimated = self.twin.estimate().velocity;
+        let commanded = self.commanded_velocity;
+        if commanded.abs() > estimated.abs() { commanded } else { estimated }
+    }
+
+    fn speed(&self) -> f64 {
+        self.faster().abs()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::cia402::DriveState;
 use super::scale::{self, Unwrapped};
 use super::{Axis, AxisEvent, ReferenceNews, saturated};
-use crate::signal::{SignalId, Signals};
+use crate::signal::{Quality, SignalId, Signals};
 use twin_lite::{Nano, taped};
 
 /// Bits of 0x60FD.
@@ -39,6 +39,9 @@ impl Axis {
         if let Some(offset) = self.found.take() {
             self.take_over(offset);
         }
+        if signals.get(self.plan.signals.actual_position).quality == Quality::Missing {
+            self.restarted();
+        }
         let statusword = signals.good(self.plan.signals.statusword);
         let counts = signals.good(self.plan.signals.actual_position);
         self.inputs_good = statusword.is_some() && counts.is_some();
@@ -54,6 +57,15 @@ impl Axis {
         self.twin.update(self.position.units(), self.torque_permille, elapsed);
         if self.inputs_good {
             self.follow_drive();
+        }
+    }
+
+    /// The drive was switched on anew: where it counts from now is not known. An encoder that keeps its place is looked at again.
+    fn restarted(&mut self) {
+        if self.counter.take().is_some() {
+            self.kept = self.keeps_reference().then_some(self.offset);
+            (self.referenced, self.is_restarted) = (false, true);
+            self.drive_state = DriveState::Unknown;
         }
     }
 
@@ -88,7 +100,7 @@ impl Axis {
     }
 
     fn sense_position(&mut self, raw: i32) {
-        let first = self.counter.is_none();
+        let (first, before) = (self.counter.is_none(), self.position);
         let counter = self.counter.get_or_insert(Unwrapped::new(raw));
         let counts = counter.update(raw);
         if let Some(offset) = self.kept.take() {
@@ -109,6 +121,10 @@ impl Axis {
         }
         self.position = Nano(saturated(position));
         if first {
+            if core::mem::take(&mut self.is_restarted) {
+                // Not a movement: the model goes on from there.
+                self.twin.shift(Nano(self.position.0.saturating_sub(before.0)).units());
+            }
             self.commanded = self.position;
             self.rebased = Nano::ZERO;
         }

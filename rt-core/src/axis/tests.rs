@@ -312,3 +312,58 @@ fn homing_again_is_told_even_if_the_axis_had_a_reference() {
         assert_eq!(axis.offset(), position);
     }
 }
+
+#[test]
+fn a_drive_that_was_switched_on_anew_has_no_reference_until_it_is_homed_again() {
+    // Given an axis that was homed here, at 7 mm.
+    let mut plan = plan();
+    plan.homing = HomingPlan::Here { position: Nano(7 * MM) };
+    let (mut axis, mut drive) = (Axis::new(&plan, PERIOD), Drive::new());
+    drive.set(POSITION, 20_000);
+    drive.cycle(&mut axis);
+    axis.reference(20_000, Nano(7 * MM));
+    drive.cycle(&mut axis);
+    assert!(axis.is_referenced());
+    let before = axis.twin().estimate().velocity;
+    // When its drive loses its supply, that is no reason yet: the cable may have been pulled.
+    for id in [STATUSWORD, POSITION] {
+        drive.signals.age(id);
+    }
+    drive.cycle(&mut axis);
+    assert!(axis.is_referenced());
+    // Switched on anew it counts from 0.
+    for id in [STATUSWORD, POSITION] {
+        drive.signals.forget(id);
+    }
+    drive.cycle(&mut axis);
+    assert!(!axis.is_referenced() && !axis.is_enabled());
+    drive.set(STATUSWORD, 0x1250);
+    drive.set(POSITION, 0);
+    drive.cycle(&mut axis);
+    drive.cycle(&mut axis);
+    // Then it has none, stands where it stands, and did not move there.
+    assert!(!axis.is_referenced());
+    assert_eq!(axis.commanded_position(), axis.position());
+    let velocity = axis.twin().estimate().velocity;
+    assert!((velocity - before).abs() < 1e-3, "{velocity}");
+}
+
+#[test]
+fn an_absolute_encoder_is_looked_at_again_when_its_drive_was_switched_on_anew() {
+    let plan = keeping();
+    let (mut axis, mut drive) = (Axis::new(&plan, PERIOD), Drive::new());
+    axis.keep(Nano(5 * MM));
+    drive.set(POSITION, 10_000);
+    drive.cycle(&mut axis);
+    assert!(axis.is_referenced());
+    let at = axis.position();
+    drive.signals.forget(POSITION);
+    drive.cycle(&mut axis);
+    assert!(!axis.is_referenced(), "nothing is known meanwhile");
+    // Its 32 bits went through their range; the encoder shows the same place.
+    drive.set(POSITION, 10_000 + (1 << 20));
+    drive.cycle(&mut axis);
+    assert!(axis.is_referenced());
+    assert_eq!(axis.reference_news(), Some(ReferenceNews::Kept));
+    assert!((axis.position().0 - at.0).abs() < 1_000, "{:?} {at:?}", axis.position());
+}

@@ -25,6 +25,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 /// What the other side asks and says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+// SR-012
 pub struct Command {
     /// End in a controlled way: stop the axes, engage brakes, take power, then end.
     pub shutdown: bool,
@@ -205,7 +206,9 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         // One a cycle: more cannot come.
         if let Some(emergency) = self.bus.take_emergency() {
             let body = Body::Event(Event::Emergency(emergency));
-            self.ports.record(Record { cycle: self.cycle, now: wake, body });
+            let record = Record { cycle: self.cycle, now: wake, body };
+            self.flight.note(&record);
+            self.ports.record(record);
         }
         self.flight.over(Phase::Encode, self.clock.now());
         self.ports.publish(self.core.status());

@@ -220,8 +220,15 @@ fn safe_stop_after_none() -> MachinePlan {
     plan.overrun.demand = Some(OverrunLimit { count: 0, cycles: 10 });
     let effects = [0, 1].map(|group| Effect { group: GroupId(group), reaction: Reaction::Stop1 });
     let effects = effects.into_iter().collect();
-    plan.interlocks =
-        [InterlockPlan { cause: Cause::Overrun, effects, latch: true }].into_iter().collect();
+    plan.interlocks = [InterlockPlan {
+        cause: Cause::Overrun,
+        effects,
+        latch: true,
+        when: crate::plan::When::Always,
+        outputs: Box::default(),
+    }]
+    .into_iter()
+    .collect();
     plan
 }
 

@@ -1,7 +1,9 @@
 //! What happened, beside the cycles: 32 bytes, in the same dump.
 
 use super::record::next;
-use crate::plan::Reaction;
+use crate::bus::Emergency;
+use crate::machine::SafeCause;
+use crate::plan::{Reaction, StopWay};
 use crate::program::AxisState;
 use crate::record::Event;
 
@@ -12,7 +14,7 @@ pub enum MarkKind {
     /// Written by a newer version.
     #[default]
     Unknown = 0,
-    /// A group tripped: `subject` is the interlock, `value` the predicted stopping distance, 10⁻⁹ axis units.
+    /// A group tripped: `subject` is the cause (`cause_number`), `value` the predicted stopping distance, 10⁻⁹ axis units.
     Trip = 1,
     /// The group stands: `value` is the distance travelled, 10⁻⁹ axis units.
     Stopped = 2,
@@ -36,6 +38,10 @@ pub enum MarkKind {
     Start = 11,
     /// The controlled end was asked for.
     Shutdown = 12,
+    /// A stop of `group` did not slow axis `subject`: `value` is what follows, 2 the drives' quick stop, 4 the removal of power.
+    Escalated = 13,
+    /// The device at position `subject` sent an emergency: `value` is, from its lowest byte, code (2), error register (1), data (5).
+    Emergency = 14,
 }
 
 impl MarkKind {
@@ -53,6 +59,8 @@ impl MarkKind {
             10 => Self::Reset,
             11 => Self::Start,
             12 => Self::Shutdown,
+            13 => Self::Escalated,
+            14 => Self::Emergency,
             _ => Self::Unknown,
         }
     }
@@ -74,6 +82,39 @@ fn severity(reaction: Reaction) -> u8 {
         Reaction::Stop2 => 3,
         Reaction::Stop1 => 4,
         Reaction::Stop0 => 5,
+    }
+}
+
+/// Causes of our own, beside the interlocks, which have their own numbers: a fault of the program.
+pub const CAUSE_PROGRAM: u16 = 0xFF00;
+/// Of the gate: plus the axis.
+pub const CAUSE_GATE: u16 = 0xFE00;
+/// An axis in ErrorStop: plus the axis.
+pub const CAUSE_AXIS: u16 = 0xFD00;
+/// Drives that did not come up: plus the group.
+pub const CAUSE_POWER_UP: u16 = 0xFC00;
+/// Boot, or the controlled end: neither trips a group.
+pub const CAUSE_NONE: u16 = 0xFFFF;
+
+/// The number of a trip's cause: of an interlock its own.
+#[must_use]
+pub fn cause_number(cause: SafeCause) -> u16 {
+    match cause {
+        SafeCause::Interlock(interlock) => interlock.0,
+        SafeCause::Program => CAUSE_PROGRAM,
+        SafeCause::Gate(axis) => CAUSE_GATE | u16::from(axis.0),
+        SafeCause::Axis(axis) => CAUSE_AXIS | u16::from(axis.0),
+        SafeCause::PowerUp(group) => CAUSE_POWER_UP | u16::from(group.0),
+        SafeCause::Boot | SafeCause::Shutdown => CAUSE_NONE,
+    }
+}
+
+fn way_number(way: StopWay) -> u8 {
+    match way {
+        StopWay::Ramp => 1,
+        StopWay::QuickStop => 2,
+        StopWay::ConnectionLost => 3,
+        StopWay::PowerRemoval => 4,
     }
 }
 
@@ -113,14 +154,18 @@ impl Mark {
             |kind, subject: u16, value| Self { cycle, at, value, subject, kind, ..Self::default() };
         let state = |state: crate::record::MachineState| super::machine_number(state);
         Some(match *event {
-            Event::Trip { interlock, group, reaction, predicted, .. } => Self {
+            Event::Trip { cause, group, reaction, predicted, .. } => Self {
                 group: group.0,
                 reaction: severity(reaction),
-                ..mark(MarkKind::Trip, interlock.0, predicted.0)
+                ..mark(MarkKind::Trip, cause_number(cause), predicted.0)
             },
-            Event::Stopped { group, interlock, distance, .. } => {
-                Self { group: group.0, ..mark(MarkKind::Stopped, interlock.0, distance.0) }
+            Event::Stopped { group, cause, distance, .. } => {
+                Self { group: group.0, ..mark(MarkKind::Stopped, cause_number(cause), distance.0) }
             }
+            Event::Escalated { group, axis, to } => Self {
+                group: group.0,
+                ..mark(MarkKind::Escalated, axis.0.into(), i64::from(way_number(to)))
+            },
             Event::Demand { interlock } => mark(MarkKind::Demand, interlock.0, 0),
             Event::Clear { interlock } => mark(MarkKind::Clear, interlock.0, 0),
             Event::Machine { from, to } => {
@@ -137,12 +182,19 @@ impl Mark {
             Event::Reset => mark(MarkKind::Reset, 0, 0),
             Event::Start => mark(MarkKind::Start, 0, 0),
             Event::ShutdownRequested => mark(MarkKind::Shutdown, 0, 0),
+            Event::Emergency(Emergency { device, code, register, data }) => {
+                let [low, high] = code.to_le_bytes();
+                let [a, b, c, d, e] = data;
+                let value = i64::from_le_bytes([low, high, register, a, b, c, d, e]);
+                mark(MarkKind::Emergency, device, value)
+            }
             Event::Axis { .. }
             | Event::SpeedLimit { .. }
+            | Event::Diagnostic { .. }
+            | Event::Mode { .. }
             | Event::Referenced { .. }
             | Event::ReferenceRefused { .. }
             | Event::Overrun { .. }
-            | Event::Emergency(_)
             | Event::ResetRefused { .. }
             | Event::Step { .. }
             | Event::Vision { .. }

@@ -15,7 +15,10 @@ mod ring;
 
 pub use account::{Account, Counts};
 pub use durations::Durations;
-pub use mark::{MARK_BYTES, Mark, MarkKind};
+pub use mark::{
+    CAUSE_AXIS, CAUSE_GATE, CAUSE_NONE, CAUSE_POWER_UP, CAUSE_PROGRAM, MARK_BYTES, Mark, MarkKind,
+    cause_number,
+};
 pub use record::{
     BUS_SHIFT, CycleStamps, DC_UNLOCKED, MACHINE_SHIFT, OVERRUN, PHASES, Phase, RECORD_BYTES,
     REQUESTED, SKIPPED, TRIP, UNITS_WRONG, WOKE_LATE,

@@ -1,5 +1,6 @@
 use super::*;
-use crate::plan::{GroupId, InterlockId, Reaction};
+use crate::machine::SafeCause;
+use crate::plan::{GroupId, InterlockId, Reaction, StopWay};
 use alloc::vec::Vec;
 use twin_lite::Nano;
 
@@ -56,7 +57,8 @@ impl Rig {
 
 fn trip(reaction: Reaction) -> Event {
     Event::Trip {
-        interlock: InterlockId(7),
+        cause: SafeCause::Interlock(InterlockId(7)),
+        way: StopWay::Ramp,
         group: GroupId(1),
         reaction,
         input_at: 1,
@@ -86,6 +88,24 @@ fn a_stop_is_frozen_with_what_came_before_and_a_little_of_what_came_after() {
     assert_eq!((mark.cycle, mark.kind, mark.subject, mark.group), (100, MarkKind::Trip, 7, 1));
     rig.quiet(50);
     assert_eq!(rig.frozen.len(), 1, "once");
+}
+
+#[test]
+fn an_emergency_is_a_mark_with_all_that_it_said_and_no_trigger() {
+    let mut rig = Rig::new(1);
+    rig.quiet(20);
+    let emergency =
+        crate::bus::Emergency { device: 4, code: 0x8611, register: 0x21, data: [1, 2, 3, 4, 0xFE] };
+    rig.cycle(false, &[Event::Emergency(emergency)]);
+    rig.quiet(20);
+    assert!(rig.frozen.is_empty());
+    rig.cycle(false, &[trip(Reaction::Stop1)]);
+    rig.quiet(10);
+    let mark = rig.frozen[0].marks().find(|mark| mark.kind == MarkKind::Emergency).copied();
+    let mark = mark.expect("a mark");
+    assert_eq!((mark.cycle, mark.subject), (20, 4));
+    assert_eq!(mark.value.to_le_bytes(), [0x11, 0x86, 0x21, 1, 2, 3, 4, 0xFE]);
+    assert_eq!(Mark::from_bytes(&mark.to_bytes()), mark);
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! One group at the gate: all of its axes pass, or all of them stop.
 
-use super::{AxisGate, GroupGate, Ramp, STANDSTILL_WAIT_NS, Track, Violation};
-use crate::interlock::AxisFacts;
-use crate::plan::{AxisId, GroupId};
+use super::axis::AxisGate;
+use super::{
+    Allowed, GroupGate, Power, PowerNeeds, Ramp, STANDSTILL_WAIT_NS, SpeedLimit, Track, Violation,
+};
+use crate::interlock::{AxisFacts, GroupDemand};
+use crate::machine::SafeCause;
+use crate::plan::{AxisId, AxisPlan, GroupId, MachinePlan, Reaction, StopWay};
 use crate::program::GROUP_AXES_MAX;
 use crate::record::{Event, GateLimit};
-use crate::step::Log;
+use crate::step::{Log, PlanError};
 use twin_lite::Nano;
 
 /// The axes of a group, in order.
@@ -19,7 +23,225 @@ pub(super) fn members<'a>(
 /// What is lowered step by step is told in steps: a new limit is an event when it differs from the last one told by this part.
 const SPEED_STEP: i64 = 8;
 
+/// A drive that works a brake itself answers within this, ns.
+const DRIVE_ANSWER_NS: u64 = 20_000_000;
+
+/// How long brakes take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BrakeTimes {
+    /// Until all are free, ns.
+    release_ns: u64,
+    /// Until all hold, ns.
+    engage_ns: u64,
+    /// Until what hangs is held when power is cut at full speed, ns.
+    cut_ns: u64,
+    /// A drive works one of them.
+    of_drive: bool,
+}
+
+impl BrakeTimes {
+    fn add(self, axis: &AxisPlan) -> Self {
+        let Some(brake) = axis.brake else { return self };
+        let of_drive = brake.release.is_none();
+        let engage_ns = brake.engage_ns + if of_drive { DRIVE_ANSWER_NS } else { 0 };
+        // A drive with a brake of its own stops first, then engages it.
+        let stop = &axis.stop;
+        let quick_ns = i128::from(axis.limits.velocity.0) * 1_000_000_000
+            / i128::from(stop.quick_stop_deceleration.0.max(1));
+        let quick_ns = u64::try_from(quick_ns).unwrap_or(u64::MAX);
+        let before = if of_drive && axis.vertical { quick_ns } else { 0 };
+        Self {
+            release_ns: self.release_ns.max(brake.release_ns),
+            engage_ns: self.engage_ns.max(engage_ns),
+            cut_ns: self.cut_ns.max(engage_ns.saturating_add(before)),
+            of_drive: self.of_drive || of_drive,
+        }
+    }
+}
+
+/// What was found wrong with a group in a cycle.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Found {
+    /// The machine must stop for it.
+    pub(super) cause: Option<SafeCause>,
+    /// A limit was violated: motion is not asked any more.
+    pub(super) violated: bool,
+}
+
+impl Found {
+    fn violation(&mut self, axis: AxisId, violation: Violation, log: &mut Log<'_>) {
+        let Violation { limit, asked, allowed } = violation;
+        log.event(Event::GateViolation { axis, limit, asked, allowed });
+        self.cause = self.cause.or(Some(SafeCause::Gate(axis)));
+        self.violated = true;
+    }
+}
+
 impl GroupGate {
+    /// Without power, its axes at rest.
+    pub(super) fn new(plan: &MachinePlan, id: GroupId) -> Result<Self, PlanError> {
+        let group = plan.groups.get(usize::from(id.0)).ok_or(PlanError::Group { group: id })?;
+        let plan_of = |axis: &AxisId| plan.axes.get(usize::from(axis.0));
+        let exists = |axis: &AxisId| plan_of(axis).is_some_and(|axis| axis.group == id);
+        if group.axes.is_empty()
+            || group.axes.len() > GROUP_AXES_MAX
+            || !group.axes.iter().all(exists)
+        {
+            return Err(PlanError::Group { group: id });
+        }
+        let times = group.axes.iter().filter_map(plan_of);
+        Ok(Self {
+            id,
+            axes: group.axes.clone(),
+            stop: group.stop,
+            power: Power::Off,
+            ramp: None,
+            speed: SpeedLimit::new(plan, usize::from(id.0)),
+            times: times.fold(BrakeTimes::default(), BrakeTimes::add),
+            stopping: false,
+            escalated: None,
+            rested_at: None,
+            lost: false,
+            held: Nano::MAX,
+            told: Nano::MAX,
+            released: false,
+            passed: false,
+        })
+    }
+
+    /// The first axis whose drive is not in operation enabled, in another mode, or not heard; whether it is heard.
+    pub(super) fn first_lost(&self, facts: &[AxisFacts]) -> Option<AxisId> {
+        let known = |axis: &AxisId| facts.get(usize::from(axis.0));
+        let lost = self.axes.iter().find(|axis| {
+            known(axis).is_none_or(|facts| !facts.view.enabled || !facts.in_position_mode)
+        });
+        lost.copied()
+    }
+
+    /// What must not be, and what follows of it: drives that are lost, stops that do not happen, torque, a load that falls.
+    pub(super) fn guard(
+        &mut self,
+        axes: &mut [AxisGate],
+        lost: Option<AxisId>,
+        facts: &[AxisFacts],
+        log: &mut Log<'_>,
+    ) -> Found {
+        let known = |axis: &AxisId| facts.get(usize::from(axis.0));
+        let mut found = Found::default();
+        let unheard = |axis: &&AxisId| known(axis).is_none_or(|facts| !facts.view.inputs_good);
+        let blind = self.axes.iter().find(unheard).copied();
+        if matches!(self.power, Power::Releasing { .. } | Power::On)
+            && let Some(axis) = lost.or(blind)
+            && !self.lost
+        {
+            self.lost = true;
+            let mode = known(&axis).is_some_and(|facts| !facts.in_position_mode);
+            let limit = if mode { GateLimit::Mode } else { GateLimit::Power };
+            let none = Violation { limit, asked: Nano::ZERO, allowed: Nano::ZERO };
+            found.violation(axis, none, log);
+        }
+        if self.power.is_overdue(log.now) && !self.lost {
+            self.lost = true;
+            found.cause = found.cause.or(Some(SafeCause::PowerUp(self.id)));
+        }
+        self.escalate(axes, &mut found, log);
+        let powered = self.power != Power::Off;
+        for id in &self.axes {
+            let Some(axis) = axes.get_mut(usize::from(id.0)) else { continue };
+            let wrong = axis.pulls_too_hard(known(id)).or(axis.falls(powered, known(id)));
+            if let Some(violation) = wrong {
+                found.violation(*id, violation, log);
+            }
+        }
+        found
+    }
+
+    /// A stop that does not slow an axis as it must is followed by the next stronger one.
+    fn escalate(&mut self, axes: &mut [AxisGate], found: &mut Found, log: &mut Log<'_>) {
+        let next = match self.power {
+            Power::On => StopWay::QuickStop,
+            Power::Quick { .. } => StopWay::PowerRemoval,
+            _ => return,
+        };
+        if !self.stopping || self.escalated >= Some(next) {
+            return;
+        }
+        for id in &self.axes {
+            let Some(axis) = axes.get_mut(usize::from(id.0)) else { continue };
+            let Some(violation) = axis.runs_on() else { continue };
+            axis.ran_on |= next == StopWay::PowerRemoval;
+            // The first says why; all of them are judged in every cycle.
+            if self.escalated < Some(next) {
+                self.escalated = Some(next);
+                found.violation(*id, violation, log);
+                log.event(Event::Escalated { group: self.id, axis: *id, to: next });
+            }
+        }
+    }
+
+    /// The worst stop that is asked, by the group's own order.
+    pub(super) fn worst_stop(&self, demand: &GroupDemand, ending: bool) -> Option<Reaction> {
+        let asked = demand.stop.map(|stop| stop.reaction);
+        let own = (ending || self.lost).then_some(Reaction::Stop1);
+        match (asked, own) {
+            (Some(asked), Some(own)) => Some(self.stop.order.worst(asked, own)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// One step of power and brakes.
+    pub(super) fn move_power(
+        &mut self,
+        axes: &mut [AxisGate],
+        allowed: &Allowed<'_>,
+        (run, stop, all_enabled): (bool, Option<Reaction>, bool),
+        now: u64,
+    ) {
+        let was = self.power;
+        self.power = was.next(&PowerNeeds {
+            now,
+            run,
+            stop,
+            quick_1: self.stop.category_1 == StopWay::QuickStop,
+            escalated: self.escalated,
+            drive_brakes: self.times.of_drive,
+            all_enabled,
+            standing: self.standing(axes, allowed.facts, now),
+            release_ns: self.times.release_ns,
+            engage_ns: self.times.engage_ns,
+            cut_ns: self.times.cut_ns,
+        });
+        let is_quick = |power: Power| matches!(power, Power::Quick { .. });
+        if is_quick(self.power) && !is_quick(was) {
+            self.watch(axes, StopWay::QuickStop);
+        }
+        if self.power == Power::Off {
+            self.lost = false;
+            self.escalated = None;
+            for id in &self.axes {
+                if let Some(axis) = axes.get_mut(usize::from(id.0)) {
+                    axis.ran_on = false;
+                }
+            }
+        }
+    }
+
+    /// From now on the group is watched coming to rest.
+    fn watch(&mut self, axes: &mut [AxisGate], way: StopWay) {
+        self.stopping = true;
+        let cycles = self.ramp_cycles(axes, |axis| axis.track.velocity);
+        for id in &self.axes {
+            if let Some(axis) = axes.get_mut(usize::from(id.0)) {
+                axis.begin_stop(way, cycles);
+            }
+        }
+    }
+
+    /// An axis moves where it may not go any more.
+    pub(super) fn is_blocked(&self, axes: &[AxisGate]) -> bool {
+        members(&self.axes, axes).any(AxisGate::is_blocked)
+    }
+
     /// Cycles in which the ramp takes the whole group to rest.
     pub(super) fn ramp_cycles(
         &self,
@@ -47,7 +269,9 @@ impl GroupGate {
             let facts = facts.get(usize::from(axis.id.0));
             let referenced = facts.is_some_and(|facts| facts.view.referenced);
             let checked = axis.check.check(&axis.track, track, cycles, referenced);
-            checked.map_err(|violation| (axis.id, violation))?;
+            checked
+                .and_then(|()| axis.check_direction(track))
+                .map_err(|violation| (axis.id, violation))?;
         }
         self.hold_speed(axes, &tracks)?;
         for (track, id) in tracks.iter().zip(&self.axes) {
@@ -59,6 +283,7 @@ impl GroupGate {
     }
 
     /// The norm of the velocities against the group's speed limit.
+    // SR-019
     fn hold_speed(
         &mut self,
         axes: &[AxisGate],
@@ -83,6 +308,9 @@ impl GroupGate {
 
     /// One cycle of the ramp; the first one begins it from what was sent last.
     pub(super) fn stop(&mut self, axes: &mut [AxisGate]) {
+        if !self.stopping {
+            self.watch(axes, StopWay::Ramp);
+        }
         if self.ramp.is_none() {
             self.ramp = Ramp::over(self.ramp_cycles(axes, |axis| axis.track.velocity));
             for id in &self.axes {

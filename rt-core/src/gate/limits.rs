@@ -101,6 +101,7 @@ impl AxisCheck {
     ///
     /// # Errors
     /// The first limit that is violated, and what was asked.
+    // SR-016
     pub fn check(
         &self,
         before: &Track,
@@ -119,6 +120,7 @@ impl AxisCheck {
         }
     }
 
+    // SR-018
     fn within(
         &self,
         limit: GateLimit,
@@ -134,6 +136,7 @@ impl AxisCheck {
     }
 
     /// What is asked, and where the ramp would end from there, must be within the soft limits; an axis that is outside may come back.
+    // SR-017
     fn stops_within(
         &self,
         (low, high): (i64, i64),
@@ -184,6 +187,7 @@ mod tests {
     }
 
     #[test]
+    // SR-016
     fn each_limit_passes_at_its_value_and_not_above_it() {
         // axis_plan: 1000 mm/s, 5000 mm/s², 100 000 mm/s³ at 1 ms: 10⁹, 5·10⁶, 10⁵ nano-units a cycle.
         let steady = |velocity| Track { position: 100_000_000_000, velocity, acceleration: 0 };
@@ -199,6 +203,7 @@ mod tests {
     }
 
     #[test]
+    // SR-017
     fn a_set_point_from_which_the_ramp_would_pass_the_soft_limit_is_not_passed() {
         // 500 mm/s at 10 000 mm/s² take 50 cycles and 50·(50 − 1) ÷ 2 ramp steps of 0.01 mm: 12.25 mm.
         let before = Track { position: 487_200_000_000, velocity: 500_000_000, acceleration: 0 };
@@ -215,6 +220,7 @@ mod tests {
     }
 
     #[test]
+    // SR-018
     fn without_reference_the_lower_velocity_holds_and_the_soft_limits_do_not() {
         let before = Track { position: 900_000_000_000, velocity: 100_000_000, acceleration: 0 };
         let asked = before.to(before.position + 100_000_002);

@@ -1,29 +1,34 @@
 //! The gate: the single exit. Nothing reaches a drive or an output but through here, and it trusts nobody.
 //!
-//! It knows limits, permits and what it sent last, in integers. With permit it passes a set-point that holds every limit; a set-point
-//! that does not, and a permit that is lost, begin the closed-form [`Ramp`]. By induction the ramp is always possible: no set-point is
-//! ever passed from which it would not be.
+//! It knows limits, permits, what it sent last and where the encoders are, in integers. With permit it passes a set-point that holds
+//! every limit; a set-point that does not, and a permit that is lost, begin the closed-form [`Ramp`]. By induction the ramp is always
+//! possible: no set-point is ever passed from which it would not be. A stop that does not slow the axes as it must ([`Envelope`])
+//! is followed by the drives' quick stop, and that by the removal of power.
 
+mod axis;
+mod envelope;
 mod limits;
 mod outputs;
 mod power;
 mod ramp;
 mod speed;
 
+use axis::AxisGate;
+pub use envelope::{Envelope, EnvelopePlan, Seen};
 pub use limits::{AxisCheck, Track, Violation, ramp_distance};
 pub use outputs::{OutputNeeds, Outputs};
-pub use power::{POWER_UP_MAX_NS, Power, PowerNeeds};
+pub use power::{Holding, POWER_UP_MAX_NS, Power, PowerNeeds};
 pub use ramp::Ramp;
 pub use speed::SpeedLimit;
 
 use crate::axis::Axis;
-use crate::axis::cia402::{self, ResetPulse, next_controlword};
-use crate::interlock::{AxisFacts, GroupDemand, still};
+use crate::axis::cia402::{ResetPulse, next_controlword};
+use crate::interlock::{AxisFacts, GroupDemand, OutputDemand};
 use crate::machine::SafeCause;
 use crate::motion::{GroupPermit, Motion};
-use crate::plan::{AxisId, AxisSignals, BrakePlan, GroupId, MachinePlan, Reaction};
-use crate::program::{AXES_MAX, GROUP_AXES_MAX};
-use crate::record::{Event, GateLimit, MachineState};
+use crate::plan::{AxisId, GroupId, GroupStop, MachinePlan, StopWay};
+use crate::program::AXES_MAX;
+use crate::record::{Event, MachineState};
 use crate::signal::Signals;
 use crate::step::{Log, PlanError};
 use alloc::boxed::Box;
@@ -34,37 +39,20 @@ pub const MODE_CSP: i64 = 8;
 /// An axis that does not come to rest is braked all the same this long after its ramp, ns.
 const STANDSTILL_WAIT_NS: u64 = 500_000_000;
 
-/// The gate's side of one axis.
-#[derive(Clone, Debug)]
-struct AxisGate {
-    id: AxisId,
-    signals: AxisSignals,
-    brake: Option<BrakePlan>,
-    vertical: bool,
-    still: Nano,
-    check: AxisCheck,
-    /// What was sent last.
-    track: Track,
-    /// What was sent when the ramp began.
-    start: Track,
-}
-
-impl AxisGate {
-    /// It keeps its torque until its brake holds.
-    fn waits_for_brake(&self) -> bool {
-        self.vertical && self.brake.is_some()
-    }
-}
-
 /// The gate's side of one group.
 #[derive(Clone, Debug)]
 struct GroupGate {
+    id: GroupId,
     axes: Box<[AxisId]>,
+    stop: GroupStop,
     power: Power,
     ramp: Option<Ramp>,
     speed: SpeedLimit,
-    release_ns: u64,
-    engage_ns: u64,
+    times: group::BrakeTimes,
+    /// It comes to rest, or rests, and is watched.
+    stopping: bool,
+    /// What a stop that did not happen asked for; until power is off.
+    escalated: Option<StopWay>,
     /// Since when nothing moves any more as commanded, ns.
     rested_at: Option<u64>,
     /// A drive left operation enabled, or did not come up: power goes before anything else.
@@ -79,10 +67,9 @@ struct GroupGate {
     passed: bool,
 }
 
-taped!(AxisGate { track, start; id, signals, brake, vertical, still, check });
 taped!(GroupGate {
-    power, ramp, speed, rested_at, lost, held, told, released, passed;
-    axes, release_ns, engage_ns,
+    power, ramp, speed, stopping, escalated, rested_at, lost, held, told, released, passed;
+    id, axes, stop, times,
 });
 taped!(GroupPermit { motion, speed_limit });
 taped!(Gate { axes, groups, permits, outputs, fault_reset, fault, violations });
@@ -122,47 +109,9 @@ impl Gate {
             return Err(PlanError::TooManyAxes);
         }
         let axes = plan.axes.iter().zip(AxisId::all()).map(|(axis, id)| {
-            Ok(AxisGate {
-                id,
-                signals: axis.signals,
-                brake: axis.brake,
-                vertical: axis.vertical,
-                still: still(axis.limits.velocity),
-                check: AxisCheck::new(axis, plan.period_ns)
-                    .ok_or(PlanError::Limits { axis: id })?,
-                track: Track::default(),
-                start: Track::default(),
-            })
+            AxisGate::new(axis, id, plan.period_ns).ok_or(PlanError::Limits { axis: id })
         });
-        let groups = plan.groups.iter().zip(GroupId::all()).map(|(group, id)| {
-            let exists = |axis: &AxisId| {
-                plan.axes.get(usize::from(axis.0)).is_some_and(|axis| axis.group == id)
-            };
-            if group.axes.is_empty()
-                || group.axes.len() > GROUP_AXES_MAX
-                || !group.axes.iter().all(exists)
-            {
-                return Err(PlanError::Group { group: id });
-            }
-            let brakes = group
-                .axes
-                .iter()
-                .filter_map(|axis| plan.axes.get(usize::from(axis.0)).and_then(|axis| axis.brake));
-            Ok(GroupGate {
-                axes: group.axes.clone(),
-                power: Power::Off,
-                ramp: None,
-                speed: SpeedLimit::new(plan, usize::from(id.0)),
-                release_ns: brakes.clone().map(|brake| brake.release_ns).max().unwrap_or(0),
-                engage_ns: brakes.map(|brake| brake.engage_ns).max().unwrap_or(0),
-                rested_at: None,
-                lost: false,
-                held: Nano::MAX,
-                told: Nano::MAX,
-                released: false,
-                passed: false,
-            })
-        });
+        let groups = GroupId::all().take(plan.groups.len()).map(|id| GroupGate::new(plan, id));
         let none = GroupPermit { motion: false, speed_limit: Nano::MAX };
         Ok(Self {
             axes: axes.collect::<Result<_, _>>()?,
@@ -178,9 +127,7 @@ impl Gate {
     /// Before anything else in a cycle: positions of an axis have moved with its origin.
     pub fn rebase(&mut self, axes: &[Axis]) {
         for (gate, axis) in self.axes.iter_mut().zip(axes) {
-            let by = axis.rebased().0;
-            gate.track.position = gate.track.position.saturating_add(by);
-            gate.start.position = gate.start.position.saturating_add(by);
+            gate.shift(axis.rebased().0);
         }
     }
 
@@ -199,57 +146,33 @@ impl Gate {
         }
     }
 
+    // SR-027
     /// Moves power and brakes on, and says which groups may move this cycle.
     pub fn permit(&mut self, allowed: &Allowed<'_>, log: &mut Log<'_>) -> &[GroupPermit] {
         let run = allowed.machine == MachineState::Run;
-        for (number, group) in self.groups.iter_mut().enumerate() {
-            let demand = allowed.demands.get(number).copied().unwrap_or(GroupDemand::NONE);
-            let known = |axis: &AxisId| allowed.facts.get(usize::from(axis.0));
-            let lost = group.axes.iter().find(|axis| {
-                known(axis).is_none_or(|facts| !facts.view.enabled || !facts.in_position_mode)
-            });
-            let blind = group
-                .axes
-                .iter()
-                .find(|axis| known(axis).is_none_or(|facts| !facts.view.inputs_good));
-            if matches!(group.power, Power::Releasing { .. } | Power::On)
-                && let Some(axis) = lost.or(blind)
-                && !group.lost
-            {
-                group.lost = true;
-                self.fault = self.fault.or(Some(SafeCause::Gate(*axis)));
-                let mode = known(axis).is_some_and(|facts| !facts.in_position_mode);
-                let limit = if mode { GateLimit::Mode } else { GateLimit::Power };
-                let (asked, allowed) = (Nano::ZERO, Nano::ZERO);
-                log.event(Event::GateViolation { axis: *axis, limit, asked, allowed });
-            }
-            if group.power.is_overdue(log.now) && !group.lost {
-                group.lost = true;
-                let id = GroupId(u8::try_from(number).unwrap_or(u8::MAX));
-                self.fault = self.fault.or(Some(SafeCause::PowerUp(id)));
-            }
-            let own = (allowed.ending || group.lost).then_some(Reaction::Stop1);
-            let stop = demand.stop.map(|stop| stop.reaction).max(own);
-            let all_enabled = lost.is_none();
-            let standing = group.standing(&self.axes, allowed.facts, log.now);
-            group.power = group.power.next(&PowerNeeds {
-                now: log.now,
-                run,
-                stop,
-                all_enabled,
-                standing,
-                release_ns: group.release_ns,
-                engage_ns: group.engage_ns,
-            });
-            group.lost &= group.power != Power::Off;
+        for axis in &mut self.axes {
+            axis.look(allowed.facts.get(usize::from(axis.id.0)));
+        }
+        for (group, permit) in self.groups.iter_mut().zip(&mut self.permits) {
+            let demand = allowed.demands.get(usize::from(group.id.0));
+            let demand = demand.copied().unwrap_or(GroupDemand::NONE);
+            let lost = group.first_lost(allowed.facts);
+            let fault = group.guard(&mut self.axes, lost, allowed.facts, log);
+            self.violations = self.violations.saturating_add(u32::from(fault.violated));
+            self.fault = self.fault.or(fault.cause);
+            let stop = group.worst_stop(&demand, allowed.ending);
+            group.move_power(&mut self.axes, allowed, (run, stop, lost.is_none()), log.now);
             group.released = run && stop.is_none();
             group.held = demand.speed_limit;
             let speed_limit = demand.speed_limit.min(demand.speed_advised);
-            let motion = group.released && group.power == Power::On && group.ramp.is_none();
-            group.log_speed(GroupId(u8::try_from(number).unwrap_or(u8::MAX)), speed_limit, log);
-            if let Some(permit) = self.permits.get_mut(number) {
-                *permit = GroupPermit { motion, speed_limit };
-            }
+            let motion = group.released
+                && group.power == Power::On
+                && group.ramp.is_none()
+                && group.escalated.is_none()
+                && !fault.violated
+                && !group.is_blocked(&self.axes);
+            group.log_speed(group.id, speed_limit, log);
+            *permit = GroupPermit { motion, speed_limit };
         }
         &self.permits
     }
@@ -261,6 +184,7 @@ impl Gate {
     }
 
     /// Passes what holds, stops what does not, and writes everything that leaves the loop.
+    // SR-015
     pub fn pass(
         &mut self,
         motion: &mut Motion,
@@ -293,7 +217,9 @@ impl Gate {
                     }
                 }
             }
-            if !group.passed {
+            if group.passed {
+                group.stopping = false;
+            } else {
                 group.stop(&mut self.axes);
             }
             group.settle(&mut self.axes, allowed.facts, log.now);
@@ -307,15 +233,14 @@ impl Gate {
             let power = groups.iter().find(|group| group.axes.contains(&axis));
             let facts = allowed.facts.get(usize::from(axis.0));
             power.is_some_and(|group| group.power.brakes_released())
-                && facts.is_some_and(|facts| facts.view.enabled)
+                && facts.is_some_and(|facts| facts.view.enabled || facts.quick_stopping)
         };
         for group in groups {
             for gate in members(&group.axes, gates) {
                 let Some(axis) = axes.get_mut(usize::from(gate.id.0)) else { continue };
                 let position = Nano(gate.track.position);
                 axis.commanded(position);
-                let torque = group.power.torque(gate.waits_for_brake());
-                let power = if torque { cia402::Power::On } else { cia402::Power::Off };
+                let power = gate.drive(group.power);
                 let controlword = next_controlword(axis.drive_state(), power, fault_reset);
                 let to = &gate.signals;
                 signals.set(to.controlword, i64::from(controlword), now);
@@ -344,6 +269,11 @@ impl Gate {
         self.outputs.ask(signal, value)
     }
 
+    /// What interlocks ask of outputs in this cycle.
+    pub fn hold_outputs(&mut self, demands: &[OutputDemand]) {
+        self.outputs.hold(demands);
+    }
+
     /// A person has reset: drives get the edge that clears their faults.
     pub fn reset_faults(&mut self) {
         self.fault_reset.trigger();
@@ -358,6 +288,18 @@ impl Gate {
     #[must_use]
     pub fn violations(&self) -> u32 {
         self.violations
+    }
+
+    /// What the stop of a group was escalated to; `None`: it is (or was) as asked.
+    #[must_use]
+    pub fn escalated(&self, group: GroupId) -> Option<StopWay> {
+        self.groups.get(usize::from(group.0)).and_then(|group| group.escalated)
+    }
+
+    /// A drive of the group left operation enabled, or did not come up: it ends with power off.
+    #[must_use]
+    pub fn is_lost(&self, group: GroupId) -> bool {
+        self.groups.get(usize::from(group.0)).is_some_and(|group| group.lost)
     }
 
     /// Power of a group.

@@ -1,10 +1,12 @@
 //! Outputs that are not an axis' own: what the program asks passes with permit only, otherwise they are safe.
 
+use crate::interlock::OutputDemand;
 use crate::plan::{AxisId, GroupId, OutputPlan, OutputSource};
 use crate::record::MachineState;
 use crate::signal::{SignalId, Signals};
 use alloc::boxed::Box;
 use twin_lite::tape::{Tape, Taped};
+use twin_lite::taped;
 
 /// What outputs depend on this cycle.
 pub struct OutputNeeds<'a> {
@@ -18,18 +20,30 @@ pub struct OutputNeeds<'a> {
     pub brake_released: &'a dyn Fn(AxisId) -> bool,
 }
 
-/// All outputs, and what the program asked of them last.
+/// An output, and what is asked of it.
+#[derive(Clone, Copy, Debug)]
+struct Output {
+    plan: OutputPlan,
+    /// By the program, last.
+    asked: i64,
+    /// An interlock asks for the safe state.
+    held: bool,
+    /// A light curtain is muted.
+    lit: bool,
+}
+
+taped!(Output { asked, held, lit; plan });
+
+/// All outputs.
 #[derive(Clone, Debug)]
 pub struct Outputs {
-    outputs: Box<[(OutputPlan, i64)]>,
+    outputs: Box<[Output]>,
 }
 
 impl Taped for Outputs {
     fn tape<T: Tape>(&mut self, tape: &mut T) {
         let Self { outputs } = self;
-        for (_, asked) in outputs {
-            asked.tape(tape);
-        }
+        outputs.tape(tape);
     }
 }
 
@@ -37,39 +51,54 @@ impl Outputs {
     /// All safe.
     #[must_use]
     pub fn new(plan: &[OutputPlan]) -> Self {
-        Self { outputs: plan.iter().map(|output| (*output, output.safe)).collect() }
+        let output =
+            |plan: &OutputPlan| Output { plan: *plan, asked: plan.safe, held: false, lit: false };
+        Self { outputs: plan.iter().map(output).collect() }
     }
 
-    /// The program asks for a value, kept over stops; `false` if the output is not the program's.
+    /// The program asks for a value, kept over stops (an output that holds goes on with it); `false` if the output is not the program's.
     pub fn ask(&mut self, signal: SignalId, value: i64) -> bool {
+        // SR-026
         let of_program =
-            |output: &OutputPlan| output.signal == signal && output.source == OutputSource::Program;
-        match self.outputs.iter_mut().find(|(output, _)| of_program(output)) {
-            Some((_, asked)) => {
-                *asked = value;
+            |plan: &OutputPlan| plan.signal == signal && plan.source == OutputSource::Program;
+        match self.outputs.iter_mut().find(|output| of_program(&output.plan)) {
+            Some(output) => {
+                output.asked = value;
                 true
             }
             None => false,
         }
     }
 
+    /// Interlocks ask: before [`Outputs::write`], in every cycle. An output that they do not name is not held.
+    pub fn hold(&mut self, demands: &[OutputDemand]) {
+        for output in &mut self.outputs {
+            let demand = demands.iter().find(|demand| demand.signal == output.plan.signal);
+            output.held = demand.is_some_and(|demand| demand.safe);
+            output.lit = demand.is_some_and(|demand| demand.lamp);
+        }
+    }
+
     /// Writes every output.
+    // SR-025
     pub fn write(&self, needs: &OutputNeeds<'_>, signals: &mut Signals, now: u64) {
         let running = needs.machine == MachineState::Run;
         let waiting = match needs.machine {
             MachineState::Safe | MachineState::AwaitStart => !needs.ending,
             MachineState::Boot | MachineState::Run => false,
         };
-        for (output, asked) in &self.outputs {
-            let permit = output.group.map_or(running, needs.released) && !needs.ending;
+        for Output { plan: output, asked, held, lit } in &self.outputs {
+            let permit = output.group.map_or(running, needs.released) && !needs.ending && !held;
             let value = match output.source {
-                OutputSource::Program if permit => *asked,
+                OutputSource::Program if permit || (output.hold && !held) => *asked,
                 OutputSource::Running if running && permit => 1,
+                OutputSource::Muted if *lit && !needs.ending => 1,
                 OutputSource::Waiting if waiting => 1,
                 OutputSource::Brake(axis) if (needs.brake_released)(axis) => 1,
                 OutputSource::Program
                 | OutputSource::Running
                 | OutputSource::Waiting
+                | OutputSource::Muted
                 | OutputSource::Brake(_) => output.safe,
             };
             signals.set(output.signal, value, now);
@@ -91,7 +120,7 @@ mod tests {
         group: Option<GroupId>,
         source: OutputSource,
     ) -> OutputPlan {
-        OutputPlan { signal, safe, group, source }
+        OutputPlan { signal, safe, hold: false, group, source }
     }
 
     fn outputs() -> Outputs {
@@ -111,6 +140,7 @@ mod tests {
     }
 
     #[test]
+    // SR-025
     fn what_the_program_asks_passes_with_permit_and_is_safe_without() {
         let mut outputs = outputs();
         assert!(outputs.ask(PUMP, 1));
@@ -121,6 +151,32 @@ mod tests {
         assert_eq!(written(&outputs, MachineState::Boot, false, false), [7, 0, 0]);
     }
 
+    #[test]
+    fn an_output_that_outlives_its_permit_yields_to_an_interlock_that_names_it() {
+        let holding = OutputPlan { hold: true, ..plan(PUMP, 7, None, OutputSource::Program) };
+        let mut outputs = Outputs::new(&[holding]);
+        assert!(outputs.ask(PUMP, 1));
+        assert_eq!(written(&outputs, MachineState::Safe, false, false)[0], 1);
+        outputs.hold(&[OutputDemand { signal: PUMP, safe: true, lamp: false }]);
+        assert_eq!(written(&outputs, MachineState::Safe, false, false)[0], 7);
+    }
+
+    #[test]
+    fn an_interlock_holds_an_output_in_its_safe_state_and_lights_a_muting_lamp() {
+        let mut outputs = Outputs::new(&[
+            plan(PUMP, 7, None, OutputSource::Program),
+            plan(LAMP, 0, None, OutputSource::Muted),
+            plan(WAIT, 5, None, OutputSource::Program),
+        ]);
+        assert!(outputs.ask(PUMP, 1) && outputs.ask(WAIT, 1));
+        let demand = |signal, safe, lamp| OutputDemand { signal, safe, lamp };
+        outputs.hold(&[demand(PUMP, true, false), demand(LAMP, false, true)]);
+        assert_eq!(written(&outputs, MachineState::Run, false, true), [7, 1, 1]);
+        outputs.hold(&[demand(PUMP, false, false), demand(LAMP, false, false)]);
+        assert_eq!(written(&outputs, MachineState::Run, false, true), [1, 0, 1]);
+    }
+
+    // SR-026
     #[test]
     fn the_program_cannot_ask_for_what_is_not_its_own() {
         let mut outputs = outputs();

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! Off ─start─► Enabling ─all enabled─► Releasing ─release time─► On ─stop 1, standing─► Braking ─engage time─► Off
+//!                                                                 ├─quick stop─► Quick ─standing─► Braking
 //!                                                                 ╰──────stop 0──────► Cutting ─engage time─► Off
 //! ```
-//! *Braking*: brakes engage, torque stays on. *Cutting*: brakes engage and torque goes at once; only a vertical axis with a brake keeps
-//! its torque for the engage time. Stop category 2 changes nothing here.
+//! *Quick*: the drives stop by themselves (0x6085), brakes are free. *Braking*: brakes engage, torque stays on. *Cutting*: brakes engage
+//! and torque goes at once; only a vertical axis with a brake keeps its torque until that holds. Stop category 2 changes nothing here.
+//! What a stop that does not slow down asks on top ([`Envelope`](super::Envelope)) comes in as `escalated`.
 
-use crate::plan::Reaction;
+use crate::axis::cia402;
+use crate::plan::{Reaction, StopWay};
 use twin_lite::taped_enum;
 
 /// Drives must be enabled within this after a start, ns.
@@ -31,6 +34,11 @@ pub enum Power {
     },
     /// Torque holds, brakes are free: motion may be permitted.
     On,
+    /// The drives were told to stop quickly by themselves, brakes are free.
+    Quick {
+        /// ns.
+        since: u64,
+    },
     /// Brakes engage, torque still holds.
     Braking {
         /// ns.
@@ -50,6 +58,7 @@ taped_enum!(Power {
     3: On,
     4: Braking { since },
     5: Cutting { since },
+    6: Quick { since },
 });
 
 /// What decides about a group's power this cycle.
@@ -61,6 +70,12 @@ pub struct PowerNeeds {
     pub run: bool,
     /// The strongest stop asked of the group.
     pub stop: Option<Reaction>,
+    /// Category 1 is the drives' quick stop.
+    pub quick_1: bool,
+    /// What a stop that does not happen asks for: `QuickStop`, then `PowerRemoval`.
+    pub escalated: Option<StopWay>,
+    /// A drive works a brake: it may have let go as soon as it was enabled.
+    pub drive_brakes: bool,
     /// Every drive is in operation enabled, in CSP.
     pub all_enabled: bool,
     /// The ramp is over and the axes stand, or were given time enough to.
@@ -69,54 +84,85 @@ pub struct PowerNeeds {
     pub release_ns: u64,
     /// Longest time of the group's brakes to hold, ns.
     pub engage_ns: u64,
+    /// Longest time until what hangs is held when power is cut, ns: at least `engage_ns`.
+    pub cut_ns: u64,
+}
+
+/// What holds an axis when its torque goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// Nothing.
+    Nothing,
+    /// A brake on an output of ours.
+    Output,
+    /// A brake that the drive works by itself.
+    Drive,
 }
 
 impl Power {
     /// One cycle.
     #[must_use]
+    // SR-022
     pub fn next(self, needs: &PowerNeeds) -> Self {
         let now = needs.now;
         let over = |since: u64, ns: u64| now.saturating_sub(since) >= ns;
-        let (cut, end) = (needs.stop == Some(Reaction::Stop0), needs.stop >= Some(Reaction::Stop1));
+        let cut =
+            needs.stop == Some(Reaction::Stop0) || needs.escalated == Some(StopWay::PowerRemoval);
+        let end = matches!(needs.stop, Some(Reaction::Stop1 | Reaction::Stop0));
+        let quick = needs.escalated == Some(StopWay::QuickStop)
+            || (needs.quick_1 && needs.stop == Some(Reaction::Stop1));
         match self {
             Self::Off if needs.run && needs.stop.is_none() => Self::Enabling { since: now },
             Self::Off => Self::Off,
-            // Brakes have not let go yet: nothing to hold.
+            // A brake of ours has not let go yet: nothing to hold. One that a drive works may have.
+            Self::Enabling { .. } if (end || !needs.run) && needs.drive_brakes => {
+                Self::Braking { since: now }
+            }
             Self::Enabling { .. } if end || !needs.run => Self::Off,
             Self::Enabling { .. } if needs.all_enabled => Self::Releasing { since: now },
             Self::Enabling { since } => Self::Enabling { since },
-            Self::Releasing { .. } | Self::On | Self::Braking { .. } if cut => {
+            Self::Releasing { .. } | Self::On | Self::Quick { .. } | Self::Braking { .. }
+                if cut =>
+            {
                 Self::Cutting { since: now }
             }
             Self::Releasing { .. } if end => Self::Braking { since: now },
             Self::Releasing { since } if over(since, needs.release_ns) => Self::On,
             Self::Releasing { since } => Self::Releasing { since },
             Self::On if end && needs.standing => Self::Braking { since: now },
+            Self::On if quick => Self::Quick { since: now },
             Self::On => Self::On,
+            Self::Quick { .. } if needs.standing => Self::Braking { since: now },
+            Self::Quick { since } => Self::Quick { since },
             Self::Braking { since } if over(since, needs.engage_ns) => Self::Off,
             Self::Braking { since } => Self::Braking { since },
-            Self::Cutting { since } if over(since, needs.engage_ns) => Self::Off,
+            Self::Cutting { since } if over(since, needs.cut_ns) => Self::Off,
             Self::Cutting { since } => Self::Cutting { since },
         }
     }
 
-    /// Whether an axis gets torque; `waits`: it is vertical and has a brake.
+    /// What the drive of an axis is told. Torque goes after the brake holds; only what does not hang loses it at once when power is
+    /// cut.
     #[must_use]
-    pub fn torque(self, waits: bool) -> bool {
-        match self {
-            Self::Off => false,
-            Self::Enabling { .. } | Self::Releasing { .. } | Self::On | Self::Braking { .. } => {
-                true
-            }
-            Self::Cutting { .. } => waits,
+    pub fn drive(self, vertical: bool, holding: Holding) -> cia402::Power {
+        match (self, holding) {
+            (Self::Off, _) => cia402::Power::Off,
+            (Self::Enabling { .. } | Self::Releasing { .. } | Self::On, _) => cia402::Power::On,
+            (Self::Quick { .. }, _) => cia402::Power::QuickStop,
+            (Self::Braking { .. }, Holding::Nothing | Holding::Output) => cia402::Power::Hold,
+            (Self::Braking { .. }, Holding::Drive) => cia402::Power::Disable,
+            (Self::Cutting { .. }, Holding::Output) if vertical => cia402::Power::Hold,
+            (Self::Cutting { .. }, Holding::Drive) if vertical => cia402::Power::QuickStop,
+            (Self::Cutting { .. }, _) => cia402::Power::Off,
         }
     }
 
     /// Whether brakes are let go; an axis whose drive is not enabled never lets go.
     #[must_use]
+    // SR-023
     pub fn brakes_released(self) -> bool {
         match self {
-            Self::Releasing { .. } | Self::On => true,
+            Self::Releasing { .. } | Self::On | Self::Quick { .. } => true,
             Self::Off | Self::Enabling { .. } | Self::Braking { .. } | Self::Cutting { .. } => {
                 false
             }
@@ -135,11 +181,12 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    const STATES: [Power; 6] = [
+    const STATES: [Power; 7] = [
         Power::Off,
         Power::Enabling { since: 90 },
         Power::Releasing { since: 90 },
         Power::On,
+        Power::Quick { since: 90 },
         Power::Braking { since: 90 },
         Power::Cutting { since: 90 },
     ];
@@ -150,6 +197,7 @@ mod tests {
             Power::Enabling { .. } => 'e',
             Power::Releasing { .. } => 'r',
             Power::On => 'n',
+            Power::Quick { .. } => 'q',
             Power::Braking { .. } => 'b',
             Power::Cutting { .. } => 'c',
         }
@@ -158,34 +206,72 @@ mod tests {
     /// The oracle: rows are states as in [`STATES`], columns run × (no stop, 2, 1, 0), for brakes whose times are over and the
     /// drives enabled and standing; second block: nothing is over, enabled or standing.
     #[rustfmt::skip]
-    const TABLE: [[&str; 2]; 6] = [
+    const TABLE: [[&str; 2]; 7] = [
         // not run: -210   run: -210      the same, nothing over
         ["ffff efff", "ffff efff"],
         ["ffff rrff", "ffff eeff"],
         ["nnbc nnbc", "rrbc rrbc"],
         ["nnbc nnbc", "nnnc nnnc"],
+        ["bbbc bbbc", "qqqc qqqc"],
         ["fffc fffc", "bbbc bbbc"],
         ["ffff ffff", "cccc cccc"],
     ];
 
-    #[test]
-    fn every_state_goes_where_the_table_says() {
+    /// The same with category 1 as a quick stop: only a group that is on and moves differs.
+    #[rustfmt::skip]
+    const QUICK: [[&str; 2]; 7] = [
+        ["ffff efff", "ffff efff"],
+        ["ffff rrff", "ffff eeff"],
+        ["nnbc nnbc", "rrbc rrbc"],
+        ["nnbc nnbc", "nnqc nnqc"],
+        ["bbbc bbbc", "qqqc qqqc"],
+        ["fffc fffc", "bbbc bbbc"],
+        ["ffff ffff", "cccc cccc"],
+    ];
+
+    /// After an escalation to the quick stop, and to the removal of power.
+    #[rustfmt::skip]
+    const ESCALATED: [[[&str; 2]; 7]; 2] = [
+        [
+            ["ffff efff", "ffff efff"],
+            ["ffff rrff", "ffff eeff"],
+            ["nnbc nnbc", "rrbc rrbc"],
+            ["qqbc qqbc", "qqqc qqqc"],
+            ["bbbc bbbc", "qqqc qqqc"],
+            ["fffc fffc", "bbbc bbbc"],
+            ["ffff ffff", "cccc cccc"],
+        ],
+        [
+            ["ffff efff", "ffff efff"],
+            ["ffff rrff", "ffff eeff"],
+            ["cccc cccc", "cccc cccc"],
+            ["cccc cccc", "cccc cccc"],
+            ["cccc cccc", "cccc cccc"],
+            ["cccc cccc", "cccc cccc"],
+            ["ffff ffff", "cccc cccc"],
+        ],
+    ];
+
+    /// `base`: what is the same in every cell of the table.
+    fn holds(table: &[[&str; 2]; 7], base: PowerNeeds) {
         let stops = [None, Some(Reaction::Stop2), Some(Reaction::Stop1), Some(Reaction::Stop0)];
-        for (state, row) in STATES.iter().zip(TABLE) {
+        for (state, row) in STATES.iter().zip(table) {
             for (over, want) in [true, false].into_iter().zip(row) {
                 let want: Vec<char> = want.chars().filter(|c| *c != ' ').collect();
                 let mut column = 0;
                 for run in [false, true] {
                     for stop in stops {
-                        let (release_ns, engage_ns) = if over { (10, 10) } else { (11, 11) };
+                        let ns = if over { 10 } else { 11 };
                         let needs = PowerNeeds {
                             now: 100,
                             run,
                             stop,
                             all_enabled: over,
                             standing: over,
-                            release_ns,
-                            engage_ns,
+                            release_ns: ns,
+                            engage_ns: ns,
+                            cut_ns: ns,
+                            ..base
                         };
                         let next = letter(state.next(&needs));
                         assert_eq!(next, want[column], "{state:?} {needs:?}");
@@ -197,14 +283,64 @@ mod tests {
     }
 
     #[test]
-    fn a_brake_is_never_released_without_torque() {
-        for state in STATES {
-            assert!(!state.brakes_released() || state.torque(false), "{state:?}");
+    // SR-022
+    fn every_state_goes_where_the_table_says() {
+        holds(&TABLE, PowerNeeds::default());
+        holds(&QUICK, PowerNeeds { quick_1: true, ..PowerNeeds::default() });
+        let [quick, cut] = ESCALATED;
+        let escalated = |way| PowerNeeds { escalated: Some(way), ..PowerNeeds::default() };
+        holds(&quick, escalated(StopWay::QuickStop));
+        holds(&cut, escalated(StopWay::PowerRemoval));
+    }
+
+    #[test]
+    // SR-023
+    fn a_brake_that_a_drive_may_have_let_go_is_engaged_before_torque_goes() {
+        let mut table = TABLE;
+        table[1] = ["bbbb rrbb", "bbbb eebb"];
+        holds(&table, PowerNeeds { drive_brakes: true, ..PowerNeeds::default() });
+    }
+
+    #[test]
+    fn what_hangs_is_held_longer_than_a_brake_takes_when_power_is_cut() {
+        let needs = |now| PowerNeeds { now, engage_ns: 10, cut_ns: 30, ..PowerNeeds::default() };
+        let (cutting, braking) = (Power::Cutting { since: 90 }, Power::Braking { since: 90 });
+        assert_eq!(braking.next(&needs(100)), Power::Off);
+        assert_eq!(cutting.next(&needs(119)), cutting);
+        assert_eq!(cutting.next(&needs(120)), Power::Off);
+    }
+
+    /// What the drive is told, by state as in [`STATES`], for: no brake, one on an output, one of the drive; then the same vertical.
+    /// f off, q quick stop, n on, h hold, d disable in the drive's order.
+    const TOLD: [&str; 7] =
+        ["fff fff", "nnn nnn", "nnn nnn", "nnn nnn", "qqq qqq", "hhd hhd", "fff fhq"];
+
+    #[test]
+    fn every_drive_is_told_what_the_table_says() {
+        let holdings = [Holding::Nothing, Holding::Output, Holding::Drive];
+        for (state, row) in STATES.into_iter().zip(TOLD) {
+            let cells = [false, true].into_iter().flat_map(|vertical| {
+                holdings.map(|holding| match state.drive(vertical, holding) {
+                    cia402::Power::Off => 'f',
+                    cia402::Power::QuickStop => 'q',
+                    cia402::Power::On => 'n',
+                    cia402::Power::Hold => 'h',
+                    cia402::Power::Disable => 'd',
+                })
+            });
+            let want: Vec<char> = row.chars().filter(|c| *c != ' ').collect();
+            assert_eq!(cells.collect::<Vec<_>>(), want, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_brake_is_let_go_only_where_every_drive_has_torque() {
+        for state in STATES.into_iter().filter(|state| state.brakes_released()) {
+            let power = state.drive(false, Holding::Nothing);
+            assert!(matches!(power, cia402::Power::On | cia402::Power::QuickStop), "{state:?}");
         }
         let released: Vec<char> =
             STATES.into_iter().filter(|state| state.brakes_released()).map(letter).collect();
-        assert_eq!(released, ['r', 'n'], "not before every drive of the group holds");
-        assert!(Power::Cutting { since: 0 }.torque(true), "a vertical axis waits for its brake");
-        assert!(!Power::Cutting { since: 0 }.torque(false));
+        assert_eq!(released, ['r', 'n', 'q'], "not before every drive of the group holds");
     }
 }

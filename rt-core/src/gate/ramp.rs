@@ -34,12 +34,14 @@ impl Ramp {
 
     /// The axes are at rest.
     #[must_use]
+    // SR-021
     pub fn is_over(&self) -> bool {
         self.elapsed >= self.cycles
     }
 
     /// Where an axis is that was at `start` when the ramp began, rounded towards where it came from.
     #[must_use]
+    // SR-020
     pub fn place(&self, start: &Track) -> i64 {
         let (n, cycles) = (i128::from(self.elapsed), i128::from(self.cycles));
         let way = i128::from(start.velocity) * n * (2 * cycles - n - 1) / (2 * cycles);

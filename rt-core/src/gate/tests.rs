@@ -2,10 +2,14 @@
 
 use super::*;
 use crate::interlock::Stop;
-use crate::plan::InterlockId;
+use crate::plan::{InterlockId, Reaction};
+use crate::record::GateLimit;
 use crate::step::log_testing::Kept;
 use crate::step::testing::{MM, machine_plan};
 use alloc::vec::Vec;
+
+mod adversary;
+mod guards;
 
 /// Limits of `axis_plan` at 1 ms, in nano-units a cycle, with what quantisation may add.
 const VELOCITY: i64 = 1_000_000_000 + 1;
@@ -140,6 +144,7 @@ proptest::proptest! {
 
     /// Jerks at random within its limit, heedless of soft limits and speed; now and then a plain lie; now and then no permit.
     #[test]
+    // SR-015
     fn whatever_motion_asks_every_limit_holds_in_every_cycle(
         jerks in proptest::collection::vec((-100_000_i64..=100_000, -100_000_i64..=100_000), 100),
         lie in lies(), lie_every in 50_usize..400, permit_lost_every in 100_usize..900,
@@ -176,6 +181,7 @@ proptest::proptest! {
 
     /// From any moment of a diagonal move, the stop takes the shortest way that the weakest axis can, on the line, all at once.
     #[test]
+    // SR-020
     fn a_lost_permit_stops_the_group_on_its_line_within_the_distance_it_said(cycles in 20_i64..200) {
         let mut bench = Bench::permitted();
         bench.speed_up(cycles);
@@ -215,6 +221,7 @@ fn a_violation_is_told_stops_the_group_and_must_be_answered_for() {
 }
 
 #[test]
+// SR-021
 fn a_ramp_that_has_begun_ends_at_rest_even_if_the_permit_comes_back() {
     let mut bench = Bench::permitted();
     bench.speed_up(60);
@@ -238,6 +245,7 @@ fn coast(axis: AxisId, track: Track) -> Nano {
 }
 
 #[test]
+// SR-019
 fn a_speed_limit_that_motion_ignores_stops_it() {
     let mut bench = Bench::permitted();
     bench.speed_up(60);
@@ -281,6 +289,7 @@ fn a_drive_that_is_not_enabled_is_told_to_be_where_it_is() {
 }
 
 #[test]
+// SR-027
 fn a_drive_in_another_mode_and_one_that_is_not_heard_lose_the_permit() {
     type Edit = fn(&mut AxisFacts);
     let edits: [Edit; 2] =

@@ -1,9 +1,19 @@
 //! One function a cause: from what is known this cycle to permit or demand.
 
-use super::{AxisFacts, Boundary, DualChannel, Facts, TwinCheck};
+use super::block::antivalent::Antivalent;
+use super::block::edm::Edm;
+use super::block::enabling::Enabling;
+use super::block::equivalent::Equivalent;
+use super::block::guard::Guard;
+use super::block::muting::{Limits as MutingLimits, Muting};
+use super::block::request::Request;
+use super::block::threshold::Threshold;
+use super::block::two_hand::TwoHand;
+use super::block::{Code, Level, level};
+use super::{AxisFacts, Boundary, Facts, TwinCheck};
 use crate::bus::BusState;
-use crate::plan::{AxisId, Cause, MachinePlan};
-use crate::signal::Quality;
+use crate::plan::{AxisId, Bits, Cause, DualChannelKind, MachinePlan, Watched};
+use crate::signal::SignalId;
 use crate::vision::{StreamId, StreamView};
 use twin_lite::Nano;
 use twin_lite::tape::{Tape, Taped};
@@ -27,13 +37,24 @@ pub struct Verdict {
     pub demand: Option<u64>,
     /// Slow before stop.
     pub cap: Option<Cap>,
+    /// What is wrong, in a code.
+    pub code: Code,
 }
 
 impl Verdict {
-    const PERMIT: Self = Self { demand: None, cap: None };
+    const PERMIT: Self = Self { demand: None, cap: None, code: Code::ENABLED };
+
+    fn demanded(input_at: u64) -> Self {
+        Self::of(Code::DEMAND, input_at)
+    }
 
     fn demand_if(demand: bool, input_at: u64) -> Self {
-        Self { demand: demand.then_some(input_at), cap: None }
+        Self::of(if demand { Code::DEMAND } else { Code::ENABLED }, input_at)
+    }
+
+    /// What a block says.
+    fn of(code: Code, input_at: u64) -> Self {
+        Self { demand: (!code.permits()).then_some(input_at), cap: None, code }
     }
 }
 
@@ -42,14 +63,22 @@ impl Verdict {
 pub(super) enum Memory {
     /// Nothing.
     None,
-    /// Agreement of two channels.
-    Dual(DualChannel),
     /// Wrong working counters in a row.
     Cycles(u8),
     /// Since when the target has been ignored, ns.
     Since(Option<u64>),
     /// What to ask the twin; `None`: the plan names no such axis or limit, unknown is a demand.
     Twin(Option<TwinCheck>),
+    /// The blocks.
+    Equivalent(Equivalent),
+    Antivalent(Antivalent),
+    Guard(Guard),
+    Enabling(Enabling),
+    TwoHand(TwoHand),
+    Muting(Equivalent, Muting),
+    Edm(Edm),
+    Request(Request),
+    Threshold(Threshold),
 }
 
 /// Which memory it is, its cause decides.
@@ -57,7 +86,18 @@ impl Taped for Memory {
     fn tape<T: Tape>(&mut self, tape: &mut T) {
         match self {
             Self::None | Self::Twin(_) => {}
-            Self::Dual(pair) => pair.tape(tape),
+            Self::Equivalent(pair) => pair.tape(tape),
+            Self::Antivalent(pair) => pair.tape(tape),
+            Self::Guard(guard) => guard.tape(tape),
+            Self::Enabling(switch) => switch.tape(tape),
+            Self::TwoHand(hands) => hands.tape(tape),
+            Self::Muting(pair, muting) => {
+                pair.tape(tape);
+                muting.tape(tape);
+            }
+            Self::Edm(edm) => edm.tape(tape),
+            Self::Request(request) => request.tape(tape),
+            Self::Threshold(threshold) => threshold.tape(tape),
             Self::Cycles(wrong) => wrong.tape(tape),
             Self::Since(since) => since.tape(tape),
         }
@@ -72,7 +112,17 @@ impl Memory {
             Some(TwinCheck::new(axis, boundary()?, plan.period_ns))
         };
         match cause {
-            Cause::DualChannel { .. } => Self::Dual(DualChannel::default()),
+            Cause::DualChannel { kind: DualChannelKind::GuardDoor, .. } => {
+                Self::Guard(Guard::default())
+            }
+            Cause::DualChannel { .. } => Self::Equivalent(Equivalent::default()),
+            Cause::Antivalent { .. } => Self::Antivalent(Antivalent::default()),
+            Cause::EnablingSwitch { .. } => Self::Enabling(Enabling::default()),
+            Cause::TwoHand { .. } => Self::TwoHand(TwoHand::default()),
+            Cause::Muting(_) => Self::Muting(Equivalent::default(), Muting::default()),
+            Cause::Edm { .. } => Self::Edm(Edm::default()),
+            Cause::SafetyRequest { .. } => Self::Request(Request::default()),
+            Cause::Threshold { .. } => Self::Threshold(Threshold::default()),
             Cause::WorkingCounter { .. } => Self::Cycles(0),
             Cause::TargetIgnored { .. } => Self::Since(None),
             Cause::TwinLimit { axis } => {
@@ -92,20 +142,24 @@ impl Memory {
             | Cause::DcUnlocked
             | Cause::Overrun
             | Cause::Supervisor { .. }
-            | Cause::Input { .. } => Self::None,
+            | Cause::Input { .. }
+            | Cause::NotReferenced { .. }
+            | Cause::StaleVision { .. }
+            | Cause::ModeSelector => Self::None,
         }
     }
 
-    /// One cycle of `cause`. A memory that does not fit its cause is a check that did not run: demand.
-    pub(super) fn check(&mut self, cause: &Cause, facts: &Facts<'_>) -> Verdict {
+    /// One cycle of `cause`; `mode` is what the selector says. A memory that does not fit its cause is a check that did not run: demand.
+    pub(super) fn check(&mut self, cause: &Cause, facts: &Facts<'_>, mode: Code) -> Verdict {
         let now = facts.now;
+        // SR-002, SR-014, SR-033, SR-034, SR-035, SR-037
         match (cause, self) {
-            (Cause::DualChannel { a, b, discrepancy_ns, kind: _ }, Self::Dual(pair)) => {
-                let (a, b) = (facts.sample(*a), facts.sample(*b));
-                Verdict { demand: pair.update(a, b, *discrepancy_ns, now), cap: None }
-            }
             (Cause::Zone { stream, zone }, Self::None) => {
-                Verdict { demand: not_clear(facts, *stream, *zone), cap: None }
+                not_clear(facts, *stream, *zone).map_or(Verdict::PERMIT, Verdict::demanded)
+            }
+            (Cause::StaleVision { stream }, Self::None) => {
+                let view = facts.streams.get(usize::from(stream.0));
+                Verdict::demand_if(view.is_none_or(|view| view.refusal.is_some()), now)
             }
             (Cause::TwinLimit { axis }, Self::Twin(Some(twin))) => predict(twin, facts, *axis, now),
             (Cause::TwinZone { axis, stream, zone, .. }, Self::Twin(Some(twin))) => {
@@ -114,17 +168,11 @@ impl Memory {
                     None => Verdict::PERMIT,
                 }
             }
-            (Cause::FollowingError { axis }, Self::None) => of_axis(facts, *axis, |axis| {
-                let error = Nano::from_units(axis.view.following_error);
-                error.is_none_or(|error| error.magnitude() > axis.following_error_max)
-            }),
-            (Cause::DriveFault { axis }, Self::None) => {
-                of_axis(facts, *axis, |axis| axis.view.fault)
-            }
             (Cause::TargetIgnored { axis }, Self::Since(since)) => of_axis(facts, *axis, |axis| {
                 let ignored = axis.view.enabled && !axis.view.follows_target;
                 *since = ignored.then(|| since.unwrap_or(now));
-                since.is_some_and(|since| now.saturating_sub(since) > TARGET_IGNORED_DEBOUNCE_NS)
+                let patience = TARGET_IGNORED_DEBOUNCE_NS.saturating_add(axis.brake_release_ns);
+                since.is_some_and(|since| now.saturating_sub(since) > patience)
             }),
             (Cause::WorkingCounter { unit, cycles }, Self::Cycles(wrong)) => {
                 let good = 1_u64.checked_shl(u32::from(*unit)).is_some_and(|bit| {
@@ -133,24 +181,132 @@ impl Memory {
                 *wrong = if good { 0 } else { wrong.saturating_add(1) };
                 Verdict::demand_if(*wrong >= (*cycles).max(1), now)
             }
-            (Cause::Bus, Self::None) => {
-                Verdict::demand_if(facts.exchange.state != BusState::Operational, now)
-            }
-            (Cause::DcUnlocked, Self::None) => Verdict::demand_if(facts.exchange.dc_unlocked, now),
-            (Cause::Overrun, Self::None) => Verdict::demand_if(facts.overruns_exceeded, now),
-            (Cause::Supervisor { age_max_ns }, Self::None) => {
-                let silent = facts.supervisor_at == 0
-                    || now.saturating_sub(facts.supervisor_at) > *age_max_ns;
-                Verdict::demand_if(silent, facts.supervisor_at.max(1))
-            }
-            (Cause::Input { signal }, Self::None) => {
-                let sample = facts.sample(*signal);
-                let good = sample.quality == Quality::Good;
-                let input_at = if good { sample.at } else { now };
-                Verdict::demand_if(!good || sample.value != 1, input_at)
-            }
-            (_, _) => Verdict::demand_if(true, now),
+            (Cause::ModeSelector, Self::None) => Verdict::of(mode, now),
+            (cause, Self::None) => stateless(cause, facts),
+            (cause, memory) => memory.block(cause, facts),
         }
+    }
+
+    /// One cycle of a cause that is a block.
+    fn block(&mut self, cause: &Cause, facts: &Facts<'_>) -> Verdict {
+        let now = facts.now;
+        let level = |signal: SignalId| level(facts.sample(signal));
+        match (cause, self) {
+            // SR-014
+            (Cause::DualChannel { a, b, discrepancy_ns, .. }, Self::Equivalent(pair)) => {
+                let code = pair.update(level(*a), level(*b), *discrepancy_ns, now);
+                Verdict::of(code, evidence(facts, &[*a, *b]))
+            }
+            (Cause::DualChannel { a, b, discrepancy_ns, .. }, Self::Guard(guard)) => {
+                let code = guard.update(level(*a), level(*b), *discrepancy_ns, now);
+                Verdict::of(code, evidence(facts, &[*a, *b]))
+            }
+            (Cause::Antivalent { closed, open, discrepancy_ns }, Self::Antivalent(pair)) => {
+                let code = pair.update(level(*closed), level(*open), *discrepancy_ns, now);
+                Verdict::of(code, evidence(facts, &[*closed, *open]))
+            }
+            (Cause::EnablingSwitch { a, b }, Self::Enabling(switch)) => {
+                Verdict::of(switch.update(level(*a), level(*b)), evidence(facts, &[*a, *b]))
+            }
+            (Cause::TwoHand { a, b, synchronous_ns }, Self::TwoHand(hands)) => {
+                let code = hands.update(level(*a), level(*b), *synchronous_ns, now);
+                Verdict::of(code, evidence(facts, &[*a, *b]))
+            }
+            (Cause::Muting(plan), Self::Muting(pair, muting)) => {
+                let curtain = pair.update(level(plan.a), level(plan.b), plan.discrepancy_ns, now);
+                let clear = (curtain != Code::UNKNOWN).then(|| curtain.permits());
+                let sensors = plan.sensors.map(|sensor| sensor.map_or(Some(false), level));
+                let sequence = plan.sensors.iter().flatten().count() > 2;
+                let (entry_ns, muting_ns) = (plan.entry_ns, plan.muting_ns);
+                let limits = MutingLimits { sequence, entry_ns, muting_ns };
+                let code = muting.update(clear, sensors, &limits, now);
+                Verdict::of(code, evidence(facts, &[plan.a, plan.b]))
+            }
+            (Cause::Edm { output, feedback, second, time_ns }, Self::Edm(edm)) => {
+                let on = level(*output);
+                let contacts = [Some(*feedback), *second].map(|at| at.map(level));
+                let known = contacts.iter().flatten().all(Option::is_some);
+                let follows = contacts.iter().flatten().all(|closed| closed.map(|c| !c) == on);
+                let code = edm.update(on, known.then_some(follows), *time_ns, now);
+                Verdict::of(code, facts.sample(*feedback).at.max(1))
+            }
+            (Cause::SafetyRequest { request, confirmation, time_ns }, Self::Request(block)) => {
+                let code =
+                    block.update(says(facts, request), says(facts, confirmation), *time_ns, now);
+                Verdict::of(code, now)
+            }
+            (Cause::Threshold { of, band }, Self::Threshold(threshold)) => {
+                Verdict::of(threshold.update(watched(facts, *of), band, now), now)
+            }
+            (_, _) => Verdict::of(Code::IDLE, now),
+        }
+    }
+
+    /// Its light curtain is muted.
+    pub(super) fn is_muted(&self) -> bool {
+        matches!(self, Self::Muting(_, muting) if muting.is_muted())
+    }
+}
+
+/// Causes that remember nothing.
+fn stateless(cause: &Cause, facts: &Facts<'_>) -> Verdict {
+    let now = facts.now;
+    match cause {
+        Cause::FollowingError { axis } => of_axis(facts, *axis, |axis| {
+            let error = Nano::from_units(axis.view.following_error);
+            error.is_none_or(|error| error.magnitude() > axis.following_error_max)
+        }),
+        Cause::DriveFault { axis } => of_axis(facts, *axis, |axis| axis.view.fault),
+        Cause::NotReferenced { axis } => of_axis(facts, *axis, |axis| !axis.view.referenced),
+        // SR-034
+        Cause::Bus => Verdict::demand_if(facts.exchange.state != BusState::Operational, now),
+        // SR-035
+        Cause::DcUnlocked => Verdict::demand_if(facts.exchange.dc_unlocked, now),
+        Cause::Overrun => Verdict::demand_if(facts.overruns_exceeded, now),
+        // SR-037
+        Cause::Supervisor { age_max_ns } => {
+            let silent =
+                facts.supervisor_at == 0 || now.saturating_sub(facts.supervisor_at) > *age_max_ns;
+            Verdict::demand_if(silent, facts.supervisor_at.max(1))
+        }
+        Cause::Input { signal } => {
+            let open = facts.value(*signal) != Some(1);
+            Verdict::demand_if(open, evidence(facts, &[*signal]))
+        }
+        // SR-002
+        _ => Verdict::of(Code::IDLE, now),
+    }
+}
+
+/// When the first input that is not 1 came in; now, if it is not known.
+fn evidence(facts: &Facts<'_>, signals: &[SignalId]) -> u64 {
+    let mut at = facts.now;
+    for signal in signals {
+        let sample = facts.sample(*signal);
+        match level(sample) {
+            None => return facts.now,
+            Some(false) => return sample.at,
+            Some(true) => at = sample.at,
+        }
+    }
+    at
+}
+
+/// What some bits say.
+fn says(facts: &Facts<'_>, bits: &Bits) -> Level {
+    facts.value(bits.signal).map(|value| value & bits.mask == bits.value)
+}
+
+/// The value that a threshold watches; `None`: not known.
+fn watched(facts: &Facts<'_>, of: Watched) -> Option<i64> {
+    let axis = |id: AxisId| facts.axes.get(usize::from(id.0)).filter(|axis| axis.view.inputs_good);
+    match of {
+        Watched::Signal(signal) => facts.value(signal),
+        Watched::Speed(id) => axis(id).map(|axis| axis.velocity.magnitude().0),
+        Watched::Position(id) => {
+            axis(id).filter(|axis| axis.view.referenced).map(|axis| axis.position.0)
+        }
+        Watched::Torque(id) => axis(id).map(|axis| i64::from(axis.view.torque_permille).abs()),
     }
 }
 
@@ -167,10 +323,8 @@ fn predict(twin: &TwinCheck, facts: &Facts<'_>, axis: AxisId, input_at: u64) -> 
         return Verdict::demand_if(true, facts.now);
     };
     let prediction = twin.predict(known);
-    Verdict {
-        demand: prediction.stop.then_some(input_at),
-        cap: prediction.speed.map(|speed| Cap { axis, speed }),
-    }
+    let cap = prediction.speed.map(|speed| Cap { axis, speed });
+    Verdict { cap, ..Verdict::demand_if(prediction.stop, input_at) }
 }
 
 /// A demand if `bad`, or if the axis' inputs do not say.

@@ -7,25 +7,33 @@
 //! | `Warn`, `LimitSpeed` | ends by itself with its demand | once clear, a reset lets it go, in `Run` too |
 //! | `Stop2`, `Stop1`, `Stop0` | once clear, a fresh start is needed (no reset) | once clear, reset, then a fresh start |
 
+pub mod block;
 mod checks;
-mod dual_channel;
 mod overruns;
 mod twin;
 
+pub use block::selector::Mode;
+pub use block::threshold::Band;
 pub use checks::Verdict;
-pub use dual_channel::DualChannel;
 pub use overruns::Overruns;
 pub use twin::{Boundary, Prediction, TwinCheck, still};
 
 use crate::bus::Exchange;
-use crate::plan::{Cause, Effect, GroupId, InterlockId, InterlockPlan, MachinePlan, Reaction};
+use crate::plan::{
+    Cause, Directions, Effect, GroupId, InterlockId, InterlockPlan, MachinePlan, ModePlan,
+    Reaction, StopOrder, When,
+};
 use crate::program::AxisView;
 use crate::record::Event;
 use crate::signal::{Quality, Sample, SignalId, Signals};
 use crate::step::Log;
 use crate::vision::StreamView;
 use alloc::boxed::Box;
+use alloc::vec::Vec;
+use block::selector::Selector;
+use block::{Code, level};
 use checks::Memory;
+use twin_lite::tape::{Tape, Taped};
 use twin_lite::{Nano, taped};
 
 /// What interlocks and gate know of an axis this cycle, in integers.
@@ -49,6 +57,14 @@ pub struct AxisFacts {
     pub following_error_max: Nano,
     /// What of the stopping distance is margin.
     pub margin: Nano,
+    /// The longest of the stopping distances that can happen: the ramp's, and that of a loop that is gone. Separation uses it.
+    pub stopping_worst: Nano,
+    /// The drive stops by itself (quick stop active).
+    pub quick_stopping: bool,
+    /// Ways that are free: a limit switch that is hit blocks its own.
+    pub directions: Directions,
+    /// From enabling the drive until its brake is free, ns: it ignores its target so long.
+    pub brake_release_ns: u64,
 }
 
 /// Everything that interlocks look at in one cycle.
@@ -75,6 +91,7 @@ pub struct Facts<'a> {
 impl Facts<'_> {
     /// An input as interlocks take it: the last good value counts until it is older than its age limit.
     #[must_use]
+    // SR-002
     pub fn sample(&self, signal: SignalId) -> Sample {
         let sample = self.signals.get(signal);
         let young = self.now.saturating_sub(sample.at) <= self.stale_after_ns;
@@ -137,13 +154,14 @@ impl GroupDemand {
     /// Nothing is asked.
     pub const NONE: Self = Self { stop: None, speed_limit: Nano::MAX, speed_advised: Nano::MAX };
 
-    /// Takes one effect in: stops by strength, the first of equals stays; speed limits by value.
-    fn add(&mut self, reaction: Reaction, interlock: InterlockId, input_at: u64) {
+    /// Takes one effect in: stops by the group's order, the first of equals stays; speed limits by value.
+    fn add(&mut self, order: StopOrder, reaction: Reaction, interlock: InterlockId, input_at: u64) {
         match reaction {
+            // SR-005
             Reaction::None | Reaction::Warn => {}
             Reaction::LimitSpeed(limit) => self.speed_limit = self.speed_limit.min(limit),
             Reaction::Stop2 | Reaction::Stop1 | Reaction::Stop0 => {
-                if self.stop.is_none_or(|stop| reaction > stop.reaction) {
+                if self.stop.is_none_or(|stop| order.rank(reaction) > order.rank(stop.reaction)) {
                     self.stop = Some(Stop { reaction, interlock, input_at });
                 }
             }
@@ -164,11 +182,86 @@ struct Row {
     latched: Option<u64>,
     /// It has run at least once.
     ran: bool,
+    /// What its check said last.
+    code: Code,
 }
 
-taped!(Row { memory, demand, latched, ran; plan, stops });
+/// What an interlock asks of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputDemand {
+    /// Which.
+    pub signal: SignalId,
+    /// Be in the safe state.
+    pub safe: bool,
+    /// A light curtain is muted: its lamp is on.
+    pub lamp: bool,
+}
+
+/// How a demand is read where a person holds a device for as long as the machine may move: letting go is no fault, and refuses no reset.
+fn is_held(cause: &Cause) -> bool {
+    matches!(cause, Cause::EnablingSwitch { .. } | Cause::TwoHand { .. })
+}
+
+taped!(Row { memory, demand, latched, ran, code; plan, stops });
 
 impl Row {
+    /// It counts in this mode.
+    fn counts(&self, mode: Mode) -> bool {
+        match (self.plan.when, mode) {
+            (When::Always, _) | (_, Mode::Unknown) => true,
+            (When::Automatic, Mode::Automatic) | (When::Manual, Mode::Manual) => true,
+            (When::Automatic, Mode::Manual) | (When::Manual, Mode::Automatic) => false,
+        }
+    }
+
+    /// One cycle; `selected` is what the mode selector says.
+    fn run(
+        &mut self,
+        interlock: InterlockId,
+        facts: &Facts<'_>,
+        (mode, selected): (Mode, Code),
+        log: &mut Log<'_>,
+    ) -> Verdict {
+        let mut verdict = self.memory.check(&self.plan.cause, facts, selected);
+        if !self.counts(mode) {
+            (verdict.demand, verdict.cap) = (None, None);
+        }
+        match (self.demand, verdict.demand) {
+            (None, Some(_)) => log.event(Event::Demand { interlock }),
+            (Some(_), None) => log.event(Event::Clear { interlock }),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        let told = self.demand.is_some() && self.code == verdict.code;
+        if verdict.demand.is_some() && verdict.code != Code::DEMAND && !told {
+            log.event(Event::Diagnostic { interlock, code: verdict.code.0 });
+        }
+        // The evidence of a demand is what began it.
+        self.demand = verdict.demand.map(|input_at| self.demand.unwrap_or(input_at));
+        self.code = verdict.code;
+        self.ran = true;
+        if self.plan.latch {
+            // SR-006
+            self.latched = self.latched.or(self.demand);
+        }
+        verdict
+    }
+
+    /// What it asks of outputs.
+    fn ask_outputs(&self, outputs: &mut [OutputDemand]) {
+        let (active, muted) = (self.active().is_some(), self.memory.is_muted());
+        let lamp = match self.plan.cause {
+            Cause::Muting(muting) if muted => muting.lamp,
+            _ => None,
+        };
+        if !active && lamp.is_none() {
+            return;
+        }
+        for output in outputs {
+            output.safe |= active && self.plan.outputs.contains(&output.signal);
+            output.lamp |= lamp == Some(output.signal);
+        }
+    }
+
     /// Its effects apply, with this evidence.
     fn active(&self) -> Option<u64> {
         self.latched.or(self.demand)
@@ -182,7 +275,8 @@ struct Tally {
     first_stop: Option<InterlockId>,
     first_latching_stop: Option<InterlockId>,
     stop_demanded: bool,
-    stop_demanded_but_drive_faults: bool,
+    drive_fault: bool,
+    reset_refused: bool,
     demanding: u16,
     latched: u16,
 }
@@ -191,7 +285,8 @@ taped!(Tally {
     first_stop,
     first_latching_stop,
     stop_demanded,
-    stop_demanded_but_drive_faults,
+    drive_fault,
+    reset_refused,
     demanding,
     latched,
 });
@@ -216,11 +311,13 @@ impl Tally {
         if row.plan.latch {
             self.first_latching_stop = self.first_latching_stop.or(Some(interlock));
         }
+        // SR-003
         // What never ran demands.
         if demands || !row.ran {
+            let drive_fault = matches!(row.plan.cause, Cause::DriveFault { .. });
             self.stop_demanded = true;
-            self.stop_demanded_but_drive_faults |=
-                !matches!(row.plan.cause, Cause::DriveFault { .. });
+            self.drive_fault |= drive_fault;
+            self.reset_refused |= !drive_fault && !is_held(&row.plan.cause);
         }
     }
 }
@@ -232,11 +329,31 @@ pub struct Interlocks {
     /// Of `rows` as they are.
     tally: Tally,
     groups: Box<[GroupDemand]>,
+    /// By `GroupId`: which stop is the worse.
+    orders: Box<[StopOrder]>,
     /// By `AxisId`: the group it slows with.
     axis_groups: Box<[GroupId]>,
+    outputs: Box<[OutputDemand]>,
+    selector: Option<(ModePlan, Selector)>,
+    mode: Mode,
 }
 
-taped!(Interlocks { rows, tally, groups; axis_groups });
+impl Taped for Interlocks {
+    fn tape<T: Tape>(&mut self, tape: &mut T) {
+        let Self { rows, tally, groups, orders: _, axis_groups: _, outputs, selector, mode } = self;
+        rows.tape(tape);
+        tally.tape(tape);
+        groups.tape(tape);
+        for OutputDemand { signal: _, safe, lamp } in outputs {
+            safe.tape(tape);
+            lamp.tape(tape);
+        }
+        if let Some((_, selector)) = selector {
+            selector.tape(tape);
+        }
+        mode.tape(tape);
+    }
+}
 
 impl Interlocks {
     /// All of `plan`, none of them run yet.
@@ -253,39 +370,41 @@ impl Interlocks {
                 demand: None,
                 latched: None,
                 ran: false,
+                code: Code::IDLE,
             })
             .collect();
         Self {
+            outputs: outputs_of(plan),
+            selector: plan.mode.clone().map(|mode| (mode, Selector::default())),
+            mode: if plan.mode.is_some() { Mode::Unknown } else { Mode::Automatic },
             tally: Tally::of(&rows),
             rows,
             groups: plan.groups.iter().map(|_| GroupDemand::NONE).collect(),
+            orders: plan.groups.iter().map(|group| group.stop.order).collect(),
             axis_groups: plan.axes.iter().map(|axis| axis.group).collect(),
         }
     }
 
     /// Runs every check, writes demands and clearances, and collects what is asked of each group.
+    // SR-004, SR-006
     pub fn evaluate(&mut self, facts: &Facts<'_>, log: &mut Log<'_>) {
         self.groups.fill(GroupDemand::NONE);
+        for output in &mut self.outputs {
+            (output.safe, output.lamp) = (false, false);
+        }
+        let selected = self.select(facts, log);
         let mut tally = Tally::default();
         for (number, row) in self.rows.iter_mut().enumerate() {
             let interlock = InterlockId(u16::try_from(number).unwrap_or(u16::MAX));
-            let verdict = row.memory.check(&row.plan.cause, facts);
-            match (row.demand, verdict.demand) {
-                (None, Some(_)) => log.event(Event::Demand { interlock }),
-                (Some(_), None) => log.event(Event::Clear { interlock }),
-                (Some(_), Some(_)) | (None, None) => {}
-            }
-            // The evidence of a demand is what began it.
-            row.demand = verdict.demand.map(|input_at| row.demand.unwrap_or(input_at));
-            row.ran = true;
-            if row.plan.latch {
-                row.latched = row.latched.or(row.demand);
-            }
+            let verdict = row.run(interlock, facts, (self.mode, selected), log);
             tally.add(interlock, row);
+            row.ask_outputs(&mut self.outputs);
             if let Some(input_at) = row.active() {
                 for Effect { group, reaction } in &row.plan.effects {
-                    if let Some(demand) = self.groups.get_mut(usize::from(group.0)) {
-                        demand.add(*reaction, interlock, input_at);
+                    let place = usize::from(group.0);
+                    let order = self.orders.get(place).copied().unwrap_or_default();
+                    if let Some(demand) = self.groups.get_mut(place) {
+                        demand.add(order, *reaction, interlock, input_at);
                     }
                 }
             }
@@ -294,10 +413,52 @@ impl Interlocks {
                 && row.plan.effects.iter().any(|effect| effect.group == *group)
                 && let Some(demand) = self.groups.get_mut(usize::from(group.0))
             {
+                // SR-029
                 demand.speed_advised = demand.speed_advised.min(cap.speed);
             }
         }
         self.tally = tally;
+    }
+
+    /// Reads the mode selector; in manual every group is held to its speed.
+    fn select(&mut self, facts: &Facts<'_>, log: &mut Log<'_>) -> Code {
+        let Some((plan, selector)) = &mut self.selector else { return Code::UNKNOWN };
+        let sample = |signal| level(facts.sample(signal));
+        let (automatic, manual) = (sample(plan.automatic), sample(plan.manual));
+        let code = selector.update(automatic, manual, plan.monitor_ns, facts.now);
+        let (from, to) = (self.mode, selector.mode());
+        if from != to {
+            self.mode = to;
+            log.event(Event::Mode { from, to });
+        }
+        if to != Mode::Automatic {
+            for (demand, speed) in self.groups.iter_mut().zip(&plan.speeds) {
+                demand.speed_limit = demand.speed_limit.min(*speed);
+            }
+        }
+        code
+    }
+
+    /// How the machine is worked; automatic if it has no selector.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// What is asked of outputs.
+    #[must_use]
+    pub fn outputs(&self) -> &[OutputDemand] {
+        &self.outputs
+    }
+
+    /// What an interlock says of its device; one that does not exist has never run.
+    #[must_use]
+    pub fn code(&self, interlock: InterlockId) -> Code {
+        let row = self.rows.get(usize::from(interlock.0));
+        row.map_or(Code::IDLE, |row| match (row.code.permits(), row.latched) {
+            (true, Some(_)) => Code::RESET_REQUIRED,
+            (_, _) => row.code,
+        })
     }
 
     /// What is asked of each group, by `GroupId`.
@@ -329,10 +490,17 @@ impl Interlocks {
         self.tally = Tally::of(&self.rows);
     }
 
-    /// Something else than a drive fault stops a group right now. (A drive fault goes only through a reset, so it must not prevent one.)
+    /// A stop is demanded that refuses a reset: not by a drive fault (it goes only through a reset, so it must not prevent one), nor by
+    /// a device that a person holds for as long as the machine may move.
     #[must_use]
-    pub fn any_stop_demanded_but_drive_faults(&self) -> bool {
-        self.tally.stop_demanded_but_drive_faults
+    pub fn refuses_reset(&self) -> bool {
+        self.tally.reset_refused
+    }
+
+    /// A drive fault stops a group right now.
+    #[must_use]
+    pub fn any_drive_fault(&self) -> bool {
+        self.tally.drive_fault
     }
 
     /// How many demand, and how many are held by their latch alone.
@@ -340,6 +508,23 @@ impl Interlocks {
     pub fn counts(&self) -> (u16, u16) {
         (self.tally.demanding, self.tally.latched)
     }
+}
+
+/// Every output that an interlock asks something of, once.
+fn outputs_of(plan: &MachinePlan) -> Box<[OutputDemand]> {
+    let lamp = |interlock: &InterlockPlan| match interlock.cause {
+        Cause::Muting(muting) => muting.lamp,
+        _ => None,
+    };
+    let all = plan.interlocks.iter();
+    let all = all.flat_map(|row| row.outputs.iter().copied().chain(lamp(row)));
+    let mut out: Vec<OutputDemand> = Vec::new();
+    for signal in all {
+        if out.iter().all(|output| output.signal != signal) {
+            out.push(OutputDemand { signal, safe: true, lamp: false });
+        }
+    }
+    out.into_boxed_slice()
 }
 
 #[cfg(test)]

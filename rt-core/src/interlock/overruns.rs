@@ -28,6 +28,7 @@ impl Overruns {
     }
 
     /// One cycle, before which `skipped` periods were skipped. Whether more were late than the limit allows.
+    // SR-036
     pub fn update(&mut self, skipped: u32) -> bool {
         let Some(limit) = self.limit else { return false };
         let length = u32::from(limit.cycles).clamp(1, WINDOW_MAX);
@@ -62,6 +63,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
+        // SR-036
         fn it_counts_what_a_list_of_the_last_cycles_counts(
             count in 0_u16..20, cycles in 1_u16..=1024,
             skips in proptest::collection::vec(0_u32..4, 0..600),

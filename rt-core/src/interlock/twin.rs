@@ -55,6 +55,14 @@ impl TwinCheck {
         let deceleration = whole(limits.acceleration.min(axis.stop.ramp_deceleration)).max(1);
         let jerk_ns = whole(limits.acceleration) * 1_000_000_000 / whole(limits.jerk).max(1);
         let reaction_ns = u128::from(axis.model.response_ns) + 2 * u128::from(period_ns) + jerk_ns;
+        // Separation counts on nobody: the loop may be gone in the next moment.
+        let (deceleration, reaction_ns) = match boundary {
+            Boundary::Limits(..) => (deceleration, reaction_ns),
+            Boundary::Zone(..) => (
+                deceleration.min(whole(axis.stop.quick_stop_deceleration).max(1)),
+                reaction_ns + u128::from(axis.stop.watchdog_ns),
+            ),
+        };
         let lead = deceleration.saturating_mul(reaction_ns) / 1_000_000_000;
         let fastest = whole(limits.velocity);
         // v·lead ÷ d before slowing and v² ÷ 2d while slowing; one nano-unit for each division that was rounded down.
@@ -72,6 +80,7 @@ impl TwinCheck {
 
     /// What must happen, judged from where the axis is, how it moves, and what has been commanded already.
     #[must_use]
+    // SR-030
     pub fn predict(&self, axis: &AxisFacts) -> Prediction {
         if !axis.view.inputs_good {
             return Prediction::STOP;
@@ -109,7 +118,11 @@ impl TwinCheck {
             return Prediction::FREE;
         }
         let commanded_reach = axis.commanded_stop.0.saturating_sub(axis.position.0);
-        let reach = axis.stopping.0.max(commanded_reach.saturating_mul(sign));
+        let stopping = match self.boundary {
+            Boundary::Limits(..) => axis.stopping,
+            Boundary::Zone(..) => axis.stopping.max(axis.stopping_worst),
+        };
+        let reach = stopping.0.max(commanded_reach.saturating_mul(sign));
         let usable = room.saturating_sub(axis.margin.0);
         Prediction { stop: reach > room, speed: self.speed(usable) }
     }
@@ -177,6 +190,7 @@ mod tests {
     }
 
     #[test]
+    // SR-030
     fn a_predicted_stop_beyond_the_boundary_is_a_demand_and_one_short_of_it_is_not() {
         assert!(!limits().predict(&facts(400, 300, 100)).stop);
         assert!(limits().predict(&facts(400, 300, 101)).stop);

@@ -35,6 +35,7 @@ taped_enum!(Button { 0: Unseen, 1: Released, 2: Pressed { since }, 3: Stuck });
 
 impl Button {
     /// One cycle. `pressed`: `None` when the signal is not good. The window is `shortest ..= longest`, ns.
+    // SR-008
     pub fn update(
         &mut self,
         pressed: Option<bool>,
@@ -44,6 +45,7 @@ impl Button {
     ) -> Press {
         let (next, press) = match (*self, pressed) {
             (_, None) => (Self::Unseen, Press::None),
+            // SR-009
             (Self::Unseen, Some(true)) => (Self::Stuck, Press::Fault(ButtonFault::HeldAtBoot)),
             (Self::Unseen | Self::Released | Self::Stuck, Some(false)) => {
                 (Self::Released, Press::None)
@@ -108,7 +110,68 @@ mod tests {
         reported
     }
 
+    /// The oracle: state before, held for, input → state after, what is reported. `.` released, `#` pressed, `?` lost. Window 3..=6;
+    /// `young` below it, `in` it, `old` beyond it.
+    const TABLE: [(&str, &str, char, &str, Press); 18] = [
+        ("unseen", "", '?', "unseen", Press::None),
+        ("unseen", "", '.', "released", Press::None),
+        ("unseen", "", '#', "stuck", HELD),
+        ("released", "", '?', "unseen", Press::None),
+        ("released", "", '.', "released", Press::None),
+        ("released", "", '#', "pressed", Press::None),
+        ("stuck", "", '?', "unseen", Press::None),
+        ("stuck", "", '.', "released", Press::None),
+        ("stuck", "", '#', "stuck", Press::None),
+        ("pressed", "young", '?', "unseen", Press::None),
+        ("pressed", "young", '.', "released", SHORT),
+        ("pressed", "young", '#', "pressed", Press::None),
+        ("pressed", "in", '?', "unseen", Press::None),
+        ("pressed", "in", '.', "released", DONE),
+        ("pressed", "in", '#', "pressed", Press::None),
+        ("pressed", "old", '?', "unseen", Press::None),
+        ("pressed", "old", '.', "released", LONG),
+        ("pressed", "old", '#', "stuck", LONG),
+    ];
+
     #[test]
+    fn every_state_and_input_goes_where_the_table_says() {
+        let now = 100;
+        for (from, held, input, to, reported) in TABLE {
+            let ages: &[u64] = match held {
+                "young" => &[0, 1, 2],
+                "in" => &[3, 4, 5, 6],
+                "old" => &[7, 8, 90],
+                _ => &[0],
+            };
+            for age in ages {
+                let since = now - age;
+                let mut button = match from {
+                    "unseen" => Button::Unseen,
+                    "released" => Button::Released,
+                    "stuck" => Button::Stuck,
+                    _ => Button::Pressed { since },
+                };
+                let began = if from == "released" { now } else { since };
+                let pressed = match input {
+                    '.' => Some(false),
+                    '#' => Some(true),
+                    _ => None,
+                };
+                let after = match to {
+                    "unseen" => Button::Unseen,
+                    "released" => Button::Released,
+                    "stuck" => Button::Stuck,
+                    _ => Button::Pressed { since: began },
+                };
+                assert_eq!(button.update(pressed, now, 3, 6), reported, "{from} {age} {input}");
+                assert_eq!(button, after, "{from} {age} {input}");
+            }
+        }
+    }
+
+    // SR-008
+    #[test]
+    // SR-008
     fn only_a_press_and_release_within_the_window_counts() {
         assert_eq!(feed(".##.."), [(3, SHORT)]);
         assert_eq!(feed(".###.."), [(4, DONE)], "3 is the shortest");
@@ -118,11 +181,13 @@ mod tests {
     }
 
     #[test]
+    // SR-009
     fn held_at_boot_is_a_fault_until_let_go() {
         assert_eq!(feed("#####..###."), [(0, HELD), (10, DONE)]);
     }
 
     #[test]
+    // SR-009
     fn stuck_is_a_fault_until_let_go() {
         assert_eq!(feed(".###########..####."), [(8, LONG), (18, DONE)]);
     }

@@ -90,14 +90,22 @@ impl Machine {
 pub struct Situation {
     /// An interlock that stops a group demands or is latched, and whether one of them latches.
     pub stop: Option<(InterlockId, bool)>,
-    /// One demands right now: a reset cannot be accepted.
+    /// One demands right now.
     pub demanded: bool,
-    /// One other than a drive fault demands right now.
-    pub demanded_but_drive_faults: bool,
+    /// One demands that refuses a reset: neither a drive fault, nor a device that a person holds.
+    pub refuses_reset: bool,
+    /// A drive fault demands right now.
+    pub drive_fault: bool,
     /// A fault that needs a reset: program, gate, axis or power-up.
     pub fault: Option<SafeCause>,
     /// The controlled end was asked for.
     pub shutdown: bool,
+    /// There is a mode selector, and it does not say a mode: nothing starts.
+    pub no_mode: bool,
+    /// The mode selector was turned since the last cycle: what runs stops, and a fresh start must follow.
+    pub mode_changed: bool,
+    /// In manual: a jog input has been held since then. A fresh press is a start.
+    pub jog_since: Option<u64>,
 }
 
 /// What the machine's state did this cycle.
@@ -118,6 +126,8 @@ pub struct Control {
     machine: Machine,
     /// When the machine's state changed last, ns.
     since: u64,
+    /// When it began to wait for a start last, ns.
+    awaited_since: u64,
     reset: Button,
     start: Button,
     reset_needed: bool,
@@ -125,7 +135,7 @@ pub struct Control {
     resetting_until: Option<u64>,
 }
 
-taped!(Control { machine, since, reset, start, reset_needed, resetting_until; plan });
+taped!(Control { machine, since, awaited_since, reset, start, reset_needed, resetting_until; plan });
 
 impl Control {
     /// At boot.
@@ -133,8 +143,10 @@ impl Control {
     pub fn new(plan: ControlPlan) -> Self {
         Self {
             plan,
+            // SR-001
             machine: Machine::Boot,
             since: 0,
+            awaited_since: 0,
             reset: Button::default(),
             start: Button::default(),
             reset_needed: true,
@@ -165,12 +177,14 @@ impl Control {
         let pressed = |signal| read(signal).map(|value| value != 0);
         let reset = self.reset.update(pressed(self.plan.reset), log.now, shortest, longest);
         self.start.update(pressed(self.plan.start), log.now, shortest, longest);
+        // SR-013
         let stop_pressed = self.plan.stop.is_some_and(|stop| read(stop) != Some(1));
 
         if let Press::Fault(reason) = reset {
             log.event(Event::ResetRefused { reason });
         }
         self.reset_needed |= now.fault.is_some() || now.stop.is_some_and(|(_, latches)| latches);
+        // SR-010, SR-011
         let (next, outcome) = match self.machine {
             Machine::Safe { cause: SafeCause::Shutdown, .. } => (self.machine, Outcome::default()),
             _ if now.shutdown => (safe(SafeCause::Shutdown, log.now), Outcome::default()),
@@ -178,7 +192,13 @@ impl Control {
             Machine::Safe { .. } => self.while_safe(reset, now, log),
             Machine::AwaitStart => match stopped_by(now) {
                 Some(cause) => (safe(cause, log.now), Outcome::default()),
-                None if self.fresh_start(log.now) && !stop_pressed => {
+                None if now.mode_changed || now.no_mode => {
+                    // A press from before the change is not fresh.
+                    self.since = log.now;
+                    (Machine::AwaitStart, acknowledge(reset, log))
+                }
+                // SR-011
+                None if self.fresh_start(now.jog_since, log.now) && !stop_pressed => {
                     log.event(Event::Start);
                     (Machine::Run, Outcome { started: true, ..Outcome::default() })
                 }
@@ -186,15 +206,21 @@ impl Control {
             },
             Machine::Run => match stopped_by(now) {
                 Some(cause) => (safe(cause, log.now), Outcome::default()),
-                None if stop_pressed => (Machine::AwaitStart, Outcome::default()),
+                None if stop_pressed || now.mode_changed || now.no_mode => {
+                    (Machine::AwaitStart, Outcome::default())
+                }
                 None => (Machine::Run, acknowledge(reset, log)),
             },
         };
         self.enter(next, log);
+        if self.machine == Machine::AwaitStart {
+            self.awaited_since = self.since;
+        }
         outcome
     }
 
     /// Only here a reset means anything.
+    // SR-007
     fn while_safe(
         &mut self,
         reset: Press,
@@ -205,7 +231,7 @@ impl Control {
         let refuse = |reason, log: &mut Log<'_>| log.event(Event::ResetRefused { reason });
         match reset {
             Press::None | Press::Fault(_) => {}
-            Press::Done if now.demanded_but_drive_faults || now.fault.is_some() => {
+            Press::Done if now.refuses_reset || now.fault.is_some() => {
                 refuse(ButtonFault::CauseNotClear, log);
             }
             Press::Done => {
@@ -214,14 +240,16 @@ impl Control {
             }
         }
         if let Some(until) = self.resetting_until {
-            if !now.demanded && now.fault.is_none() {
+            if !now.drive_fault && !now.refuses_reset && now.fault.is_none() {
                 self.resetting_until = None;
                 self.reset_needed = false;
                 outcome.reset = true;
                 log.event(Event::Reset);
-                return (Machine::AwaitStart, outcome);
+                // A device that a person must hold may be let go meanwhile: then it waits for that.
+                let next = if now.demanded { self.machine } else { Machine::AwaitStart };
+                return (next, outcome);
             }
-            if log.now > until || now.demanded_but_drive_faults {
+            if log.now > until || now.refuses_reset {
                 self.resetting_until = None;
                 refuse(ButtonFault::CauseNotClear, log);
             }
@@ -232,11 +260,18 @@ impl Control {
         (self.machine, outcome)
     }
 
-    /// Start is pressed, and was pressed after the machine began to wait for it.
-    fn fresh_start(&self, now: u64) -> bool {
-        self.start.pressed_since().is_some_and(|since| {
-            since > self.since && now.saturating_sub(since) >= self.plan.press_min_ns
-        })
+    /// Start is pressed (in manual: or an axis is jogged), and was pressed after the machine began to wait for it.
+    // SR-010
+    fn fresh_start(&self, jog_since: Option<u64>, now: u64) -> bool {
+        let fresh =
+            |since: u64| since > self.since && now.saturating_sub(since) >= self.plan.press_min_ns;
+        self.start.pressed_since().is_some_and(fresh) || jog_since.is_some_and(fresh)
+    }
+
+    /// When the machine began to wait for the start that made it run, ns; presses from before move nothing.
+    #[must_use]
+    pub fn awaited_since(&self) -> u64 {
+        self.awaited_since
     }
 
     fn enter(&mut self, next: Machine, log: &mut Log<'_>) {

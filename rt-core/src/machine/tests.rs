@@ -48,7 +48,7 @@ impl Bench {
     fn demand(&mut self, latches: bool) {
         self.situation.stop = Some((CAUSE, latches));
         self.situation.demanded = true;
-        self.situation.demanded_but_drive_faults = true;
+        self.situation.refuses_reset = true;
     }
 
     /// The demand is gone; its latch stays until the reset.
@@ -73,6 +73,7 @@ impl Bench {
 }
 
 #[test]
+// SR-001
 fn it_starts_safe_and_needs_reset_then_start() {
     let mut bench = Bench::new();
     bench.cycle();
@@ -86,6 +87,7 @@ fn it_starts_safe_and_needs_reset_then_start() {
 }
 
 #[test]
+// SR-010
 fn a_start_that_is_held_over_the_reset_is_not_fresh() {
     let mut bench = Bench::new();
     bench.cycle();
@@ -98,6 +100,7 @@ fn a_start_that_is_held_over_the_reset_is_not_fresh() {
 }
 
 #[test]
+// SR-007
 fn a_reset_while_a_cause_demands_is_refused() {
     let mut bench = Bench::new();
     bench.cycle();
@@ -144,6 +147,7 @@ fn a_drive_fault_gets_its_fault_reset_and_the_reset_holds_only_if_it_is_gone_in_
         let mut bench = Bench::running();
         bench.situation.stop = Some((CAUSE, true));
         bench.situation.demanded = true;
+        bench.situation.drive_fault = true;
         bench.cycle();
         let outcomes = bench.press(RESET, 3);
         assert!(outcomes.iter().any(|outcome| outcome.fault_reset));
@@ -169,6 +173,7 @@ fn a_cause_that_comes_while_drive_faults_are_reset_refuses_the_reset_for_good() 
     let mut bench = Bench::running();
     bench.situation.stop = Some((CAUSE, true));
     bench.situation.demanded = true;
+    bench.situation.drive_fault = true;
     bench.cycle();
     bench.press(RESET, 3);
     bench.demand(true);
@@ -179,6 +184,7 @@ fn a_cause_that_comes_while_drive_faults_are_reset_refuses_the_reset_for_good() 
 }
 
 #[test]
+// SR-013
 fn the_stop_button_takes_the_permit_and_holds_the_start_off_and_a_lost_one_is_pressed() {
     for lost in [false, true] {
         let mut bench = Bench::running();
@@ -255,6 +261,7 @@ fn expected(
 }
 
 #[test]
+// SR-011
 fn every_state_in_every_situation_goes_where_the_rules_say() {
     let machines = [Machine::Boot, safe(SafeCause::Boot, 1), Machine::AwaitStart, Machine::Run];
     let stops = [None, Some((CAUSE, false)), Some((CAUSE, true))];
@@ -276,8 +283,10 @@ fn every_state_in_every_situation_goes_where_the_rules_say() {
                         stop,
                         fault,
                         demanded: stop.is_some() && bit(3),
-                        demanded_but_drive_faults: stop.is_some() && bit(3),
+                        refuses_reset: stop.is_some() && bit(3),
+                        drive_fault: false,
                         shutdown: bit(4),
+                        ..Situation::default()
                     };
                     bench.control.plan.press_max_ns = 1000;
                     let want = expected(machine.state(), &bench.situation, bit(0), bit(1), bit(2));
@@ -290,3 +299,5 @@ fn every_state_in_every_situation_goes_where_the_rules_say() {
     }
     assert_eq!(cases, 4 * 3 * 2 * 32);
 }
+
+mod sequences;

@@ -4,6 +4,7 @@
 //! begins; only the velocity of a turning axis changes on the fly. Without permit, or when the gate overrode, a group's requests
 //! are forgotten: the gate brings it to rest, motion follows, and it must be asked again.
 
+pub mod jog;
 pub mod path;
 pub mod profile;
 mod request;

@@ -4,6 +4,7 @@ mod sequence;
 
 pub use sequence::Sequence;
 
+use crate::interlock::Mode;
 use crate::plan::{AxisId, GroupId};
 use crate::signal::{SignalId, Signals};
 use twin_lite::tape::Taped;
@@ -151,6 +152,10 @@ pub struct View<'a> {
     pub running: bool,
     /// First cycle of running after a start: the interrupted action must be asked for again.
     pub started: bool,
+    /// With `started`: axes were moved by hand since the program ran last. What it was doing may no longer make sense: it begins anew.
+    pub moved_by_hand: bool,
+    /// How the machine is worked; the program runs in automatic only.
+    pub mode: Mode,
 }
 
 /// The machine's logic: plain-data state, reads a [`View`], writes requests. Integrators link their own; their state goes into

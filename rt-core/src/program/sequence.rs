@@ -1,7 +1,7 @@
 //! The built-in program: parallel strands of steps, as the machine file writes them.
 //!
 //! Its clock runs only while the machine does. A stop interrupts; after the next start every strand asks again for what it had asked, a
-//! relative move for what is left of it, and velocities that were started go on.
+//! relative move for what is left of it, and velocities that were started go on. After axes were moved by hand all strands begin anew.
 
 use super::{Program, Request, Requests, View};
 use crate::plan::{Action, AxisId, Compare, Condition, GroupId, MachinePlan, StepPlan, StrandPlan};
@@ -79,12 +79,14 @@ pub struct Sequence {
     /// Those of them that a stop has interrupted.
     interrupted: Box<[Option<Nano>]>,
     since_restart_ns: u64,
+    /// By axis: it was referenced while the program ran.
+    referenced: Box<[bool]>,
     /// Time of the last cycle that ran, ns.
     last: Option<u64>,
     fault: Option<u16>,
 }
 
-taped!(Sequence { strands, velocities, interrupted, since_restart_ns, last, fault; groups, wraps });
+taped!(Sequence { strands, velocities, interrupted, since_restart_ns, referenced, last, fault; groups, wraps });
 
 impl Sequence {
     /// The program of `plan`, at its first steps.
@@ -113,6 +115,7 @@ impl Sequence {
             velocities: plan.axes.iter().map(|_| None).collect(),
             interrupted: plan.axes.iter().map(|_| None).collect(),
             since_restart_ns: 0,
+            referenced: plan.axes.iter().map(|_| false).collect(),
             last: None,
             fault: None,
         }
@@ -133,6 +136,33 @@ impl Sequence {
             *interrupted = *velocity;
         }
         self.since_restart_ns = 0;
+    }
+
+    /// An axis that the program homes has lost its reference, as one whose drive was switched on anew, and nobody is about to home it.
+    fn has_lost_reference(&self, view: &View<'_>) -> bool {
+        let axes = self.referenced.iter().zip(view.axes).zip(AxisId::all());
+        let mut lost = axes.filter(|((was, axis), _)| **was && !axis.referenced).map(|(_, id)| id);
+        lost.any(|id| {
+            let homes = |strand: &Strand| strand.plan.steps.iter().any(|step| step.homes(id));
+            let is_homing = |strand: &Strand| strand.current().is_some_and(|step| step.homes(id));
+            self.strands.iter().any(homes) && !self.strands.iter().any(is_homing)
+        })
+    }
+
+    /// At the first steps, as at boot.
+    fn begin_anew(&mut self) {
+        for strand in &mut self.strands {
+            strand.step = 0;
+            strand.done = strand.plan.steps.is_empty();
+            strand.phase = Phase::Fresh;
+            strand.elapsed_ns = 0;
+            strand.travelled = 0.0;
+            strand.last = None;
+            strand.loops.fill(0);
+        }
+        self.velocities.fill(None);
+        self.interrupted.fill(None);
+        self.referenced.fill(false);
     }
 
     /// Asks again for velocities that a stop has interrupted; `false`: one was refused for too long.
@@ -162,7 +192,13 @@ impl Program for Sequence {
         let passed = self.last.map_or(0, |last| view.now.saturating_sub(last));
         self.last = Some(view.now);
         if view.started {
+            if view.moved_by_hand || self.has_lost_reference(&view) {
+                self.begin_anew();
+            }
             self.restart();
+        }
+        for (referenced, axis) in self.referenced.iter_mut().zip(view.axes) {
+            *referenced |= axis.referenced;
         }
         if self.fault.is_some() {
             return;

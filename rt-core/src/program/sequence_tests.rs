@@ -30,6 +30,7 @@ struct Bench {
     taken: Taken,
     now: u64,
     running: bool,
+    moved_by_hand: bool,
 }
 
 impl Bench {
@@ -43,6 +44,7 @@ impl Bench {
             taken: Taken::default(),
             now: 0,
             running: false,
+            moved_by_hand: false,
         }
     }
 
@@ -52,7 +54,15 @@ impl Bench {
         let started = running && !self.running;
         self.running = running;
         let (now, signals, axes) = (self.now, &self.signals, &self.axes[..]);
-        let view = View { now, signals, axes, running, started };
+        let view = View {
+            now,
+            signals,
+            axes,
+            running,
+            started,
+            moved_by_hand: self.moved_by_hand,
+            mode: crate::interlock::Mode::Automatic,
+        };
         self.program.cycle(view, &mut self.taken);
         core::mem::take(&mut self.taken.requests)
     }
@@ -289,4 +299,50 @@ fn conditions_compare_good_values_only() {
     assert_eq!(held(&signals), [true, false, false, true]);
     signals.age(INPUT);
     assert_eq!(held(&signals), [false; 4], "stale");
+}
+
+#[test]
+fn an_axis_that_lost_its_reference_is_homed_again_with_everything_from_the_start() {
+    let again = Some(1);
+    let mut bench = Bench::new(alloc::vec![
+        strand(&[Action::Do(home(0)), Action::Do(output(1)), Action::Wait(5 * MS)], again),
+        strand(&[Action::Start(belt(5)), Action::Wait(1_000 * MS)], None),
+    ]);
+    assert_eq!(bench.cycle(true), [home(0), belt(5)]);
+    bench.axes[0].referenced = true;
+    bench.done(0, true);
+    assert_eq!(bench.cycles(3), [output(1)]);
+    // A stop alone changes nothing: it goes on where it was.
+    bench.cycle(false);
+    assert_eq!(bench.cycle(true), [belt(5)]);
+    assert_eq!(bench.program.strand(0), Some(2));
+    // Its drive was switched on anew meanwhile; without a start nothing is asked.
+    bench.cycle(false);
+    bench.axes[0].referenced = false;
+    bench.done(0, false);
+    assert_eq!(bench.cycle(false), []);
+    assert_eq!(bench.cycle(true), [home(0), belt(5)], "as after power-up");
+    assert_eq!(bench.program.strand(0), Some(0));
+    // While it is being homed a stop is a stop like any other.
+    bench.cycle(false);
+    assert_eq!(bench.cycle(true), [belt(5), home(0)]);
+    assert_eq!(bench.program.strand(1), Some(4));
+}
+
+#[test]
+fn after_axes_were_moved_by_hand_every_strand_begins_anew() {
+    for moved_by_hand in [false, true] {
+        // Given a strand that is in its second step,
+        let actions = [Action::Do(output(1)), Action::Do(home(0)), Action::Do(output(0))];
+        let mut bench = Bench::new(alloc::vec![strand(&actions, None)]);
+        assert_eq!(bench.cycles(3), [output(1), home(0)]);
+        // when it is stopped and started again,
+        bench.cycle(false);
+        bench.moved_by_hand = moved_by_hand;
+        let asked = bench.cycle(true);
+        // then it goes on, or begins anew.
+        let expected =
+            if moved_by_hand { alloc::vec![output(1), home(0)] } else { alloc::vec![home(0)] };
+        assert_eq!(asked, expected);
+    }
 }

@@ -1,11 +1,12 @@
 //! What a step is given, what a plan must hold, and how facts are taken from axes and streams.
 
+use crate::axis::cia402::DriveState;
 use crate::axis::{Axis, ReferenceNews};
 use crate::bus::Exchange;
 use crate::cycle::Command;
 use crate::gate::MODE_CSP;
 use crate::interlock::AxisFacts;
-use crate::plan::{AxisId, AxisPlan, GroupId, InterlockId, MachinePlan};
+use crate::plan::{AxisId, AxisPlan, Directions, GroupId, InterlockId, MachinePlan, StopWay};
 use crate::program::{AxisState, AxisView, GROUPS_MAX, STRANDS_MAX};
 use crate::record::Event;
 use crate::signal::Signals;
@@ -112,6 +113,7 @@ pub(super) fn facts_of(axis: &AxisPlan) -> AxisFacts {
     AxisFacts {
         following_error_max: axis.limits.following_error,
         margin: Nano::from_units(axis.model.margin).unwrap_or(Nano::MAX),
+        brake_release_ns: axis.brake.map_or(0, |brake| brake.release_ns),
         ..AxisFacts::default()
     }
 }
@@ -124,6 +126,12 @@ pub(super) fn take_facts(facts: &mut AxisFacts, axis: &Axis, view: AxisView, sig
     facts.position = axis.position();
     facts.velocity = Nano::from_units(view.velocity).unwrap_or(Nano::MAX);
     facts.stopping = axis.stopping_distance(ramp);
+    let lost = axis.stopping_by(StopWay::ConnectionLost);
+    facts.stopping_worst = facts.stopping.max(lost);
+    facts.quick_stopping = axis.drive_state() == DriveState::QuickStopActive;
+    let switches = axis.switches();
+    facts.directions =
+        Directions { negative: !switches.limit_negative, positive: !switches.limit_positive };
     facts.in_position_mode = mode.is_none_or(|mode| signals.get(mode).value == MODE_CSP);
 }
 

@@ -17,9 +17,10 @@ use crate::axis::{Axis, AxisEvent};
 use crate::cycle::Command;
 use crate::flight::Phase;
 use crate::gate::{Allowed, Gate};
-use crate::interlock::{AxisFacts, Facts, Interlocks, Overruns, stale_after_ns};
+use crate::interlock::{AxisFacts, Facts, Interlocks, Mode, Overruns, stale_after_ns};
 use crate::machine::{Control, Machine, Outcome, SafeCause, Situation};
 use crate::motion::Motion;
+use crate::motion::jog::Jogs;
 use crate::plan::{AxisId, GroupId, MachinePlan};
 use crate::program::{AxisState, AxisView, Program, Request, Requests, STRANDS_MAX, View};
 use crate::record::{Event, MachineState};
@@ -66,6 +67,9 @@ pub struct Core<P: Program> {
     program_faulted: bool,
     steps: [Option<u16>; STRANDS_MAX],
     motion: Motion,
+    jogs: Jogs,
+    /// Since the program ran last.
+    moved_by_hand: bool,
     gate: Gate,
     trips: Trips,
     recorder: Recorder,
@@ -89,6 +93,8 @@ impl<P: Program> Taped for Core<P> {
             program_faulted,
             steps,
             motion,
+            jogs,
+            moved_by_hand,
             gate,
             trips,
             recorder,
@@ -124,6 +130,8 @@ impl<P: Program> Taped for Core<P> {
             program_faulted,
             steps,
             motion,
+            jogs,
+            moved_by_hand,
             gate,
             trips,
             recorder,
@@ -160,6 +168,8 @@ impl<P: Program> Core<P> {
             program_faulted: false,
             steps: [None; STRANDS_MAX],
             motion: Motion::new(&plan),
+            jogs: Jogs::new(&plan),
+            moved_by_hand: false,
             gate,
             trips: Trips::new(&plan),
             recorder: Recorder::new(&plan),
@@ -231,17 +241,34 @@ impl<P: Program> Core<P> {
         if inputs.skipped > 0 {
             log.event(Event::Overrun { missed: inputs.skipped });
         }
+        let mode = self.interlocks.mode();
         self.interlocks.evaluate(&facts, log);
+        self.jogs.update(|signal| facts.value(signal), log.now);
         if inputs.command.shutdown && self.ending == Ending::No {
             self.ending = Ending::Since(log.now);
+            // SR-046
             log.event(Event::ShutdownRequested);
         }
         let program = core::mem::take(&mut self.program_faulted).then_some(SafeCause::Program);
         let fault = self.gate.take_fault().or(program);
-        let situation = self.situation(fault);
+        let mode_changed = mode != self.interlocks.mode();
+        let situation = Situation { mode_changed, ..self.situation(fault) };
         let ran = self.control.machine() == Machine::Run;
         let outcome = self.control.update(|signal| facts.value(signal), &situation, log);
-        self.trips.judge(ran, self.interlocks.groups(), &self.axes, &self.facts, log);
+        self.gate.hold_outputs(self.interlocks.outputs());
+        let own = match self.control.machine() {
+            Machine::Safe { cause, .. } if ran => own_cause(cause),
+            Machine::Boot | Machine::Safe { .. } | Machine::AwaitStart | Machine::Run => None,
+        };
+        let seen = trips::Seen {
+            ran,
+            own,
+            demands: self.interlocks.groups(),
+            axes: &self.axes,
+            facts: &self.facts,
+        };
+        let gate = &self.gate;
+        self.trips.judge(&seen, |group| gate.is_lost(group), log);
         self.apply(&outcome);
     }
 
@@ -260,10 +287,18 @@ impl<P: Program> Core<P> {
         Situation {
             stop,
             demanded: self.interlocks.any_stop_demanded(),
-            demanded_but_drive_faults: self.interlocks.any_stop_demanded_but_drive_faults(),
+            refuses_reset: self.interlocks.refuses_reset(),
+            drive_fault: self.interlocks.any_drive_fault(),
             fault: fault.or(failed),
             shutdown: self.ending != Ending::No,
+            no_mode: self.interlocks.mode() == Mode::Unknown,
+            mode_changed: false,
+            jog_since: self.manual().then(|| self.jogs.pressed_since()).flatten(),
         }
+    }
+
+    fn manual(&self) -> bool {
+        self.interlocks.mode() == Mode::Manual
     }
 
     /// What an accepted button does.
@@ -290,10 +325,15 @@ impl<P: Program> Core<P> {
         for (view, facts) in self.views.iter_mut().zip(&self.facts) {
             *view = facts.view;
         }
-        let running = machine == MachineState::Run && self.gate.all_permitted();
+        let mode = self.interlocks.mode();
+        let permitted = machine == MachineState::Run && self.gate.all_permitted();
+        let running = permitted && mode == Mode::Automatic;
         let started = running && !self.program_ran;
         self.program_ran = running;
-        let view = View { now: log.now, signals, axes: &self.views, running, started };
+        let moved_by_hand = self.moved_by_hand;
+        self.moved_by_hand &= !running;
+        let axes = &self.views;
+        let view = View { now: log.now, signals, axes, running, started, moved_by_hand, mode };
         let mut asking = Asking {
             motion: &mut self.motion,
             gate: &mut self.gate,
@@ -304,7 +344,17 @@ impl<P: Program> Core<P> {
         self.program.cycle(view, &mut asking);
         let overflow = asking.count > REQUESTS_MAX;
         self.follow_program(running, overflow, log);
+        self.jog(permitted && mode == Mode::Manual);
         self.motion.advance(&mut self.axes, self.gate.permits(), log.now);
+    }
+
+    /// What a person holds, in manual.
+    fn jog(&mut self, permitted: bool) {
+        if !permitted {
+            return self.jogs.forget();
+        }
+        let since = self.control.awaited_since();
+        self.moved_by_hand |= self.jogs.ask(&mut self.motion, &self.axes, Some(since));
     }
 
     /// Steps and faults of the program, for people and for the machine's state.
@@ -356,6 +406,7 @@ impl<P: Program> Core<P> {
         if let Machine::Safe { cause, since } = machine {
             (shot.cause, shot.safe_since) = (cause, since);
         }
+        shot.mode = self.interlocks.mode();
         shot.reset_needed = self.control.reset_needed();
         (shot.demanding, shot.latched) = (demanding, latched);
         shot.exchange = inputs.exchange;
@@ -412,6 +463,16 @@ impl<P: Program> Core<P> {
     #[must_use]
     pub fn axes(&self) -> &[Axis] {
         &self.axes
+    }
+}
+
+/// A fault of ours: no interlock names it. A person's end of the run is none.
+fn own_cause(cause: SafeCause) -> Option<SafeCause> {
+    match cause {
+        SafeCause::Program | SafeCause::Gate(_) | SafeCause::Axis(_) | SafeCause::PowerUp(_) => {
+            Some(cause)
+        }
+        SafeCause::Boot | SafeCause::Interlock(_) | SafeCause::Shutdown => None,
     }
 }
 

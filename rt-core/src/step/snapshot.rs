@@ -2,7 +2,7 @@
 
 use crate::bus::Exchange;
 use crate::gate::Power;
-use crate::interlock::Stop;
+use crate::interlock::{Mode, Stop};
 use crate::machine::SafeCause;
 use crate::plan::MachinePlan;
 use crate::program::AxisView;
@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub now: u64,
     /// Machine state.
     pub machine: MachineState,
+    /// How it is worked.
+    pub mode: Mode,
     /// Why it was safe last.
     pub cause: SafeCause,
     /// Since when it was, ns.
@@ -78,6 +80,7 @@ impl Snapshot {
             cycle: 0,
             now: 0,
             machine: MachineState::Boot,
+            mode: Mode::Unknown,
             cause: SafeCause::Boot,
             safe_since: 0,
             reset_needed: true,

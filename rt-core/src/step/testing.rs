@@ -1,8 +1,9 @@
 //! A small machine for tests: two axes in one group, and one endless axis in another.
 
 use crate::plan::{
-    AxisId, AxisLimits, AxisModel, AxisPlan, AxisSignals, ControlPlan, GroupId, GroupPlan,
-    HomingPlan, MachinePlan, OverrunPlan, ProgramPlan, Ratio, StopPlan,
+    AxisId, AxisLimits, AxisModel, AxisPlan, AxisSignals, ControlPlan, Directions, GroupId,
+    GroupPlan, GroupStop, HomingPlan, MachinePlan, OverrunPlan, ProgramPlan, Ratio, StopPlan,
+    StopWay,
 };
 use crate::signal::SignalId;
 use alloc::boxed::Box;
@@ -43,11 +44,16 @@ pub(crate) fn axis_plan(number: u8) -> AxisPlan {
             jerk: Nano(100_000 * MM),
             velocity_unreferenced: Nano(100 * MM),
             following_error: Nano(5 * MM),
+            direction: Directions::BOTH,
+            torque_permille: None,
         },
         stop: StopPlan {
             ramp_deceleration: Nano(10_000 * MM),
             quick_stop_deceleration: Nano(20_000 * MM),
             watchdog_ns: 100_000_000,
+            connection_lost: StopWay::QuickStop,
+            envelope: Nano(50 * MM),
+            escalate_ns: 20_000_000,
         },
         brake: None,
         vertical: false,
@@ -75,6 +81,7 @@ pub(crate) fn machine_plan() -> MachinePlan {
     belt.limits.position = None;
     let group = |axes: &[u8]| GroupPlan {
         axes: axes.iter().map(|axis| AxisId(*axis)).collect::<Vec<_>>().into_boxed_slice(),
+        stop: GroupStop::default(),
     };
     MachinePlan {
         period_ns: 1_000_000,
@@ -92,6 +99,7 @@ pub(crate) fn machine_plan() -> MachinePlan {
             press_min_ns: 50_000_000,
             press_max_ns: 3_000_000_000,
         },
+        mode: None,
         overrun: OverrunPlan { demand: None },
         program: ProgramPlan::default(),
     }

@@ -2,7 +2,8 @@
 
 use crate::axis::Axis;
 use crate::interlock::{AxisFacts, GroupDemand, still};
-use crate::plan::{AxisId, GroupId, GroupPlan, InterlockId, MachinePlan, Reaction};
+use crate::machine::SafeCause;
+use crate::plan::{AxisId, GroupId, GroupPlan, GroupStop, MachinePlan, Reaction, StopWay};
 use crate::program::GROUP_AXES_MAX;
 use crate::record::Event;
 use crate::step::Log;
@@ -15,7 +16,7 @@ const STANDING_CYCLES: u8 = 10;
 /// A trip whose group still moves.
 #[derive(Clone, Copy, Debug, Default)]
 struct Trip {
-    interlock: InterlockId,
+    cause: SafeCause,
     at_cycle: u64,
     predicted: Nano,
     /// Way of each axis since, nano-units.
@@ -27,8 +28,9 @@ struct Trip {
 #[derive(Clone, Debug)]
 struct Group {
     axes: Box<[AxisId]>,
+    stop: GroupStop,
     trip: Option<Trip>,
-    /// The strongest reaction since the machine ran last.
+    /// The worst reaction since the machine ran last.
     reaction: Reaction,
     /// Where each axis was a cycle ago.
     last: [Nano; GROUP_AXES_MAX],
@@ -41,14 +43,25 @@ pub(super) struct Trips {
     total: u32,
 }
 
-taped!(Trip { interlock, at_cycle, predicted, way, standing });
-taped!(Group { trip, reaction, last; axes });
+/// What trips are judged by.
+pub(super) struct Seen<'a> {
+    /// The machine ran before this cycle.
+    pub(super) ran: bool,
+    /// It stopped running for a fault of ours, which no interlock names.
+    pub(super) own: Option<SafeCause>,
+    pub(super) demands: &'a [GroupDemand],
+    pub(super) axes: &'a [Axis],
+    pub(super) facts: &'a [AxisFacts],
+}
+taped!(Trip { cause, at_cycle, predicted, way, standing });
+taped!(Group { trip, reaction, last; axes, stop });
 taped!(Trips { groups, total });
 
 impl Trips {
     pub(super) fn new(plan: &MachinePlan) -> Self {
         let group = |plan: &GroupPlan| Group {
             axes: plan.axes.clone(),
+            stop: plan.stop,
             trip: None,
             reaction: Reaction::None,
             last: [Nano::ZERO; GROUP_AXES_MAX],
@@ -61,42 +74,45 @@ impl Trips {
         self.total
     }
 
-    /// After the interlocks: a group that had its permit (`ran`) and lost it has tripped; so has one that must stop harder.
+    /// After the interlocks: a group that had its permit and lost it has tripped; so has one that must stop harder. `lost`: a drive of
+    /// the group is lost, so that it ends without power.
     pub(super) fn judge(
         &mut self,
-        ran: bool,
-        demands: &[GroupDemand],
-        axes: &[Axis],
-        facts: &[AxisFacts],
+        seen: &Seen<'_>,
+        lost: impl Fn(GroupId) -> bool,
         log: &mut Log<'_>,
     ) {
-        for ((id, group), demand) in GroupId::all().zip(&mut self.groups).zip(demands) {
-            group.track(axes, facts);
-            if ran {
+        for ((id, group), demand) in GroupId::all().zip(&mut self.groups).zip(seen.demands) {
+            group.track(seen.axes, seen.facts);
+            if seen.ran {
                 group.reaction = Reaction::None;
             }
-            let Some(stop) = demand.stop else { continue };
-            let worse = stop.reaction > group.reaction;
-            if !worse || !(ran || group.trip.is_some()) {
+            let own_reaction = if lost(id) { Reaction::Stop1 } else { Reaction::Stop2 };
+            let (cause, reaction, input_at) = match (demand.stop, seen.own) {
+                (Some(stop), _) => {
+                    (SafeCause::Interlock(stop.interlock), stop.reaction, stop.input_at)
+                }
+                (None, Some(cause)) => (cause, own_reaction, log.now),
+                (None, None) => continue,
+            };
+            let order = group.stop.order;
+            let worse = order.rank(reaction) > order.rank(group.reaction);
+            if !worse || !(seen.ran || group.trip.is_some()) {
                 continue;
             }
-            let predicted = group.predicted(axes, facts);
-            group.reaction = stop.reaction;
+            let way = group.way(reaction, seen);
+            let predicted = group.predicted(way, seen);
+            group.reaction = reaction;
+            // SR-031
             group.trip = Some(Trip {
-                interlock: stop.interlock,
+                cause,
                 at_cycle: log.cycle,
                 predicted,
                 way: [0; GROUP_AXES_MAX],
                 standing: 0,
             });
             self.total = self.total.saturating_add(1);
-            log.event(Event::Trip {
-                interlock: stop.interlock,
-                group: id,
-                reaction: stop.reaction,
-                input_at: stop.input_at,
-                predicted,
-            });
+            log.event(Event::Trip { cause, group: id, reaction, way, input_at, predicted });
         }
     }
 
@@ -115,7 +131,7 @@ impl Trips {
             if trip.standing >= STANDING_CYCLES {
                 log.event(Event::Stopped {
                     group: id,
-                    interlock: trip.interlock,
+                    cause: trip.cause,
                     tripped_at_cycle: trip.at_cycle,
                     distance: length(trip.way.iter().map(|way| Nano(*way))),
                     predicted: trip.predicted,
@@ -141,16 +157,37 @@ impl Group {
         }
     }
 
-    /// The twin's stopping distance along the path, for the ramp that all axes share: the slowest to stop sets the time.
-    fn predicted(&self, axes: &[Axis], facts: &[AxisFacts]) -> Nano {
+    /// How its axes come to rest: as the reaction says, unless the drives hear nothing of it.
+    fn way(&self, reaction: Reaction, seen: &Seen<'_>) -> StopWay {
+        let unheard = |id: &AxisId| {
+            seen.axes.get(usize::from(id.0)).is_none_or(|axis| !axis.view().inputs_good)
+        };
+        if self.axes.iter().any(unheard) {
+            return StopWay::ConnectionLost;
+        }
+        match reaction {
+            Reaction::Stop1 => self.stop.category_1,
+            Reaction::Stop0 => StopWay::PowerRemoval,
+            Reaction::None | Reaction::Warn | Reaction::LimitSpeed(_) | Reaction::Stop2 => {
+                StopWay::Ramp
+            }
+        }
+    }
+
+    /// The twin's stopping distance along the path. On the gate's ramp, which all axes share, the slowest to stop sets the time; on
+    /// every other way each axis stops for itself.
+    fn predicted(&self, way: StopWay, seen: &Seen<'_>) -> Nano {
         let known = || {
             self.axes.iter().filter_map(|id| {
                 let number = usize::from(id.0);
-                let (axis, facts) = (axes.get(number)?, facts.get(number)?);
+                let (axis, facts) = (seen.axes.get(number)?, seen.facts.get(number)?);
                 let speed = facts.velocity.magnitude().max(facts.commanded_velocity.magnitude());
                 Some((axis, speed, axis.plan().stop.ramp_deceleration))
             })
         };
+        if way != StopWay::Ramp {
+            return length(known().map(|(axis, _, _)| axis.stopping_by(way)));
+        }
         let seconds = known()
             .map(|(_, speed, deceleration)| speed.units() / deceleration.units())
             .fold(0.0_f64, |longest, time| if time > longest { time } else { longest });

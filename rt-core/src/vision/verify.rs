@@ -109,6 +109,7 @@ impl StreamView {
 
     /// Whether zone `zone` is clear; a zone above 31 never is.
     #[must_use]
+    // SR-038
     pub fn is_clear(&self, zone: u8) -> bool {
         self.clear.checked_shr(u32::from(zone)).is_some_and(|bits| bits & 1 == 1)
     }
@@ -211,6 +212,7 @@ impl StreamState {
     }
 
     /// A new datagram: the CRC first, for nothing else is to be believed before.
+    // SR-039
     fn judge(&self, received: &Received, now: u64) -> Result<Occupancy, Refusal> {
         let (body, crc) = received.bytes.split_last_chunk::<4>().ok_or(Refusal::Format)?;
         if crc32(body) != u32::from_le_bytes(*crc) {
@@ -303,11 +305,13 @@ mod tests {
     }
 
     #[test]
+    // SR-038
     fn silence_is_not_clear() {
         assert_eq!(state().update(&Received::default(), 5), StreamView::SILENT);
     }
 
     #[test]
+    // SR-038
     fn a_result_counts_until_its_age_limit_from_capture_and_not_longer() {
         let mut state = state();
         let received = datagram(1000, |_| {});
@@ -341,6 +345,7 @@ mod tests {
     }
 
     #[test]
+    // SR-039
     fn any_single_damaged_bit_is_refused() {
         let good = datagram(1000, |_| {});
         for bit in 0..DATAGRAM_LENGTH * 8 {
@@ -375,6 +380,7 @@ mod tests {
     }
 
     #[test]
+    // SR-039
     fn a_forged_message_takes_the_clearance_away_until_the_next_good_one() {
         let mut state = state();
         assert!(state.update(&datagram(1000, |_| {}), 1020).is_clear(0));

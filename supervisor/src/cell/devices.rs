@@ -17,12 +17,30 @@ const INPUTS_AT: u16 = 0x1400;
 const CONTROL_OUTPUTS: u8 = 0x64;
 const CONTROL_INPUTS: u8 = 0x20;
 
+/// Quartzes are off by this much at most, ppb. Source: usual data sheets, over temperature and age.
+const DRIFT_MAX_PPB: u64 = 50_000;
+
+/// How fast the quartz of the device at `position` runs, ppb: another one with every seed.
+fn drift_ppb(seed: u64, position: u32) -> i32 {
+    // SplitMix64: neighbouring seeds give other numbers.
+    let mut mixed = seed.wrapping_add(u64::from(position).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    let place = (mixed ^ (mixed >> 31)) % (2 * DRIFT_MAX_PPB + 1);
+    i32::try_from(place.cast_signed() - DRIFT_MAX_PPB.cast_signed()).unwrap_or(0)
+}
+
 /// The devices, by position.
-pub(super) fn devices(machine: &Machine) -> Vec<Device> {
+pub(super) fn devices(machine: &Machine, seed: u64) -> Vec<Device> {
     let cell = &machine.virtual_cell;
     let plans = machine.bus.subdevices.iter().map(Some).chain(std::iter::repeat(None));
     let pairs = cell.devices.iter().zip(plans).zip(1_u32..);
-    pairs.map(|((device, plan), number)| make(machine, device, plan, number)).collect()
+    let made = pairs.map(|((device, plan), number)| {
+        let mut description = make(machine, device, plan, number).description().clone();
+        description.clock.drift_ppb = drift_ppb(seed, number);
+        Device::described(description)
+    });
+    made.collect()
 }
 
 fn make(
@@ -165,4 +183,21 @@ fn pdo(plan: &PdoPlan, sync_manager: u8) -> PdoDescription {
 )]
 fn rounded(value: f64) -> u32 {
     (value.abs() + 0.5) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quartzes_are_off_either_way_by_50_ppm_at_most_and_by_their_seed_alone() {
+        let drifts: Vec<_> =
+            (0..200).flat_map(|seed| (1..20).map(move |device| drift_ppb(seed, device))).collect();
+        assert!(drifts.iter().all(|drift| (-50_000..=50_000).contains(drift)));
+        assert!(drifts.iter().any(|drift| *drift > 49_000));
+        assert!(drifts.iter().any(|drift| *drift < -49_000));
+        assert_eq!(drift_ppb(7, 3), drift_ppb(7, 3));
+        assert_ne!(drift_ppb(7, 3), drift_ppb(8, 3));
+        assert_ne!(drift_ppb(7, 3), drift_ppb(7, 4));
+    }
 }

@@ -85,7 +85,7 @@ impl Cell {
             }
         };
         Ok(Self {
-            segment: Segment::new(devices::devices(machine), process),
+            segment: Segment::new(devices::devices(machine, seed), process),
             cameras: cell.cameras.len(),
             axes: places.axes.clone(),
             outlet,
@@ -123,6 +123,11 @@ impl Cell {
     #[must_use]
     pub fn last_frame(&self) -> (u64, u64) {
         (self.last_frame_at, self.frames)
+    }
+
+    /// Breaks something on the segment, or mends it, as a scenario does.
+    pub fn inject(&mut self, fault: Fault) {
+        self.segment.inject(fault);
     }
 
     /// The next camera datagram that nobody has taken.

@@ -3,7 +3,7 @@
 use config::cell::{VirtualCamera, VirtualCell, VirtualConveyor, VirtualGripper, VirtualServo};
 use world::{
     Area, AxisPhysics, Barrier, Brake, BrakeOutput, CameraPlan, ConveyorPlan, GripperPlan, Nominal,
-    PersonPlan, Point, Spot, Waypoint, WorldPlan,
+    PersonPlan, Point, SafetyChain, Spot, Waypoint, WorldPlan,
 };
 
 use super::places::Places;
@@ -48,6 +48,10 @@ pub(super) fn world_plan(
         outputs: places.outputs,
         analog_outputs: places.analog_outputs,
         echoes: Vec::new(),
+        safety_chain: cell.safety_chain.as_ref().map(|chain| SafetyChain {
+            sources: chain.inputs.iter().filter_map(|input| places.source(*input)).collect(),
+            delay_ns: chain.delay_ns,
+        }),
         conveyors: conveyors.collect::<Result<_, _>>()?,
         zones,
         persons: cell.persons.iter().map(person).collect(),

@@ -1,7 +1,7 @@
 //! The world as the devices of the segment see it.
 
 use config::cell::{DeviceKind, VirtualCell};
-use segment::process::{Process, ServoCommand, ServoFeedback};
+use segment::process::{Obeys, Process, ServoCommand, ServoFeedback};
 use world::{ServoDrive, World};
 
 use super::places::{Place, Places};
@@ -73,6 +73,13 @@ impl Process for WorldProcess {
             limit_positive: sense.limit_positive,
             reference: sense.reference,
             fault_code: sense.fault_code,
+            safe_torque_off: sense.safe_torque_off,
+            obeys: match sense.obeys {
+                world::Obeys::All => Obeys::All,
+                world::Obeys::QuickStop => Obeys::QuickStop,
+                world::Obeys::Power => Obeys::Power,
+                world::Obeys::Nothing => Obeys::Nothing,
+            },
         }
     }
 

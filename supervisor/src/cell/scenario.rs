@@ -1,7 +1,7 @@
 //! From the scenario of the machine file to the world's script.
 
 use config::cell::{self as file, OperatorRule, RuleCondition, ScenarioAction, Seen, VirtualCell};
-use world::{Action, BusAction, CameraFault, Condition, Event, Rule, Step};
+use world::{Action, BusAction, CameraFault, Condition, Event, Obeys, Rule, Step};
 
 use super::places::Places;
 
@@ -34,6 +34,15 @@ fn action(action: &ScenarioAction, places: &Places) -> Option<Action> {
         ScenarioAction::DriveFault { axis, code } => {
             Action::DriveFault { axis: places.axis(axis)?, code }
         }
+        ScenarioAction::SafeTorqueOff { axis, active } => {
+            Action::SafeTorqueOff { axis: places.axis(axis)?, active }
+        }
+        ScenarioAction::BrakeFails { axis, failed } => {
+            Action::BrakeFails { axis: places.axis(axis)?, failed }
+        }
+        ScenarioAction::Obeys { axis, obeys } => {
+            Action::Obeys { axis: places.axis(axis)?, obeys: what_it_obeys(obeys) }
+        }
         ScenarioAction::FrictionScale { axis, factor } => {
             Action::FrictionScale { axis: places.axis(axis)?, factor }
         }
@@ -42,6 +51,15 @@ fn action(action: &ScenarioAction, places: &Places) -> Option<Action> {
         }
         ScenarioAction::Bus(action) => Action::Bus(bus(action)),
     })
+}
+
+fn what_it_obeys(obeys: file::Obeys) -> Obeys {
+    match obeys {
+        file::Obeys::All => Obeys::All,
+        file::Obeys::QuickStop => Obeys::QuickStop,
+        file::Obeys::Power => Obeys::Power,
+        file::Obeys::Nothing => Obeys::Nothing,
+    }
 }
 
 fn camera_fault(fault: file::CameraFault) -> CameraFault {

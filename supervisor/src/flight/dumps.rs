@@ -164,7 +164,7 @@ fn head_of(run: &Head, ring: &Ring) -> Head {
     let (kind, cause) = match trigger.kind {
         TriggerKind::Request => ("request", None),
         TriggerKind::Overrun => ("overrun", stamps.map(|it| words::late(it, run.period_ns))),
-        TriggerKind::Trip => ("trip", run.interlocks.get(usize::from(trigger.subject)).cloned()),
+        TriggerKind::Trip => ("trip", Some(words::cause(trigger.subject, run))),
     };
     Head {
         trigger: kind.to_owned(),

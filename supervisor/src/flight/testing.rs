@@ -1,7 +1,8 @@
 //! Rings as a loop would leave them.
 
 use rt_core::flight::{Flight, FlightPlan, Phase, Ring};
-use rt_core::plan::{GroupId, InterlockId, Reaction};
+use rt_core::machine::SafeCause;
+use rt_core::plan::{GroupId, InterlockId, Reaction, StopWay};
 use rt_core::record::{Body, Event, Record};
 use twin_lite::Nano;
 
@@ -35,9 +36,10 @@ fn cycle_at(
 
 pub(crate) fn trip() -> Event {
     Event::Trip {
-        interlock: InterlockId(0),
+        cause: SafeCause::Interlock(InterlockId(0)),
         group: GroupId(0),
         reaction: Reaction::Stop1,
+        way: StopWay::Ramp,
         input_at: 1,
         predicted: Nano(5_000_000_000),
     }

@@ -1,6 +1,9 @@
 //! Cycles and marks in words.
 
-use rt_core::flight::{CycleStamps, Mark, MarkKind, OVERRUN, SKIPPED, WOKE_LATE};
+use rt_core::flight::{
+    CAUSE_AXIS, CAUSE_GATE, CAUSE_POWER_UP, CAUSE_PROGRAM, CycleStamps, Mark, MarkKind, OVERRUN,
+    SKIPPED, WOKE_LATE,
+};
 
 use super::file::Head;
 use crate::report::duration;
@@ -41,14 +44,16 @@ pub(super) fn mark(mark: &Mark, head: &Head) -> String {
         names.get(usize::from(number)).cloned().unwrap_or_else(|| format!("number {number}"))
     };
     let interlock = || name(&head.interlocks);
+    let cause = || cause(mark.subject, head);
     let axis = || name(&head.axes);
     let group = || {
         let group = head.groups.get(usize::from(mark.group)).cloned();
         group.unwrap_or_else(|| format!("group {}", mark.group))
     };
     match mark.kind {
-        MarkKind::Trip => format!("trip: {} → {} {}", interlock(), group(), reaction(mark)),
-        MarkKind::Stopped => format!("{} stands after: {}", group(), interlock()),
+        MarkKind::Trip => format!("trip: {} → {} {}", cause(), group(), reaction(mark)),
+        MarkKind::Stopped => format!("{} stands after: {}", group(), cause()),
+        MarkKind::Escalated => format!("{} runs on: {} of {}", axis(), way(mark.value), group()),
         MarkKind::Demand => format!("demand: {}", interlock()),
         MarkKind::Clear => format!("clear: {}", interlock()),
         MarkKind::Machine => format!("machine: {}", machine(mark.subject)),
@@ -59,7 +64,43 @@ pub(super) fn mark(mark: &Mark, head: &Head) -> String {
         MarkKind::Reset => "reset".into(),
         MarkKind::Start => "start".into(),
         MarkKind::Shutdown => "controlled end asked for".into(),
+        MarkKind::Emergency => {
+            let [low, high, register, ..] = mark.value.to_le_bytes();
+            let code = u16::from_le_bytes([low, high]);
+            format!(
+                "emergency 0x{code:04X} ({}), error register 0x{register:02X}: device {}",
+                fieldbus::coe::drive_error_text(code),
+                mark.subject
+            )
+        }
         MarkKind::Unknown => "something that this version does not know".into(),
+    }
+}
+
+/// What made a group trip, by its number.
+#[must_use]
+pub(super) fn cause(number: u16, head: &Head) -> String {
+    let [of, kind] = number.to_le_bytes();
+    let named = |names: &[String]| {
+        names.get(usize::from(of)).cloned().unwrap_or_else(|| format!("number {of}"))
+    };
+    match u16::from(kind) << 8 {
+        CAUSE_PROGRAM => "program fault".into(),
+        CAUSE_GATE => format!("gate {}", named(&head.axes)),
+        CAUSE_AXIS => format!("axis fault {}", named(&head.axes)),
+        CAUSE_POWER_UP => format!("power-up {}", named(&head.groups)),
+        _ => {
+            let interlock = head.interlocks.get(usize::from(number)).cloned();
+            interlock.unwrap_or_else(|| format!("number {number}"))
+        }
+    }
+}
+
+fn way(number: i64) -> &'static str {
+    match number {
+        2 => "quick stop",
+        4 => "removal of power",
+        _ => "another stop",
     }
 }
 
@@ -120,6 +161,16 @@ mod tests {
         );
         let after = late(&stamps(SKIPPED), PERIOD);
         assert!(after.contains("the cycle before it took too long"), "{after}");
+    }
+
+    #[test]
+    fn an_emergency_says_its_code_in_words_and_whose_it_is() {
+        let value = i64::from_le_bytes([0x11, 0x86, 0x21, 1, 2, 3, 4, 5]);
+        let emergency = Mark { kind: MarkKind::Emergency, subject: 4, value, ..Mark::default() };
+        assert_eq!(
+            mark(&emergency, &Head::default()),
+            "emergency 0x8611 (following error: blocked, overloaded, or asked for too much), error register 0x21: device 4"
+        );
     }
 
     #[test]

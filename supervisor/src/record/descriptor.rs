@@ -149,6 +149,8 @@ fn cycle() -> DescriptorProto {
             field("frames_corrupt", 16, Type::Uint64),
             field("frames_lost", 17, Type::Uint64),
             field("working_counter_errors", 18, Type::Uint64),
+            field("frames_duplicate", 19, Type::Uint64),
+            field("frames_truncated", 20, Type::Uint64),
         ],
     )
 }
@@ -222,9 +224,24 @@ fn event() -> DescriptorProto {
             field("distance_predicted", 9, Type::Double),
             field("distance", 10, Type::Double),
             field("input_at", 11, Type::Fixed64),
+            field("device", 12, Type::Uint32),
+            field("emergency_code", 13, Type::Uint32),
+            field("error_register", 14, Type::Uint32),
+            field("emergency_data", 15, Type::Bytes),
         ],
     );
-    let optional = ["interlock", "group", "axis", "distance_predicted", "distance", "input_at"];
+    let optional = [
+        "interlock",
+        "group",
+        "axis",
+        "distance_predicted",
+        "distance",
+        "input_at",
+        "device",
+        "emergency_code",
+        "error_register",
+        "emergency_data",
+    ];
     with_optional(fields, &optional)
 }
 

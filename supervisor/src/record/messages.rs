@@ -45,7 +45,7 @@ pub struct Cycle {
     /// Back after the deadline.
     #[prost(uint64, tag = "14")]
     pub frames_late: u64,
-    /// Not ours, or twice.
+    /// Not ours.
     #[prost(uint64, tag = "15")]
     pub frames_foreign: u64,
     /// Damaged.
@@ -57,6 +57,12 @@ pub struct Cycle {
     /// Datagrams with another working counter than expected.
     #[prost(uint64, tag = "18")]
     pub working_counter_errors: u64,
+    /// Frames of ours once more.
+    #[prost(uint64, tag = "19")]
+    pub frames_duplicate: u64,
+    /// Frames of ours, shorter than they were sent.
+    #[prost(uint64, tag = "20")]
+    pub frames_truncated: u64,
 }
 
 /// How one axis went: topic `/axes/<name>`.
@@ -200,6 +206,18 @@ pub struct Event {
     /// When the cause was seen, ns.
     #[prost(fixed64, optional, tag = "11")]
     pub input_at: Option<u64>,
+    /// Position of the device on the segment, if one is concerned.
+    #[prost(uint32, optional, tag = "12")]
+    pub device: Option<u32>,
+    /// Of an emergency: its code (0x603F); 0: the error is gone.
+    #[prost(uint32, optional, tag = "13")]
+    pub emergency_code: Option<u32>,
+    /// Of an emergency: error register (0x1001).
+    #[prost(uint32, optional, tag = "14")]
+    pub error_register: Option<u32>,
+    /// Of an emergency: the manufacturer's 5 bytes.
+    #[prost(bytes = "vec", optional, tag = "15")]
+    pub emergency_data: Option<Vec<u8>>,
 }
 
 /// A result of a camera as it arrived: topic `/vision/<name>`.

@@ -30,6 +30,7 @@ use mcap::records::{MessageHeader, Metadata};
 use mcap::{Attachment, McapResult, WriteOptions, Writer};
 use prost::Message as _;
 use rt_core::bus::BusState;
+use rt_core::machine::SafeCause;
 use rt_core::record::{AxisRecord, Body, CycleRecord, Record};
 use rt_core::signal::{Quality, Sample, SignalId};
 
@@ -408,6 +409,8 @@ fn cycle_message(record: &Record, cycle: &CycleRecord) -> messages::Cycle {
         frames_corrupt: exchange.counts.corrupt,
         frames_lost: exchange.counts.lost,
         working_counter_errors: exchange.counts.working_counter_errors,
+        frames_duplicate: exchange.counts.duplicate,
+        frames_truncated: exchange.counts.truncated,
     }
 }
 
@@ -463,26 +466,44 @@ fn quality_number(quality: Quality) -> i32 {
     }
 }
 
+/// The interlock that caused a trip, if it was one.
+fn interlock_of(cause: SafeCause) -> Option<u32> {
+    match cause {
+        SafeCause::Interlock(interlock) => Some(u32::from(interlock.0)),
+        SafeCause::Boot
+        | SafeCause::Program
+        | SafeCause::Gate(_)
+        | SafeCause::Axis(_)
+        | SafeCause::PowerUp(_)
+        | SafeCause::Shutdown => None,
+    }
+}
+
 /// The numbers of an event; the words are the caller's.
 fn event_ids(event: &rt_core::record::Event) -> messages::Event {
     use rt_core::record::Event as E;
     let none = messages::Event::default();
     match *event {
-        E::Demand { interlock } | E::Clear { interlock } => {
+        E::Demand { interlock } | E::Clear { interlock } | E::Diagnostic { interlock, .. } => {
             messages::Event { interlock: Some(u32::from(interlock.0)), ..none }
         }
-        E::Trip { interlock, group, input_at, predicted, .. } => messages::Event {
-            interlock: Some(u32::from(interlock.0)),
+        E::Trip { cause, group, input_at, predicted, .. } => messages::Event {
+            interlock: interlock_of(cause),
             group: Some(u32::from(group.0)),
             distance_predicted: Some(predicted.units()),
             input_at: Some(input_at),
             ..none
         },
-        E::Stopped { group, interlock, distance, predicted, .. } => messages::Event {
-            interlock: Some(u32::from(interlock.0)),
+        E::Stopped { group, cause, distance, predicted, .. } => messages::Event {
+            interlock: interlock_of(cause),
             group: Some(u32::from(group.0)),
             distance_predicted: Some(predicted.units()),
             distance: Some(distance.units()),
+            ..none
+        },
+        E::Escalated { group, axis, .. } => messages::Event {
+            group: Some(u32::from(group.0)),
+            axis: Some(u32::from(axis.0)),
             ..none
         },
         E::SpeedLimit { group, .. } => messages::Event { group: Some(u32::from(group.0)), ..none },
@@ -491,8 +512,15 @@ fn event_ids(event: &rt_core::record::Event) -> messages::Event {
         | E::Referenced { axis, .. }
         | E::ReferenceRefused { axis, .. }
         | E::DriveFault { axis, .. } => messages::Event { axis: Some(u32::from(axis.0)), ..none },
+        E::Emergency(emergency) => messages::Event {
+            device: Some(u32::from(emergency.device)),
+            emergency_code: Some(u32::from(emergency.code)),
+            error_register: Some(u32::from(emergency.register)),
+            emergency_data: Some(emergency.data.to_vec()),
+            ..none
+        },
         E::Machine { .. }
-        | E::Emergency(_)
+        | E::Mode { .. }
         | E::Reset
         | E::ResetRefused { .. }
         | E::Start

@@ -5,7 +5,8 @@ use mcap::write::NoSeek;
 use prost::Message;
 use prost_types::field_descriptor_proto::Type;
 use prost_types::{DescriptorProto, FileDescriptorProto};
-use rt_core::plan::{AxisId, GroupId, InterlockId, Reaction};
+use rt_core::machine::SafeCause;
+use rt_core::plan::{AxisId, GroupId, InterlockId, Reaction, StopWay};
 use rt_core::program::AxisView;
 use rt_core::record::Event;
 use rt_core::signal::SignalId;
@@ -33,9 +34,10 @@ fn records(cycle: u64) -> Vec<Record> {
         |axis| Body::Axis(AxisRecord { axis, view, stopping_distance: 1.5, disturbance_nm: 0.1 });
     let sample = Sample { value: -3, at: now, quality: Quality::Good };
     let trip = Event::Trip {
-        interlock: InterlockId(1),
+        cause: SafeCause::Interlock(InterlockId(1)),
         group: GroupId(0),
         reaction: Reaction::Stop1,
+        way: StopWay::Ramp,
         input_at: now,
         predicted: Nano(5_000_000_000),
     };
@@ -235,6 +237,19 @@ fn agrees<M: Message + std::fmt::Debug>(file: &FileDescriptorProto, name: &str, 
 }
 
 #[test]
+fn an_emergency_is_recorded_as_fields_and_not_only_as_text() {
+    let emergency =
+        rt_core::bus::Emergency { device: 4, code: 0x8611, register: 0x21, data: [1, 2, 3, 4, 5] };
+    let ids = event_ids(&Event::Emergency(emergency));
+    assert_eq!(
+        (ids.device, ids.emergency_code, ids.error_register),
+        (Some(4), Some(0x8611), Some(0x21))
+    );
+    assert_eq!(ids.emergency_data.as_deref(), Some(&[1, 2, 3, 4, 5][..]));
+    assert_eq!((ids.axis, ids.interlock), (None, None));
+}
+
+#[test]
 fn the_descriptors_describe_what_is_written() {
     let file = descriptor::tactus_file();
     agrees(&file, "Cycle", &full_cycle());
@@ -253,6 +268,10 @@ fn the_descriptors_describe_what_is_written() {
         distance_predicted: Some(0.0),
         distance: Some(0.0),
         input_at: Some(0),
+        device: Some(0),
+        emergency_code: Some(0),
+        error_register: Some(0),
+        emergency_data: Some(vec![0]),
     };
     agrees(&file, "Event", &event);
     let object = messages::Object { x: 1, y: 1, vx: 1, vy: 1, radius: 1, uncertainty: 1 };
@@ -300,6 +319,8 @@ fn full_cycle() -> messages::Cycle {
         frames_corrupt: 1,
         frames_lost: 1,
         working_counter_errors: 1,
+        frames_duplicate: 1,
+        frames_truncated: 1,
     }
 }
 

@@ -74,6 +74,7 @@ impl Kept {
             .collect()
     }
 
+    // SR-042
     fn offset(&self, axis: &Keeping, drive: Option<Identity>) -> Result<Nano, String> {
         let stored = self.stored.as_ref().map_err(Clone::clone)?;
         let Some(kept) = stored.get(&axis.name) else {
@@ -386,7 +387,7 @@ fn now() -> String {
 }
 
 /// Seconds since 1970 as people write them. Days to date: proleptic Gregorian, counted from March so that the leap day is last.
-fn utc(seconds: u64) -> String {
+pub(crate) fn utc(seconds: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let day = days + 719_468;
     let (era, of_era) = (day / 146_097, day % 146_097);

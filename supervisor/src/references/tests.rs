@@ -70,6 +70,7 @@ fn what_one_run_found_the_next_one_knows() {
 }
 
 #[test]
+// SR-042
 fn another_drive_another_scaling_or_a_wish_to_home_again_is_not_referenced() {
     let (folder, machine) = (crate::test_folder("kept-other"), machine());
     drop(homed(&machine, &folder));

@@ -42,6 +42,8 @@ impl CycleInputs {
                 sent: cycle.frames_sent,
                 received: cycle.frames_received,
                 late: cycle.frames_late,
+                duplicate: cycle.frames_duplicate,
+                truncated: cycle.frames_truncated,
                 foreign: cycle.frames_foreign,
                 corrupt: cycle.frames_corrupt,
                 lost: cycle.frames_lost,

@@ -12,6 +12,7 @@ use rt_core::cycle::CycleReport;
 use serde::Serialize;
 
 use self::guards::Guards;
+use crate::audit::AuditReport;
 use crate::exit::{Error, ExitCode};
 use crate::histogram::Histogram;
 use crate::labels::Labels;
@@ -75,6 +76,8 @@ pub struct Report {
     pub frames: Frames,
     /// Frames of mailbox traffic, which are not among `frames`; `null`: the bus did not come up.
     pub mailbox: Option<Mailbox>,
+    /// The network interface; `null`: a virtual link.
+    pub interface: Option<Interface>,
     /// Distributed clocks; `null`: not used.
     pub dc: Option<Dc>,
     /// Actual − scheduled wake.
@@ -83,6 +86,10 @@ pub struct Report {
     pub execution_time_ns: Option<Quantiles>,
     /// Each phase of the cycle, as the loop's thread counted it; `null` in virtual time.
     pub phases_ns: Option<Vec<PhaseReport>>,
+    /// How the machine was worked at the end: `automatic`, `manual`, `unknown` (the selector said nothing).
+    pub mode: &'static str,
+    /// Times that the mode selector was turned.
+    pub mode_changes: u64,
     /// Axes in the order of the machine file.
     pub axes: Vec<AxisReport>,
     /// Trips in order, the first 1024.
@@ -99,6 +106,8 @@ pub struct Report {
     pub gate_violations: u64,
     /// Records of the loop: `produced = stored + dropped` when they are recorded.
     pub records: Records,
+    /// The audit log; `null`: nothing outlives the run.
+    pub audit: Option<AuditReport>,
     /// The flight recorder and its dumps.
     pub flight_recorder: FlightReport,
     /// Camera datagrams.
@@ -170,19 +179,64 @@ pub struct Frames {
     pub received: u64,
     /// Back after the deadline.
     pub late: u64,
-    /// Not ours, or twice.
+    /// Once more.
+    pub duplicate: u64,
+    /// Not ours.
     pub foreign: u64,
+    /// Shorter than they were sent.
+    pub truncated: u64,
     /// Damaged.
     pub corrupt: u64,
     /// Never back.
     pub lost: u64,
 }
 
+/// What the kernel granted of what makes an interface faster, as it says itself, and what became of the cable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Interface {
+    /// Frames bypass the queueing discipline (PACKET_QDISC_BYPASS).
+    pub qdisc_bypass: Option<bool>,
+    /// Places of the receive ring; 0: there is none, and each frame takes a system call.
+    pub ring_frames: u32,
+    /// Awake for a frame so long before the loop sleeps, ns.
+    pub awake_ns: u64,
+    /// SO_BUSY_POLL, µs; 0: not granted.
+    pub busy_poll_us: Option<u32>,
+    /// SO_PREFER_BUSY_POLL.
+    pub prefer_busy_poll: Option<bool>,
+    /// What busy polling would poll (SO_INCOMING_NAPI_ID); 0: nothing, so it has no effect on this socket.
+    pub napi_id: Option<u32>,
+    /// Times that the carrier was lost, or the interface was switched off.
+    pub carrier_losses: u64,
+}
+
+impl Interface {
+    /// As it was read back.
+    #[must_use]
+    pub fn of(granted: fieldbus::link::Granted, carrier_losses: u64) -> Self {
+        Self {
+            qdisc_bypass: granted.qdisc_bypass,
+            ring_frames: granted.ring_frames,
+            awake_ns: granted.awake_ns,
+            busy_poll_us: granted.busy_poll_us,
+            prefer_busy_poll: granted.prefer_busy_poll,
+            napi_id: granted.napi_id,
+            carrier_losses,
+        }
+    }
+}
+
 /// Distributed clocks over the run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Dc {
+    /// Whose time counts: `reference`, which the loop follows, or `loop`, which the reference clock follows.
+    pub follow: &'static str,
     /// In step at the end.
     pub locked: bool,
+    /// How often the reference clock was lost: not there, stopped, or jumped.
+    pub reference_lost: u64,
+    /// For how many cycles in all.
+    pub cycles_lost: u64,
     /// Frames that passed the reference clock.
     pub frames: u64,
     /// Of those, the ones that came behind the SYNC0 that they were meant for.
@@ -197,12 +251,42 @@ pub struct Dc {
     pub difference_max_ns: u32,
     /// Which device that was.
     pub difference_worst: Option<String>,
+    /// Every clock that follows another.
+    pub clocks: Vec<Clock>,
+}
+
+/// What a device said of its clock (0x092C) while all were in step, ns; above 0: it was ahead.
+#[derive(Clone, Debug, Serialize)]
+pub struct Clock {
+    /// The device.
+    pub device: String,
+    /// How often it was asked.
+    pub readings: u64,
+    /// The mean.
+    pub mean_ns: i64,
+    /// The lowest.
+    pub min_ns: i32,
+    /// The highest.
+    pub max_ns: i32,
 }
 
 impl Dc {
     fn of(dc: &fieldbus::exchange::DcReport, labels: &Labels) -> Self {
+        let clock = |clock: &fieldbus::exchange::ClockReport| Clock {
+            device: labels.device(clock.position),
+            readings: clock.difference.readings,
+            mean_ns: clock.difference.mean_ns(),
+            min_ns: clock.difference.min_ns,
+            max_ns: clock.difference.max_ns,
+        };
         Self {
+            follow: match dc.follow {
+                fieldbus::plan::Follow::Reference => "reference",
+                fieldbus::plan::Follow::Loop => "loop",
+            },
             locked: dc.locked,
+            reference_lost: dc.reference_lost,
+            cycles_lost: dc.cycles_lost,
             frames: dc.frames,
             missed_sync0: dc.missed,
             margin_min_ns: dc.margin_min_ns,
@@ -210,6 +294,7 @@ impl Dc {
             margin_max_ns: dc.margin_ns.max,
             difference_max_ns: dc.difference_max_ns,
             difference_worst: dc.difference_worst.map(|position| labels.device(position)),
+            clocks: dc.clocks.iter().map(clock).collect(),
         }
     }
 }
@@ -279,14 +364,19 @@ pub struct AxisReport {
 /// A trip.
 #[derive(Clone, Debug, Serialize)]
 pub struct TripReport {
-    /// Name of the interlock.
+    /// Name of the interlock; of a fault of ours, what it is.
     pub cause: String,
-    /// What the interlock watches, a stable word: `emergency_stop`, `guard_door`, `zone`, `twin_zone`, `twin_limit`, `bus`, …
+    /// What the interlock watches, a stable word: `emergency_stop`, `guard_door`, `zone`, `twin_zone`, `twin_limit`, `bus`, …; of a
+    /// fault of ours `program`, `gate`, `axis`, `power_up`.
     pub kind: &'static str,
     /// Name of the group.
     pub group: String,
     /// `stop0`, `stop1`, `stop2`, `limit_speed …`, `warn`.
     pub reaction: String,
+    /// How its axes came to rest, and what the prediction is of: `ramp`, `quick_stop`, `connection_lost`, `power_removal`.
+    pub way: &'static str,
+    /// The stronger stop that had to follow because an axis did not slow down; mostly `null`.
+    pub escalated_to: Option<&'static str>,
     /// Cycle.
     pub at_cycle: u64,
     /// From the input (frame back, picture taken) until the frames with the reaction leave, on the loop's clock; `null`: the run
@@ -362,6 +452,8 @@ pub struct Context {
     pub loop_report: CycleReport,
     /// Durations were measured.
     pub measured: bool,
+    /// The network interface of the run.
+    pub interface: Option<Interface>,
     /// Mailbox traffic.
     pub mailbox: Option<ServiceCounts>,
     /// Distributed clocks.
@@ -397,6 +489,8 @@ pub struct Ledger {
     pub stored: Stored,
     /// Records that nobody was asked to store.
     pub not_recorded: u64,
+    /// The audit log.
+    pub audit: Option<AuditReport>,
 }
 
 impl Report {
@@ -444,15 +538,20 @@ impl Report {
                 sent: counts.sent,
                 received: counts.received,
                 late: counts.late,
+                duplicate: counts.duplicate,
                 foreign: counts.foreign,
+                truncated: counts.truncated,
                 corrupt: counts.corrupt,
                 lost: counts.lost,
             },
             mailbox: context.mailbox.map(Mailbox::of),
+            interface: context.interface,
             dc: context.dc.as_ref().map(|dc| Dc::of(dc, labels)),
             wake_up_latency_ns: durations(&statistics.latency, own.wake_up_latency_ns.max),
             execution_time_ns: durations(&statistics.execution, own.execution_time_ns.max),
             phases_ns: context.measured.then(|| context.flight.phases.clone()),
+            mode: events::mode(statistics.mode),
+            mode_changes: statistics.mode_changes,
             axes: axes(statistics, labels, &context.reference_notes),
             trips: statistics.trips.iter().map(|trip| trip_report(trip, labels)).collect(),
             trips_total: statistics.trips_total,
@@ -461,6 +560,7 @@ impl Report {
             program_faults: statistics.program_faults,
             gate_violations: statistics.gate_violations,
             records: Records::of(ledger),
+            audit: ledger.audit.clone(),
             flight_recorder: context.flight.clone(),
             vision,
             resident_bytes: context.resident_bytes,
@@ -474,7 +574,7 @@ impl Report {
     #[must_use]
     pub fn failed(error: &Error, labels: &Labels, context: &Context, ledger: &Ledger) -> Self {
         let reason = match error.code {
-            ExitCode::Done | ExitCode::File => "file",
+            ExitCode::Done | ExitCode::File | ExitCode::Tampered => "file",
             ExitCode::Environment | ExitCode::Unknown | ExitCode::Differs => "environment",
             ExitCode::Bus => "bus",
             ExitCode::SafetyStop => "safety_stop",
@@ -584,10 +684,12 @@ fn axes(statistics: &Statistics, labels: &Labels, notes: &[Option<String>]) -> V
 
 fn trip_report(trip: &Trip, labels: &Labels) -> TripReport {
     TripReport {
-        cause: labels.interlock(trip.interlock).to_owned(),
-        kind: labels.kind(trip.interlock),
+        cause: labels.cause(trip.cause),
+        kind: labels.cause_kind(trip.cause),
         group: labels.group(trip.group).to_owned(),
         reaction: events::reaction(trip.reaction, labels.group_unit(trip.group)),
+        way: events::stop_way(trip.way),
+        escalated_to: trip.escalated.map(events::stop_way),
         at_cycle: trip.at_cycle,
         reaction_ns: trip.reaction_ns,
         stop_distance: trip.stop_distance,

@@ -1,5 +1,6 @@
 use rt_core::cycle::Quantiles as Own;
-use rt_core::plan::{GroupId, InterlockId, Reaction};
+use rt_core::machine::SafeCause;
+use rt_core::plan::{GroupId, InterlockId, Reaction, StopWay};
 use rt_core::record::{Body, CycleRecord, Event, MachineState, Record};
 use twin_lite::Nano;
 
@@ -19,15 +20,16 @@ fn statistics() -> Statistics {
         statistics.take(&Record { cycle: u64::from(number), now, body });
     }
     let trip = Event::Trip {
-        interlock: InterlockId(0),
+        cause: SafeCause::Interlock(InterlockId(0)),
         group: GroupId(0),
         reaction: Reaction::Stop1,
+        way: StopWay::Ramp,
         input_at: 999_500_000,
         predicted: Nano(10_000_000_000),
     };
     let stopped = Event::Stopped {
         group: GroupId(0),
-        interlock: InterlockId(0),
+        cause: SafeCause::Interlock(InterlockId(0)),
         tripped_at_cycle: 999,
         distance: Nano(8_000_000_000),
         predicted: Nano(10_000_000_000),
@@ -62,6 +64,7 @@ fn report_with(measured: bool, loop_report: CycleReport) -> Report {
         high_water: 9,
         stored: Stored { stored: 1000, ..Stored::default() },
         not_recorded: 0,
+        audit: None,
     };
     let ended = Ended {
         reason: "completed",
@@ -100,7 +103,9 @@ fn the_json_has_every_field_that_scripts_rely_on() {
         "/frames/sent",
         "/frames/received",
         "/frames/late",
+        "/frames/duplicate",
         "/frames/foreign",
+        "/frames/truncated",
         "/frames/corrupt",
         "/frames/lost",
         "/wake_up_latency_ns/p50",
@@ -172,9 +177,11 @@ fn the_ledger_adds_up_and_is_shown() {
 #[test]
 fn a_stop_that_went_further_than_predicted_is_counted() {
     let trip = |distance, predicted| Trip {
-        interlock: InterlockId(0),
+        cause: SafeCause::Interlock(InterlockId(0)),
         group: GroupId(0),
         reaction: Reaction::Stop1,
+        way: StopWay::Ramp,
+        escalated: None,
         at_cycle: 0,
         at: 0,
         input_at: 0,

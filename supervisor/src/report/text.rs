@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Dc, Quantiles, Report, TripReport};
+use super::{Dc, Interface, Quantiles, Report, TripReport};
 
 /// Widest bar of a histogram, characters.
 const BAR: u64 = 32;
@@ -114,10 +114,21 @@ fn bus(report: &Report, out: &mut String) -> std::fmt::Result {
     writeln!(out, "\nBus")?;
     writeln!(
         out,
-        "  frames sent {}, received {}, late {}, lost {}, corrupt {}, foreign {}",
-        frames.sent, frames.received, frames.late, frames.lost, frames.corrupt, frames.foreign
+        "  frames sent {}, received {}, late {}, lost {}, truncated {}, corrupt {}, duplicate {}, \
+         foreign {}",
+        frames.sent,
+        frames.received,
+        frames.late,
+        frames.lost,
+        frames.truncated,
+        frames.corrupt,
+        frames.duplicate,
+        frames.foreign
     )?;
     writeln!(out, "  working-counter errors {}", report.working_counter_errors)?;
+    if let Some(interface) = &report.interface {
+        granted(interface, out)?;
+    }
     if let Some(dc) = &report.dc {
         clocks(dc, out)?;
     }
@@ -128,18 +139,49 @@ fn bus(report: &Report, out: &mut String) -> std::fmt::Result {
     )
 }
 
+fn granted(interface: &Interface, out: &mut String) -> std::fmt::Result {
+    let yes = |granted: Option<bool>| match granted {
+        Some(true) => "granted",
+        Some(false) => "refused",
+        None => "unknown",
+    };
+    let polled = match (interface.busy_poll_us, interface.napi_id) {
+        (Some(0), _) => "refused".to_owned(),
+        (Some(us), Some(1..)) => format!("{us} us"),
+        (Some(us), Some(0)) => format!("{us} us, without effect: the kernel polls nothing for it"),
+        _ => "unknown".to_owned(),
+    };
+    writeln!(
+        out,
+        "  interface: qdisc bypass {}, receive ring {}, awake {}, busy polling {polled} (preferred: {}); carrier lost {} times",
+        yes(interface.qdisc_bypass),
+        interface.ring_frames,
+        duration(interface.awake_ns),
+        yes(interface.prefer_busy_poll),
+        interface.carrier_losses
+    )
+}
+
 fn clocks(dc: &Dc, out: &mut String) -> std::fmt::Result {
     let least = duration(dc.margin_min_ns.unsigned_abs());
     writeln!(
         out,
-        "  clocks {}; frames before SYNC0: min {}{least}, p50 {}, max {}; missed {} of {}",
+        "  clocks {}, {}; frames before SYNC0: min {}{least}, p50 {}, max {}; missed {} of {}",
         if dc.locked { "locked" } else { "NOT LOCKED" },
+        match dc.follow {
+            "loop" => "the reference follows the loop",
+            _ => "the loop follows the reference",
+        },
         if dc.margin_min_ns < 0 { "−" } else { "" },
         duration(dc.margin_p50_ns),
         duration(dc.margin_max_ns),
         dc.missed_sync0,
         dc.frames
     )?;
+    if dc.reference_lost > 0 {
+        let (times, cycles) = (dc.reference_lost, dc.cycles_lost);
+        writeln!(out, "  reference clock LOST {times} times, for {cycles} cycles in all")?;
+    }
     match &dc.difference_worst {
         Some(device) => {
             let most = duration(u64::from(dc.difference_max_ns));
@@ -243,6 +285,20 @@ fn tail(report: &Report, out: &mut String) -> std::fmt::Result {
     }
     if let Some(path) = &report.recording {
         writeln!(out, "  {path} ({:.1} MB)", megabytes(records.bytes))?;
+    }
+    if let Some(audit) = &report.audit {
+        let written = &audit.written;
+        writeln!(
+            out,
+            "  audit log {}: {} records, lost {}",
+            audit.directory, written.records, written.lost
+        )?;
+        if let Some(fault) = &written.fault {
+            writeln!(
+                out,
+                "  THE AUDIT LOG IS NOT WRITTEN: {fault}\n  The machine ran on without it."
+            )?;
+        }
     }
     super::flight::lines(&report.flight_recorder, out)?;
     if let Some(bytes) = report.resident_bytes {

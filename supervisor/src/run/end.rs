@@ -2,7 +2,7 @@
 
 use fieldbus::al;
 use rt_core::bus::BusFault;
-use rt_core::plan::InterlockId;
+use rt_core::machine::SafeCause;
 
 use crate::events;
 use crate::exit::ExitCode;
@@ -35,8 +35,8 @@ pub(super) struct End {
     pub(super) why: Why,
     /// Machine state at that moment.
     pub(super) machine: &'static str,
-    /// What was stopped at that moment and nobody had resolved: the interlock.
-    pub(super) unresolved: Option<InterlockId>,
+    /// What was stopped at that moment and nobody had resolved: its cause.
+    pub(super) unresolved: Option<SafeCause>,
 }
 
 impl End {
@@ -68,11 +68,11 @@ impl End {
                     .to_owned();
                 (ExitCode::Bus, ended("loop", message))
             }
-            (Why::Completed | Why::Interrupted, Some(interlock)) => {
+            (Why::Completed | Why::Interrupted, Some(cause)) => {
                 let message = format!(
                     "ended in a safety stop by {} that nobody resolved: {}",
-                    labels.interlock(interlock),
-                    match labels.remedy(interlock) {
+                    labels.cause(cause),
+                    match labels.cause_remedy(cause) {
                         "" => "find and clear its cause, then reset and start",
                         remedy => remedy,
                     }
@@ -95,9 +95,12 @@ fn bus_message(statistics: &Statistics, labels: &Labels) -> String {
     } else {
         "the bus did not become operational"
     };
-    match statistics.bus_fault {
-        Some(fault) => format!("{what}: {}", fault_text(&fault, labels)),
-        None => format!("{what}: no device reported an error; its state machine did not reach Op"),
+    match (&statistics.cable, statistics.bus_fault) {
+        (Some(cable), _) => format!("{what}: {cable}"),
+        (None, Some(fault)) => format!("{what}: {}", fault_text(&fault, labels)),
+        (None, None) => {
+            format!("{what}: no device reported an error; its state machine did not reach Op")
+        }
     }
 }
 
@@ -112,6 +115,12 @@ pub fn fault_text(fault: &BusFault, labels: &Labels) -> String {
         u16::MAX => "the segment".to_owned(),
         position => labels.device(position),
     };
+    if fault.clocks_apart {
+        return format!(
+            "the clocks did not get in step within lock_timeout, {who} is farthest from the reference clock; make \
+             lock_window or lock_timeout longer, and look at the device's clock"
+        );
+    }
     if fault.al_status == 0 {
         return format!("{who} does not answer; check its power and the cable to it");
     }
@@ -134,7 +143,7 @@ mod tests {
     use crate::labels::example;
     use rt_core::plan::InterlockId;
 
-    fn asked(why: Why, unresolved: Option<InterlockId>) -> (ExitCode, Ended) {
+    fn asked(why: Why, unresolved: Option<SafeCause>) -> (ExitCode, Ended) {
         let mut statistics = Statistics::new(vec![]);
         statistics.stop_unresolved = unresolved;
         End::asked(why, &statistics).judge(&statistics, &example())
@@ -144,21 +153,53 @@ mod tests {
     fn each_end_has_its_exit_code() {
         assert_eq!(asked(Why::Completed, None).0, ExitCode::Done);
         assert_eq!(asked(Why::Interrupted, None).0, ExitCode::Done);
-        let (code, ended) = asked(Why::Completed, Some(InterlockId(0)));
+        let (code, ended) = asked(Why::Completed, Some(SafeCause::Interlock(InterlockId(0))));
         assert_eq!(code, ExitCode::SafetyStop);
         assert!(ended.message.contains("emergency_stop"), "{}", ended.message);
         assert!(ended.message.contains("pull the button out"), "{}", ended.message);
-        assert_eq!(asked(Why::Bus, Some(InterlockId(0))).0, ExitCode::Bus);
+        assert_eq!(asked(Why::Bus, Some(SafeCause::Interlock(InterlockId(0)))).0, ExitCode::Bus);
         assert!(!asked(Why::Completed, None).1.controlled);
     }
 
     #[test]
+    fn a_bus_without_a_cable_says_so_before_anything_else() {
+        let mut statistics = Statistics::new(vec![]);
+        statistics.bus_fault = Some(BusFault { position: 1, ..BusFault::default() });
+        statistics.cable = Some("cable of eth1: no carrier since 01:02:03 UTC".to_owned());
+        let (code, ended) = End::asked(Why::Bus, &statistics).judge(&statistics, &example());
+        assert_eq!(code, ExitCode::Bus);
+        assert!(ended.message.ends_with("cable of eth1: no carrier since 01:02:03 UTC"));
+    }
+
+    #[test]
     fn a_bus_fault_says_who_what_and_what_to_do() {
-        let fault =
-            BusFault { position: 1, al_status: 0x14, al_status_code: 0x1B, link_down: false };
-        let text = fault_text(&fault, &example());
-        assert!(text.contains("device 1 (drive_x) is in SafeOp"), "{text}");
-        assert!(text.contains("watchdog"), "{text}");
+        let refuses = |al_status_code| {
+            let fault =
+                BusFault { position: 1, al_status: 0x14, al_status_code, ..BusFault::default() };
+            fault_text(&fault, &example())
+        };
+        assert_eq!(
+            refuses(0x1B),
+            "device 1 (drive_x) is in SafeOp (AL status 0x0014, code 0x001B: SyncManager watchdog: no process data came in \
+             time), expected Op; frames were lost or the loop stood still: look at overruns, lost frames, and the watchdog time"
+        );
+        assert_eq!(
+            refuses(0x1D),
+            "device 1 (drive_x) is in SafeOp (AL status 0x0014, code 0x001D: invalid output configuration), expected Op; the \
+             outputs are longer, shorter or others than the device expects: compare its PDO assignment (0x1C12) with the \
+             machine file"
+        );
+        assert_eq!(
+            refuses(0x2D),
+            "device 1 (drive_x) is in SafeOp (AL status 0x0014, code 0x002D: no SYNC0 received), expected Op; distributed \
+             clocks are not set for this device: check its SYNC0 in the machine file"
+        );
+        let apart = BusFault { position: 1, clocks_apart: true, ..BusFault::default() };
+        assert_eq!(
+            fault_text(&apart, &example()),
+            "the clocks did not get in step within lock_timeout, device 1 (drive_x) is farthest from the reference clock; \
+             make lock_window or lock_timeout longer, and look at the device's clock"
+        );
         let silent = BusFault { position: 1, ..BusFault::default() };
         assert!(fault_text(&silent, &example()).contains("does not answer"));
         let down = BusFault { link_down: true, ..BusFault::default() };

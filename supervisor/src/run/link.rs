@@ -1,9 +1,8 @@
 //! The links of a run: plain, or with a capture of the frames.
 
-use std::path::Path;
+use fieldbus::link::{InlineLink, Link, LinkFault, Record, Sent, SocketLink};
 
-use fieldbus::link::{InlineLink, Link, LinkFault, Record, SocketLink};
-
+use crate::capture::Sink;
 use crate::cell::{Cell, Disturbed};
 use crate::exit::Error;
 
@@ -21,19 +20,18 @@ impl CellLink for Disturbed<InlineLink<Cell>> {
 /// Any link, captured or not.
 pub(super) enum Tapped<L> {
     Plain(L),
-    Captured(Box<Record<L>>),
+    Captured(Box<Record<L, Sink>>),
 }
 
 /// The link of a run in real time.
 pub(super) type Wired = Tapped<SocketLink>;
 
 impl<L: Link> Tapped<L> {
-    /// Captures up to so many bytes, if there is a capture at all. `wall_offset_ns` is wall time less the link's time.
-    pub(super) fn new(link: L, capture: bool, bytes: usize, wall_offset_ns: u64) -> Self {
-        if capture {
-            Self::Captured(Box::new(Record::new(link, bytes, wall_offset_ns)))
-        } else {
-            Self::Plain(link)
+    /// Captured, if there is somewhere for the copies to go.
+    pub(super) fn new(link: L, sink: Option<Sink>) -> Self {
+        match sink {
+            Some(sink) => Self::Captured(Box::new(Record::new(link, sink))),
+            None => Self::Plain(link),
         }
     }
 
@@ -44,17 +42,15 @@ impl<L: Link> Tapped<L> {
         }
     }
 
-    /// Writes the capture, if there is one. Returns frames kept and frames for which there was no room.
-    pub(super) fn save(&self, path: &Path) -> Result<(u64, u64), Error> {
-        let Self::Captured(record) = self else { return Ok((0, 0)) };
-        let wrong = |source: std::io::Error| {
-            let path = path.display();
-            Error::environment(format!("the capture cannot be written to {path}: {source}"))
-        };
-        let mut file = std::io::BufWriter::new(std::fs::File::create(path).map_err(wrong)?);
-        record.write_to(&mut file).map_err(wrong)?;
-        std::io::Write::flush(&mut file).map_err(wrong)?;
-        Ok(record.counts())
+    /// Ends a capture that goes straight into its files.
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Captured(record) => match record.keeper_mut() {
+                Sink::Stream(_) => Ok(()),
+                Sink::File(file) => file.finish(0),
+            },
+        }
     }
 }
 
@@ -63,6 +59,13 @@ impl<L: Link> Link for Tapped<L> {
         match self {
             Self::Plain(link) => link.send(frame),
             Self::Captured(link) => link.send(frame),
+        }
+    }
+
+    fn send_all(&mut self, frames: &[&[u8]]) -> Sent {
+        match self {
+            Self::Plain(link) => link.send_all(frames),
+            Self::Captured(link) => link.send_all(frames),
         }
     }
 

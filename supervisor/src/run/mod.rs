@@ -3,6 +3,7 @@
 //! The order of the end is the same in both: the loop is asked to stop and stops in a controlled way → the bus is taken down → the
 //! recording is closed → the report is written.
 
+mod cable;
 mod end;
 mod guards;
 mod link;
@@ -23,6 +24,7 @@ pub use end::{BUS_GRACE_NS, fault_text};
 
 pub(crate) use real_time::beside;
 
+use crate::audit::Audit;
 use crate::cli::Link;
 use crate::console::Console;
 use crate::drain::Recording;
@@ -132,6 +134,7 @@ struct Parts {
     console: Console<std::io::Stdout>,
     statistics: Statistics,
     recorder: Option<FileRecorder>,
+    audit: Audit,
     config_hash: String,
     dumps: Dumps,
 }
@@ -156,6 +159,7 @@ impl Parts {
             packed: machine.recording.compression == config::Compression::Lz4,
             state,
         };
+        let audit = Audit::open(source, &labels, options)?;
         let recorder = match &options.record {
             Some(path) => Some(FileRecorder::create(path, &labels, &info)?),
             None => None,
@@ -164,7 +168,7 @@ impl Parts {
         let statistics = Statistics::new(wraps.collect());
         let console = Console::new(options.headless);
         let dumps = dumps(source, options, &labels, &config_hash);
-        Ok(Self { labels, console, statistics, recorder, config_hash, dumps })
+        Ok(Self { labels, console, statistics, recorder, audit, config_hash, dumps })
     }
 
     /// What every report says of a run.

@@ -11,7 +11,7 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use config::{CycleSettings, Realtime};
 use fieldbus::bringup::Progress;
 use fieldbus::coe::{CoeClient, drive_error_text};
-use fieldbus::link::{Link as _, SocketLink, serve};
+use fieldbus::link::{Link as _, RawOptions, SocketLink, serve};
 use fieldbus::{Emergency, EtherCat, bring_up};
 use rt_channel::latest;
 use rt_core::cycle::{Command, Cycle, CycleReport};
@@ -28,10 +28,12 @@ use rt_linux::run::{Ran, Watch, WatchCalls};
 use rt_linux::signal::Shutdown;
 use rt_linux::thread::{spawn_helper, spawn_realtime};
 
+use super::cable::Cable;
 use super::guards::{self, Beside, Calls};
 use super::link::{Tapped, Wired};
 use super::supervise::Supervise;
 use super::{Options, Park, Parts, Source, references};
+use crate::capture::{Bounds, CaptureFile, CaptureThread, Sink};
 use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::cli::Link;
 use crate::console::Scene;
@@ -43,13 +45,11 @@ use crate::receiver::{Socket, VisionThread};
 use crate::record::RecorderThread;
 use crate::references::{Keeper, Kept, Verdict};
 use crate::replay::fields;
-use crate::report::{Context, Report};
+use crate::report::{Context, Interface, Report};
 use crate::vision::{Judge, Object};
 
 /// Stack of the cyclic thread: bring-up of up to 512 devices needs 1.1 MB of it.
 const STACK_BYTES: usize = 2 << 20;
-/// Memory for a capture, bytes; it is locked.
-const CAPTURE_BYTES: usize = 8 << 20;
 /// Between two rounds of the supervisor.
 const ROUND: Duration = Duration::from_millis(5);
 /// The virtual devices have so long to end, ns.
@@ -164,12 +164,14 @@ pub(super) fn run<P: Program + Send + 'static>(
     let locked = admission::lock(&request).map_err(refused)?;
     // Devices first: without them nothing else needs to be there.
     let (segment, link) = devices(source, options, request.cpu)?;
-    let link = Tapped::new(link, options.capture.is_some(), CAPTURE_BYTES, wall_offset_ns());
+    let (sink, capture) = capture(options)?;
+    let link = Tapped::new(link, sink);
     let mut core = Core::new(machine.plan.clone(), program)
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
     let realtime = asked_for(machine.cycle.realtime);
     let mut parts = Parts::new(source, options, realtime, fields(&mut core))?;
-    let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?);
+    let audit = std::mem::take(&mut parts.audit);
+    let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?).with_audit(audit);
     let keeper = Keeper::open(machine, options).threaded().map_err(no_thread)?;
     let (ports, outside) = drain::channels(machine.plan.axes.len());
     let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
@@ -206,7 +208,9 @@ pub(super) fn run<P: Program + Send + 'static>(
         resting,
         leave,
         beside: Beside::default(),
+        cable: Cable::of(&options.link),
         inquiry: Inquiry::new(machine),
+        bus_patience_ns: machine.bus_patience_ns,
         supervise: None,
         outcome: Outcome::default(),
         admitted: false,
@@ -214,6 +218,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         notice: Some("starting".into()),
         watch,
         dumps: Some(dumps),
+        capture,
         started: clock::now(),
         park: options.park,
         begins: None,
@@ -238,11 +243,19 @@ fn devices(
             Ok((Some(thread), link))
         }
         Link::Raw(interface) => {
-            let link = fieldbus::link::raw(interface)
+            let link = fieldbus::link::raw_with(interface, RawOptions::CYCLIC)
                 .map_err(|wrong| Error::environment(wrong.to_string()))?;
             Ok((None, link))
         }
     }
+}
+
+/// The capture's thread, and where the loop puts the copies.
+fn capture(options: &Options) -> Result<(Option<Sink>, Option<CaptureThread>), Error> {
+    let Some(path) = &options.capture else { return Ok((None, None)) };
+    let file = CaptureFile::create(path, Bounds::default(), wall_offset_ns())?;
+    let (sink, thread) = CaptureThread::spawn(file).map_err(no_thread)?;
+    Ok((Some(Sink::Stream(sink)), Some(thread)))
 }
 
 fn recording(parts: &mut Parts) -> Result<Recording, Error> {
@@ -286,6 +299,7 @@ fn request(settings: CycleSettings, link: &Link) -> admission::Request {
     }
 }
 
+// SR-047
 fn refused(refused: admission::Refused) -> Error {
     Error::environment(format!(
         "the machine file asks for strict real time, and the system refuses it: {refused}\n  \
@@ -398,7 +412,11 @@ struct Run {
     resting: Receiver<LoopEnd>,
     leave: Arc<AtomicBool>,
     beside: Beside,
+    /// Of a run on an interface.
+    cable: Option<Cable>,
     inquiry: Inquiry,
+    /// A missing device is waited for so long, ns.
+    bus_patience_ns: u64,
     /// From the first cycle on.
     supervise: Option<Supervise>,
     outcome: Outcome,
@@ -410,6 +428,8 @@ struct Run {
     watch: flight::Watch,
     /// Until the end.
     dumps: Option<FlightThread>,
+    /// Until the end.
+    capture: Option<CaptureThread>,
     /// Not done yet.
     park: Option<Park>,
     /// The first cycle, ns.
@@ -456,6 +476,7 @@ impl Run {
             }
             self.listen(duration_ns);
             self.beside.look(now);
+            self.see_cable(now);
             self.park_as_asked(now);
             self.drain.take(&mut self.records);
             self.drain.checkpoints(&mut self.checkpoints);
@@ -500,7 +521,8 @@ impl Run {
                 }
                 Ok(News::References(verdicts)) => self.keeper.hear(verdicts),
                 Ok(News::Begins(at, thread)) => {
-                    self.supervise = Some(Supervise::new(at, duration_ns));
+                    let supervise = Supervise::new(at, duration_ns);
+                    self.supervise = Some(supervise.waiting_for_devices(self.bus_patience_ns));
                     self.beside.begin(thread, clock::now());
                     self.begins = Some(at);
                     self.notice = None;
@@ -527,6 +549,16 @@ impl Run {
             format!("{}: {} (wanted: {}); {}{check}", step.name, step.found, step.wanted, step.fix)
         });
         reasons.collect()
+    }
+
+    /// What happens to the cable stands in the recording, and is the reason for a bus that is lost with it.
+    fn see_cable(&mut self, now: u64) {
+        let Some(cable) = &mut self.cable else { return };
+        let Some(text) = cable.look(now) else { return };
+        self.drain.statistics.cable = cable.reason();
+        tracing::warn!("{text}");
+        self.drain.note(now, &text);
+        self.notice = self.drain.statistics.cable.clone();
     }
 
     /// See [`Park`].
@@ -598,8 +630,8 @@ impl Run {
             Ok(ended) => ended,
             Err(error) => return Err(parts.failed(error, &known, &ledger)),
         };
-        if let Some(path) = &options.capture {
-            ended.bus.link_mut().save(path)?;
+        if let Some(capture) = self.capture.take() {
+            capture.finish()?;
         }
         let statistics = &self.drain.statistics;
         let supervise = self.supervise.clone().unwrap_or_else(|| Supervise::new(0, None));
@@ -614,6 +646,10 @@ impl Run {
             guards,
             flight,
             bring_up: Some(ended.bus.bring_up_took()),
+            interface: self
+                .cable
+                .as_ref()
+                .map(|cable| Interface::of(ended.bus.link_mut().inner().granted(), cable.losses())),
             ..known
         };
         Ok(Report::new(statistics, &parts.labels, &context, &ledger, vision, end))

@@ -13,13 +13,20 @@ const PATIENCE_NS: u64 = 2_000_000_000;
 pub(super) struct Supervise {
     started_at: u64,
     duration_ns: Option<u64>,
+    /// A bus that was operational may be faulted for so long without a break.
+    bus_patience_ns: u64,
     asked: Option<(u64, End)>,
 }
 
 impl Supervise {
     /// From `started_at` on, for so long.
     pub(super) fn new(started_at: u64, duration_ns: Option<u64>) -> Self {
-        Self { started_at, duration_ns, asked: None }
+        Self { started_at, duration_ns, bus_patience_ns: BUS_GRACE_NS, asked: None }
+    }
+
+    /// Once it was operational, the bus may be faulted for so long.
+    pub(super) fn waiting_for_devices(self, bus_patience_ns: u64) -> Self {
+        Self { bus_patience_ns, ..self }
     }
 
     /// Looks at the run at `now`. True: the controlled end is asked for.
@@ -34,10 +41,12 @@ impl Supervise {
 
     fn why(&self, statistics: &Statistics, interrupted: bool, now: u64) -> Option<Why> {
         let elapsed = now.saturating_sub(self.started_at);
+        let was_operational = statistics.was_operational;
+        let patience_ns = if was_operational { self.bus_patience_ns } else { BUS_GRACE_NS };
         let faulted = statistics.bus_faulted_since.map(|since| now.saturating_sub(since));
         if interrupted {
             Some(Why::Interrupted)
-        } else if faulted.is_some_and(|faulted| faulted > BUS_GRACE_NS)
+        } else if faulted.is_some_and(|faulted| faulted > patience_ns)
             || (!statistics.was_operational && elapsed > OPERATIONAL_MAX_NS)
         {
             Some(Why::Bus)
@@ -92,6 +101,18 @@ mod tests {
         assert!(!supervise.out_of_patience(13 * SECOND));
         assert!(supervise.out_of_patience(15 * SECOND));
         assert_eq!(supervise.end(&well()).why, Why::Completed);
+    }
+
+    #[test]
+    fn a_device_that_is_missing_is_waited_for_as_long_as_the_file_says_once_the_bus_was_there() {
+        let mut lost = well();
+        lost.bus_faulted_since = Some(5 * SECOND);
+        let mut supervise = Supervise::new(SECOND, None).waiting_for_devices(30 * SECOND);
+        assert!(!supervise.look(&lost, false, 35 * SECOND));
+        assert!(supervise.look(&lost, false, 36 * SECOND));
+        lost.was_operational = false;
+        let mut supervise = Supervise::new(SECOND, None).waiting_for_devices(30 * SECOND);
+        assert!(supervise.look(&lost, false, 8 * SECOND), "it never was there");
     }
 
     #[test]

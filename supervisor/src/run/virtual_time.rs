@@ -13,6 +13,7 @@ use rt_linux::signal::Shutdown;
 use super::link::{CellLink, Tapped};
 use super::supervise::Supervise;
 use super::{Options, Parts, Source, direct, references};
+use crate::capture::{Bounds, CaptureFile, Sink};
 use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::console::Scene;
 use crate::drain::{self, Checkpoints, Drain, LoopPorts, Outside};
@@ -27,8 +28,6 @@ use crate::vision::Judge;
 
 /// Where virtual time begins, ns.
 const START_NS: u64 = 1_000_000_000;
-/// Memory for a capture, bytes: about a minute of a small machine at 1 kHz.
-const CAPTURE_BYTES: usize = 64 << 20;
 /// Without `--for` a run in virtual time ends after this, ns.
 const DURATION_NS: u64 = 60_000_000_000;
 /// Cycles between looks at the wall clock for the console.
@@ -76,11 +75,19 @@ pub(super) fn run<P: Program>(
     let cell = Cell::new(machine, options.seed, START_NS, horizon_ns, None)?;
     let disturbance = cell.disturbance();
     let link = Disturbed::new(InlineLink::new(cell, START_NS), disturbance);
-    let link = Tapped::new(link, options.capture.is_some(), CAPTURE_BYTES, 0);
+    let sink = match &options.capture {
+        Some(path) => {
+            let file = CaptureFile::create(path, Bounds::default(), 0)?;
+            Some(Sink::File(Box::new(file)))
+        }
+        None => None,
+    };
+    let link = Tapped::new(link, sink);
     let mut core = Core::new(machine.plan.clone(), program)
         .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
     let mut parts = Parts::new(source, options, "virtual", fields(&mut core))?;
-    let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()));
+    let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()))
+        .with_audit(std::mem::take(&mut parts.audit));
     let began = Instant::now();
     let (ports, mut outside) = drain::channels(machine.plan.axes.len());
     let mut bus = match bring_up(link, &machine.bus, &mut |_| {}) {
@@ -115,7 +122,8 @@ pub(super) fn run<P: Program>(
         checkpoints,
         inquiry,
         judge: Judge::new(&machine.plan.streams, machine.hash64),
-        supervise: Supervise::new(now, Some(duration_ns)),
+        supervise: Supervise::new(now, Some(duration_ns))
+            .waiting_for_devices(machine.bus_patience_ns),
         allocator: Counts::default(),
         people: Vec::new(),
         watch,
@@ -231,9 +239,7 @@ impl<P: Program> Run<P> {
         let statistics = &self.drain.statistics;
         let end = self.supervise.end(statistics).judge(statistics, &parts.labels);
         parts.console.leave();
-        if let Some(path) = &options.capture {
-            self.cycle.bus_mut().link_mut().save(path)?;
-        }
+        self.cycle.bus_mut().link_mut().finish()?;
         let mut vision = self.judge.counts();
         vision.stored = ledger.stored.vision;
         let context = Context {

@@ -7,9 +7,9 @@ mod command;
 pub mod search;
 mod text;
 
+use rt_core::tape::{Tape, Taped};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use twin_lite::tape::{Tape, Taped};
 
 use config::Machine;
 use rt_core::program::{Program, Requests, Sequence, View};

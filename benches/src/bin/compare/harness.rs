@@ -9,6 +9,7 @@ use crate::partner::Block;
 use crate::round::{self, Case, FAR, Measured, NEAR, Partner};
 use crate::table;
 use crate::verdict::{Disturbance, Machine, Verdict, judge, median};
+use crate::ways::Way;
 
 /// Set where the namespace is already ours.
 const INSIDE: &str = "TACTUS_COMPARE_NAMESPACE";
@@ -16,6 +17,8 @@ const INSIDE: &str = "TACTUS_COMPARE_NAMESPACE";
 const PERIOD_NS: u64 = 1_000_000;
 /// Back to back so many times the cycles are measured.
 const BACK_TO_BACK: u32 = 10;
+/// Length of the frames with which ways are measured.
+const WAY_BYTES: f64 = 300.0;
 /// Cycles under strace, which makes each of them slow.
 const TRACED: u32 = 200;
 
@@ -26,6 +29,10 @@ pub(crate) struct Settings {
     pub(crate) stock: Option<PathBuf>,
     pub(crate) json: Option<PathBuf>,
     pub(crate) drives: Vec<u16>,
+    /// Numbers of frames, to measure ways of sending and receiving in place of masters.
+    pub(crate) ways: Option<Vec<u16>>,
+    /// Processes may be put ahead of others.
+    pub(crate) favoured: bool,
     pub(crate) blocks: usize,
     pub(crate) cycles: u32,
     /// Of the masters, of the segment.
@@ -40,8 +47,10 @@ impl Default for Settings {
             stock: None,
             json: None,
             drives: vec![1, 16, 64],
-            blocks: 8,
-            cycles: 2_000,
+            ways: None,
+            favoured: false,
+            blocks: 5,
+            cycles: 500,
             cpus: (0, 1),
             fifo: None,
         }
@@ -52,23 +61,42 @@ impl Default for Settings {
 #[derive(Clone, Copy, Debug)]
 struct Gate {
     what: &'static str,
+    ours: Partner,
     against: Partner,
     with_segment: bool,
     bound: f64,
     aim: f64,
 }
 
-const GATES: [Gate; 3] = [
-    Gate { what: "SOEM", against: Partner::Soem, with_segment: false, bound: 0.75, aim: 0.6 },
+/// A bare socket is held against ours where both wait in the same way.
+const GATES: [Gate; 4] = [
     Gate {
-        what: "ethercrab, std",
+        what: "ours / SOEM",
+        ours: Partner::Ours,
+        against: Partner::Soem,
+        with_segment: false,
+        bound: 0.75,
+        aim: 0.6,
+    },
+    Gate {
+        what: "ours / ethercrab, std",
+        ours: Partner::Ours,
         against: Partner::Stock,
         with_segment: false,
         bound: 0.5,
         aim: 0.4,
     },
     Gate {
-        what: "bare socket + segment",
+        what: "ours / (bare socket, awake + segment)",
+        ours: Partner::Ours,
+        against: Partner::FloorSpin,
+        with_segment: true,
+        bound: 1.15,
+        aim: 1.15,
+    },
+    Gate {
+        what: "ours, asleep / (bare socket, asleep + segment)",
+        ours: Partner::Asleep,
         against: Partner::Floor,
         with_segment: true,
         bound: 1.15,
@@ -108,7 +136,8 @@ pub(crate) fn run(settings: &Settings, arguments: &[String]) -> ExitCode {
     let outcome = if std::env::var_os(INSIDE).is_none() {
         return again(arguments);
     } else {
-        cable().and_then(|()| measure(settings))
+        let settings = Settings { favoured: is_favoured(), ..settings.clone() };
+        cable().and_then(|()| measure(&settings))
     };
     match outcome {
         Ok(Verdict::Pass) => ExitCode::SUCCESS,
@@ -138,6 +167,17 @@ fn again(arguments: &[String]) -> ExitCode {
     }
 }
 
+/// Puts this run ahead of what else the machine does, where that is granted: all partners alike. Says whether processes may be.
+fn is_favoured() -> bool {
+    // A session of its own is a group of its own for the scheduler, within which alone niceness counts (sched_autogroup).
+    let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM);
+    if nix::unistd::setsid().is_ok() {
+        let _ = std::fs::write("/proc/self/autogroup", "-20");
+    }
+    let asked = Command::new("nice").args(["-n", "-20", "nice"]).output();
+    asked.is_ok_and(|output| output.stdout == b"-20\n")
+}
+
 fn cable() -> Result<(), String> {
     let ip = |arguments: &str| {
         let status = Command::new("ip").args(arguments.split(' ')).status();
@@ -155,7 +195,7 @@ fn cable() -> Result<(), String> {
 
 fn measure(settings: &Settings) -> Result<Verdict, String> {
     let mut tables = Vec::new();
-    for drives in &settings.drives {
+    for drives in settings.ways.as_ref().unwrap_or(&settings.drives) {
         for paced in [true, false] {
             tables.push(case(settings, *drives, paced)?);
         }
@@ -201,15 +241,27 @@ fn document(
     })
 }
 
+/// Who takes part; the planted fault where there are gates.
+fn partners(settings: &Settings, drives: u16) -> Vec<Partner> {
+    if settings.ways.is_some() {
+        return Way::ALL.map(Partner::Way).into();
+    }
+    let planted = |partner: &Partner| *partner != Partner::Planted || drives == 1;
+    Partner::ALL.into_iter().filter(planted).collect()
+}
+
 /// All blocks of one case: every partner once, then every partner again, until there are enough.
 fn case(settings: &Settings, drives: u16, paced: bool) -> Result<Table, String> {
     let cycles = settings.cycles.saturating_mul(if paced { 1 } else { BACK_TO_BACK });
     let pace_ns = if paced { PERIOD_NS } else { 0 };
     let warm = if paced { cycles / 10 } else { cycles / 20 };
-    let mut case = Case { drives, block: Block { cycles, pace_ns, warm }, frames: (1, 60.0) };
+    let frames = if settings.ways.is_some() { (u32::from(drives), WAY_BYTES) } else { (1, 60.0) };
+    let mut case = Case { drives, block: Block { cycles, pace_ns, warm }, frames };
     let empty = |partner| Column { partner, blocks: Vec::new(), system_calls: None, failed: None };
-    let mut columns: Vec<Column> = Partner::ALL.map(empty).into();
-    for _ in 0..settings.blocks {
+    let mut columns: Vec<Column> = partners(settings, drives).into_iter().map(empty).collect();
+    for number in 1..=settings.blocks {
+        let way = if paced { "at 1 kHz" } else { "back to back" };
+        eprintln!("{drives} {way}: block {number} of {}", settings.blocks);
         for column in &mut columns {
             if column.failed.is_some() {
                 continue;
@@ -275,15 +327,18 @@ fn verdict(tables: &[Table], disturbance: &Disturbance) -> (Vec<Judged>, Verdict
     for table in tables.iter().filter(|table| table.drives == 1) {
         let way = if table.paced { "1 kHz" } else { "back to back" };
         let mut found = false;
+        if !table.columns.iter().any(|column| column.partner == Partner::Planted) {
+            continue;
+        }
         for gate in &GATES {
-            let ours = ratios(table, Partner::Ours, gate);
+            let ours = ratios(table, gate.ours, gate);
             if !table.columns.iter().any(|column| column.partner == gate.against) {
                 continue;
             }
             let planted = ratios(table, Partner::Planted, gate);
             found |= judge(&planted, gate.bound) == Verdict::Fail;
             judged.push(Judged {
-                what: format!("{way}: ours / {}", gate.what),
+                what: format!("{way}: {}", gate.what),
                 ratio: median(&ours),
                 bound: gate.bound,
                 aim: gate.aim,
@@ -327,7 +382,9 @@ mod tests {
             column(Partner::Ours, ours_ns),
             column(Partner::Soem, 24_000.0),
             column(Partner::Stock, 37_000.0),
-            column(Partner::Floor, 12_000.0),
+            column(Partner::FloorSpin, 12_000.0),
+            column(Partner::Asleep, 30_000.0),
+            column(Partner::Floor, 25_000.0),
             column(Partner::Planted, planted_ns),
         ];
         [Table { drives: 1, paced: true, columns }]
@@ -336,7 +393,7 @@ mod tests {
     #[test]
     fn the_gates_hold_and_the_planted_fault_is_found() {
         let (judged, verdict) = verdict(&tables(16_000.0, 36_000.0), &QUIET);
-        assert_eq!((judged.len(), verdict), (4, Verdict::Pass), "{judged:?}");
+        assert_eq!((judged.len(), verdict), (5, Verdict::Pass), "{judged:?}");
     }
 
     #[test]

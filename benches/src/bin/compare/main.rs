@@ -6,10 +6,12 @@ mod partner;
 mod round;
 mod table;
 mod verdict;
+mod ways;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use fieldbus::link::RawOptions;
 use harness::Settings;
 use partner::Block;
 use rt_linux::guard::CountingAllocator;
@@ -24,10 +26,11 @@ usage: compare [--soem FILE] [--stock FILE] [options]
   --soem FILE       soem-exchange, as tests/third-party/soem/build.sh builds it
   --stock FILE      stock-exchange of tests/third-party/stock-ethercrab
   --drives 1,16,64  numbers of drives
-  --blocks 8        blocks of each partner, alternating
-  --cycles 2000     measured cycles of a block at 1 kHz; ten times as many back to back
+  --blocks 5        blocks of each partner, alternating
+  --cycles 500      measured cycles of a block at 1 kHz; ten times as many back to back
   --cpus 0,1        CPU of the masters, CPU of the segment
   --fifo N          SCHED_FIFO priority for all of them (none: as this process)
+  --ways 1,4        measures ways of sending and receiving so many frames against each other instead
   --json FILE       writes everything that was measured
 
 examples:
@@ -44,8 +47,18 @@ fn main() -> ExitCode {
             println!("{HELP}");
             return ExitCode::SUCCESS;
         }
-        ["ours", interface, cycles, pace, warm, drives, planted] => block(cycles, pace, warm)
-            .and_then(|b| partner::ours(interface, number(drives)?, b, number(planted)?)),
+        [kind @ ("ours" | "ours-asleep"), interface, cycles, pace, warm, drives, planted] => {
+            let asleep = *kind == "ours-asleep";
+            let options = if asleep { RawOptions::PATIENT } else { RawOptions::CYCLIC };
+            block(cycles, pace, warm).and_then(|b| {
+                partner::ours(interface, options, number(drives)?, b, number(planted)?)
+            })
+        }
+        ["way", interface, cycles, pace, warm, count, bytes, way] => block(cycles, pace, warm)
+            .and_then(|b| {
+                let size = (number(count)?, number(bytes)?);
+                ways::run(interface, ways::Way::of(way)?, size, b)
+            }),
         [kind @ ("floor" | "floor-spin"), interface, cycles, pace, warm, count, bytes] => {
             block(cycles, pace, warm).and_then(|b| {
                 let size = (number(count)?, number(bytes)?);
@@ -93,6 +106,7 @@ fn settings(arguments: &[String]) -> Result<Settings, String> {
             "--soem" => settings.soem = Some(PathBuf::from(value)),
             "--stock" => settings.stock = Some(PathBuf::from(value)),
             "--json" => settings.json = Some(PathBuf::from(value)),
+            "--ways" => settings.ways = Some(numbers(value)?),
             "--drives" => settings.drives = numbers(value)?,
             "--blocks" => settings.blocks = number(value)?,
             "--cycles" => settings.cycles = number(value)?,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fieldbus::bring_up;
-use fieldbus::link::{ETHERTYPE, FRAME_MAX, Link as _, Wire as _, raw};
+use fieldbus::link::{ETHERTYPE, FRAME_MAX, Link as _, RawOptions, Wire as _, raw, raw_with};
 use fieldbus::wire::Frame;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -26,7 +26,7 @@ use serde_json::json;
 use tactus_benches::rig::{Servos, free_plan};
 
 /// A frame that is not back by then is lost, ns; the same for all partners.
-const REPLY_NS: u64 = 20_000_000;
+pub(crate) const REPLY_NS: u64 = 20_000_000;
 /// Cycles until Op, at most.
 const OP_CYCLES_MAX: u32 = 20_000;
 /// Between the cycles on the way to Op, ns.
@@ -35,6 +35,9 @@ const OP_PERIOD_NS: u64 = 200_000;
 const PASSES_MAX: usize = 1 << 20;
 /// Commands LRD, LWR and LRW: the frame carries process data.
 const LOGICAL: std::ops::RangeInclusive<u8> = 10..=12;
+
+/// As a program that knows nothing of rings opens it.
+const NO_RING: RawOptions = RawOptions { ring: false, awake_ns: 0 };
 
 /// One block of cycles.
 #[derive(Clone, Copy, Debug)]
@@ -47,17 +50,29 @@ pub(crate) struct Block {
     pub(crate) warm: u32,
 }
 
-type Outcome = Result<(), String>;
+pub(crate) type Outcome = Result<(), String>;
 
-fn text(error: impl std::fmt::Display) -> String {
+pub(crate) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
 /// Runs `block` of `cycle`, which says whether the cycle was right, and prints what it took. `frames`: so many of them a cycle.
-fn measure(
+pub(crate) fn measure(
     (interface, block): (&str, Block),
     frames: u64,
     mut cycle: impl FnMut(u64) -> Result<bool, String>,
+) -> Outcome {
+    measure_then((interface, block), frames, |began| {
+        let right = cycle(began)?;
+        Ok((right, now()))
+    })
+}
+
+/// The same for cycles that go on when process data may be used: `cycle` says when that was.
+fn measure_then(
+    (interface, block): (&str, Block),
+    frames: u64,
+    mut cycle: impl FnMut(u64) -> Result<(bool, u64), String>,
 ) -> Outcome {
     let mut times = Vec::with_capacity(usize::try_from(block.cycles).unwrap_or(0));
     let mut clock = Monotonic::new(0);
@@ -68,8 +83,7 @@ fn measure(
             clock.sleep_until(*next);
         }
         let began = now();
-        let right = cycle(began)?;
-        let ended = now();
+        let (right, ended) = cycle(began)?;
         if ended > *next + block.pace_ns {
             *next = ended;
         }
@@ -130,33 +144,40 @@ fn cpu_ns() -> Result<u64, String> {
 }
 
 /// Our exchange as a run uses it: frames out and in, inputs decoded, outputs encoded. `planted_ns` are wasted in every cycle.
-pub(crate) fn ours(interface: &str, drives: u16, block: Block, planted_ns: u64) -> Outcome {
+pub(crate) fn ours(
+    interface: &str,
+    options: RawOptions,
+    drives: u16,
+    block: Block,
+    planted_ns: u64,
+) -> Outcome {
     let plan = free_plan(drives);
-    let link = raw(interface).map_err(text)?;
+    let link = raw_with(interface, options).map_err(text)?;
     let mut bus = bring_up(link, &plan, &mut |_| {}).map_err(text)?;
     let mut signals = Signals::new(plan.signals.len());
-    let mut cycle = |began: u64| -> Exchange {
+    let mut cycle = |began: u64| -> (Exchange, u64) {
         let exchange = bus.exchange(began, began + REPLY_NS);
         bus.decode(&mut signals);
-        bus.encode(&signals);
         let until = now() + planted_ns;
         while planted_ns > 0 && now() < until {}
-        exchange
+        let usable_at = now();
+        bus.encode(&signals);
+        (exchange, usable_at)
     };
     let mut clock = Monotonic::new(0);
     let is_up = (0..OP_CYCLES_MAX).any(|_| {
         clock.sleep_until(now() + OP_PERIOD_NS);
-        cycle(now()).state == BusState::Operational
+        cycle(now()).0.state == BusState::Operational
     });
     if !is_up {
         return Err(String::from("the devices do not come to Op"));
     }
-    let sent = cycle(now()).counts.sent;
-    let frames = cycle(now()).counts.sent.saturating_sub(sent);
-    measure((interface, block), frames, |began| {
-        let exchange = cycle(began);
+    let sent = cycle(now()).0.counts.sent;
+    let frames = cycle(now()).0.counts.sent.saturating_sub(sent);
+    measure_then((interface, block), frames, |began| {
+        let (exchange, usable_at) = cycle(began);
         let is_up = exchange.state == BusState::Operational;
-        Ok(is_up && exchange.units_good == exchange.units_all)
+        Ok((is_up && exchange.units_good == exchange.units_all, usable_at))
     })?;
     let first = signals.get(SignalId(0)).value;
     if first == 0 { Err(String::from("no statusword was ever read")) } else { Ok(()) }
@@ -169,7 +190,7 @@ pub(crate) fn floor(
     block: Block,
     spin: bool,
 ) -> Outcome {
-    let link = raw(interface).map_err(text)?;
+    let link = raw_with(interface, NO_RING).map_err(text)?;
     let fd = link.as_fd();
     setsockopt(&fd, ReceiveTimeout, &TimeVal::seconds(1)).map_err(text)?;
     if !spin {

@@ -36,8 +36,9 @@ impl Device {
         let number = usize::try_from(self.input_mask.trailing_zeros()).unwrap_or(usize::MAX);
         let sm = self.esc.sync_manager(number);
         let Some(coe) = &mut self.coe else { return };
-        if let Some(servo) = &self.servo {
+        if let Some(servo) = &mut self.servo {
             servo.publish(&mut coe.dictionary, operational, now, ahead_ns);
+            servo.inputs_latched();
         }
         let first = usize::from(sm.start);
         let range = first..first + usize::from(sm.length);

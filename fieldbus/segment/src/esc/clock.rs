@@ -1,15 +1,22 @@
 //! Distributed clock unit: receive times, system time, drift compensation, SYNC0 (ETG1000.4 §6.7,
 //! ESC data sheet section I, 9).
 //!
-//! The drift compensation is a proportional and integral controller on the measured difference. The
-//! real unit's filters have vendor-specific dynamics; what a MainDevice can see of it is the same:
-//! 0x092C falls as long as times are distributed.
+//! The drift compensation is a proportional and integral controller on the mean of the measured
+//! differences (0x0934: depth of that filter). The real unit's dynamics are vendor-specific; what a
+//! MainDevice can see of it is the same: 0x092C falls as long as times are distributed, or told to the
+//! reference, and a single time that is off moves hardly anything.
 
 use super::DcSupport;
 use crate::num::{bits64, low16, low32, put, signed64, u8_at, u32_at, u64_at};
 
 /// Largest speed correction, ppb.
 const CORRECTION_MAX_PPB: i64 = 500_000;
+/// Depth of the filter for differences after power-up: 2 to this power (0x0934).
+const DEPTH: u32 = 4;
+/// Parts of a nanosecond in the mean.
+const FRACTION: i64 = 256;
+/// Differences below this are controlled, ns; above it the clock hurries.
+const NEAR_NS: i64 = 20_000;
 /// Cyclic operation and SYNC0 are active (0x0981).
 const SYNC0_ACTIVE: u8 = 0x03;
 
@@ -32,8 +39,15 @@ pub(crate) struct Clock {
     correction_ppb: i64,
     offset: u64,
     delay: u32,
-    difference: i64,
+    /// Mean difference, 1/256 ns.
+    mean: i64,
+    /// Comparisons since the filter was reset, up to its depth.
+    compared: u32,
+    /// Depth of the filter: 2 to this power (0x0934).
+    depth: u32,
     compared_at: u64,
+    /// A broken oscillator stands still since then, ns.
+    stopped_at: Option<u64>,
     sync_next: Option<u64>,
     sync_cycle: u64,
 }
@@ -49,8 +63,11 @@ impl Clock {
             correction_ppb: 0,
             offset: 0,
             delay: 0,
-            difference: 0,
+            mean: 0,
+            compared: 0,
+            depth: DEPTH,
             compared_at: 0,
+            stopped_at: None,
             sync_next: None,
             sync_cycle: 0,
         }
@@ -67,11 +84,31 @@ impl Clock {
         self
     }
 
+    /// A broken oscillator: the clock stands still, or runs on from where it stood.
+    pub(crate) fn stop(&mut self, stopped: bool, now: u64) {
+        if stopped {
+            self.stopped_at = self.stopped_at.or(Some(now));
+        } else if self.stopped_at.is_some() {
+            self.base_local = self.local(now);
+            (self.base_now, self.stopped_at) = (now, None);
+        }
+    }
+
+    /// The clock shows something else from now on.
+    pub(crate) fn jump(&mut self, by_ns: i64) {
+        self.base_local = self.base_local.wrapping_add_signed(by_ns);
+    }
+
     /// The free-running clock, ns.
     pub(crate) fn local(&self, now: u64) -> u64 {
-        let elapsed = now.saturating_sub(self.base_now);
+        let elapsed = self.stopped_at.unwrap_or(now).saturating_sub(self.base_now);
         let parts = signed64(elapsed).saturating_mul(self.drift_ppb + self.correction_ppb);
         self.base_local.wrapping_add(elapsed).wrapping_add(bits64(parts / 1_000_000_000))
+    }
+
+    /// Difference to the time received, ns; positive: this clock is ahead.
+    pub(crate) fn difference(&self) -> i64 {
+        self.mean / FRACTION
     }
 
     /// The clock of the bus as this device has it, ns.
@@ -107,7 +144,7 @@ impl Clock {
     pub(crate) fn refresh(&self, registers: &mut [u8], times: FrameTimes) {
         if self.support == DcSupport::Full {
             put(registers, 0x0910, &self.system(times.forward).to_le_bytes());
-            put(registers, 0x092C, &sign_magnitude(self.difference).to_le_bytes());
+            put(registers, 0x092C, &sign_magnitude(self.difference()).to_le_bytes());
             put(registers, 0x0932, &low16(bits64(self.correction_ppb)).to_le_bytes());
         }
     }
@@ -132,18 +169,31 @@ impl Clock {
         let difference = i64::from(i32::from_ne_bytes(wrapped.to_ne_bytes()));
         let elapsed = signed64(now.saturating_sub(self.compared_at)).clamp(1_000, 100_000_000);
         self.compared_at = now;
-        self.difference = difference;
+        self.average(difference);
         self.rebase(now);
-        // Near: a quarter of the difference a telegram. Far: at most 1 % of the time that has
-        // passed.
-        let step = (difference / 4).clamp(-elapsed / 100, elapsed / 100);
-        let step = if step == 0 { difference.signum() } else { step };
+        let mean = self.difference();
+        // Far: at most 1 % of the time that has passed. Near: a part of the mean a telegram.
+        let far = mean.abs() >= NEAR_NS;
+        let most = elapsed / 100;
+        let step = if far { mean.clamp(-most, most) } else { mean / 16 };
+        let step = if step == 0 { mean.signum() } else { step };
         self.base_local = self.base_local.wrapping_sub(bits64(step));
-        if difference.abs() < 20_000 {
-            let speed = (difference * 1_000_000_000 / elapsed / 64).clamp(-5_000, 5_000);
+        // What is corrected is no longer a difference.
+        self.mean -= step * FRACTION;
+        if !far {
+            let speed = (mean * 1_000_000_000 / elapsed / 512).clamp(-5_000, 5_000);
             self.correction_ppb =
                 (self.correction_ppb - speed).clamp(-CORRECTION_MAX_PPB, CORRECTION_MAX_PPB);
         }
+    }
+
+    /// Takes one more difference into the mean; a first one, or one that is far off, at once.
+    fn average(&mut self, difference: i64) {
+        let jumped = (difference - self.difference()).abs() >= NEAR_NS;
+        let fresh = self.compared == 0 || (jumped && self.difference().abs() < NEAR_NS);
+        self.compared = if fresh { 1 } else { (self.compared + 1).min(1 << self.depth) };
+        let new = difference.saturating_mul(FRACTION);
+        self.mean += (new - self.mean) / i64::from(self.compared);
     }
 
     /// Registers of the unit were written: takes them over.
@@ -159,7 +209,11 @@ impl Clock {
             // Resets the filter (ETG1020 §22.2.4).
             self.rebase(now);
             self.correction_ppb = 0;
-            self.difference = 0;
+            (self.mean, self.compared) = (0, 0);
+        }
+        if touches(0x0934, 0x0935) {
+            self.depth = u32::from(u8_at(registers, 0x0934) & 0x0F);
+            self.compared = 0;
         }
         if touches(0x0981, 0x0982) {
             self.activate(registers, now);
@@ -209,8 +263,41 @@ mod tests {
             clock.compare(received, at(now + 300));
         }
         // Then they differ by less than 50 ns, and would drift apart without it.
-        assert!(clock.difference.abs() < 50, "difference {}", clock.difference);
+        assert!(clock.difference().abs() < 50, "difference {}", clock.difference());
         assert!((clock.correction_ppb + 90_000).abs() < 2_000, "{}", clock.correction_ppb);
+    }
+
+    #[test]
+    fn a_reference_that_is_told_the_time_follows_it_and_not_its_jitter() {
+        // Given a reference that runs 50 ppm fast, and somebody whose frames are up to 10 µs late.
+        let mut reference = Clock::new(DcSupport::Full, 0, 50_000);
+        let mut worst = 0;
+        for cycle in 1..8_000_u64 {
+            let told = cycle * 1_000_000;
+            let late = cycle.wrapping_mul(2_654_435_761) % 10_000;
+            let off = signed64(reference.system(told + 5_000).wrapping_sub(told));
+            let before = reference.system(told + late);
+            reference.compare(low32(told), at(told + late));
+            let moved = signed64(reference.system(told + late).wrapping_sub(before)).abs();
+            // When it is told the time each ms, then it never steps and stays where it is told.
+            if cycle > 4_000 {
+                assert!(moved <= 400, "{moved} ns in one step");
+                worst = worst.max(off.abs());
+            }
+        }
+        assert!(worst < 2_000, "{worst} ns");
+        assert!((reference.correction_ppb + 50_000).abs() < 8_000, "{}", reference.correction_ppb);
+    }
+
+    #[test]
+    fn a_broken_oscillator_stands_and_a_clock_can_jump() {
+        let mut clock = Clock::new(DcSupport::Full, 0, 0);
+        clock.stop(true, 5_000);
+        assert_eq!((clock.system(5_000), clock.system(9_000)), (5_000, 5_000));
+        clock.stop(false, 10_000);
+        assert_eq!(clock.system(11_000), 6_000);
+        clock.jump(-2_000);
+        assert_eq!(clock.system(11_000), 4_000);
     }
 
     #[test]

@@ -13,12 +13,12 @@ mod state;
 use crate::coe::Emergency;
 use crate::dictionary::Dictionary;
 use crate::num::{float, low8, low16, round};
-use crate::process::{ServoCommand, ServoFeedback, TICK_NS};
+use crate::process::{Obeys, ServoCommand, ServoFeedback, TICK_NS};
 use motion::Motion;
 use objects::Slots;
 pub use options::{DriveBrake, DriveStatus, ServoOptions};
 pub use state::DriveState;
-use state::{command, next};
+use state::{Command, command, next};
 
 const MODE_HOMING: i8 = 6;
 const MODE_CYCLIC_POSITION: i8 = 8;
@@ -48,6 +48,8 @@ pub(crate) struct Servo {
     follow_from: u64,
     index_known: u32,
     index_seen: bool,
+    /// The inputs as they are latched show it.
+    index_shown: bool,
     emergency: Option<Emergency>,
     started: bool,
 }
@@ -74,6 +76,7 @@ impl Servo {
             follow_from: 0,
             index_known: 0,
             index_seen: false,
+            index_shown: false,
             emergency: None,
             started: false,
         }
@@ -94,9 +97,17 @@ impl Servo {
         self.emergency.take()
     }
 
-    /// The MainDevice has read the inputs: "since the last PDO cycle" starts again.
+    /// What is published now is what the MainDevice reads next.
+    pub(crate) fn inputs_latched(&mut self) {
+        self.index_shown = self.index_seen;
+    }
+
+    /// The MainDevice has read the inputs: "since the last PDO cycle" starts again. A pulse that came after the inputs were latched is
+    /// not among what was read; it is for the next cycle.
     pub(crate) fn inputs_read(&mut self) {
-        self.index_seen = false;
+        if core::mem::take(&mut self.index_shown) {
+            self.index_seen = false;
+        }
     }
 
     /// One tick. `operational`: outputs of the bus are valid. `cycle`: a new target is to be taken
@@ -147,6 +158,10 @@ impl Servo {
 
     /// Faults of the hardware, injected ones, and the following error.
     fn watch(&mut self, dictionary: &Dictionary, now: u64) {
+        if self.feedback.safe_torque_off && !self.state.is_faulted() {
+            // No ramp and no wait for the brake: the torque is gone already.
+            self.enter(DriveState::SwitchOnDisabled, false, now);
+        }
         let found =
             if self.error_pending != 0 { self.error_pending } else { self.feedback.fault_code };
         self.error_pending = 0;
@@ -198,7 +213,11 @@ impl Servo {
             return;
         }
         let stays = self.read16(dictionary, self.slots.quick_stop_option) >= 5;
-        let to = next(self.state, command(control), stays);
+        let to = if self.obeys(command(control)) {
+            next(self.state, command(control), stays)
+        } else {
+            self.state
+        };
         if to == self.state {
             self.disabling = None;
             return;
@@ -215,6 +234,19 @@ impl Servo {
             self.disabling = Some(to);
         } else {
             self.enter(to, false, now);
+        }
+    }
+
+    /// A firmware that fails takes only some commands while it moves; without torque none brings it any.
+    fn obeys(&self, command: Command) -> bool {
+        if !self.state.has_power() {
+            return !self.feedback.safe_torque_off;
+        }
+        match self.feedback.obeys {
+            Obeys::All => true,
+            Obeys::QuickStop => matches!(command, Command::QuickStop | Command::DisableVoltage),
+            Obeys::Power => command == Command::DisableVoltage,
+            Obeys::Nothing => false,
         }
     }
 
@@ -292,6 +324,9 @@ impl Servo {
             DriveState::OperationEnabled if control & HALT != 0 => {
                 self.motion.ramp_down(slow(dictionary));
             }
+            DriveState::OperationEnabled if self.feedback.obeys != Obeys::All => {
+                self.motion.run_on();
+            }
             DriveState::OperationEnabled => self.follow(dictionary, cycle, now),
             DriveState::QuickStopActive => {
                 let option = self.read16(dictionary, self.slots.quick_stop_option);
@@ -360,7 +395,7 @@ impl Servo {
     }
 
     fn has_torque(&self, now: u64) -> bool {
-        self.state.has_power() || now < self.power_until
+        !self.feedback.safe_torque_off && (self.state.has_power() || now < self.power_until)
     }
 
     fn output(&self, dictionary: &Dictionary, now: u64) -> ServoCommand {
@@ -369,8 +404,15 @@ impl Servo {
             brake_released: self.state.has_power(),
             target_counts: self.motion.demand,
             velocity_counts_per_s: self.motion.velocity(),
-            torque_limit_permille: self.read16(dictionary, self.slots.torque_max).max(1),
+            torque_limit_permille: self.torque_limit(dictionary).max(1),
         }
+    }
+
+    /// The lowest of 0x6072, 0x60E0 and 0x60E1: the loops behind know one limit for both ways.
+    fn torque_limit(&self, dictionary: &Dictionary) -> u16 {
+        let slots = &self.slots;
+        let limits = [slots.torque_max, slots.torque_positive, slots.torque_negative];
+        limits.into_iter().map(|slot| self.read16(dictionary, slot)).min().unwrap_or(0)
     }
 
     fn read16(&self, dictionary: &Dictionary, slot: crate::dictionary::Slot) -> u16 {

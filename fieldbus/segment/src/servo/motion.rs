@@ -49,6 +49,11 @@ impl Motion {
         self.demand += self.step;
     }
 
+    /// Goes on as it did, whatever is wanted: a firmware that fails.
+    pub(super) fn run_on(&mut self) {
+        self.demand += self.step;
+    }
+
     /// Slows down by `deceleration` counts / s²; true once it stands.
     pub(super) fn ramp_down(&mut self, deceleration: u32) -> bool {
         let tick = float(signed64(TICK_NS)) / float(1_000_000_000);

@@ -26,6 +26,8 @@ pub(super) struct Slots {
     pub(super) error_time: Slot,
     pub(super) velocity: Slot,
     pub(super) torque_max: Slot,
+    pub(super) torque_positive: Slot,
+    pub(super) torque_negative: Slot,
     pub(super) torque: Slot,
     pub(super) target_position: Slot,
     pub(super) home_offset: Slot,
@@ -61,6 +63,8 @@ impl Slots {
             error_time: slot(0x6066, 0),
             velocity: slot(0x606C, 0),
             torque_max: slot(0x6072, 0),
+            torque_positive: slot(0x60E0, 0),
+            torque_negative: slot(0x60E1, 0),
             torque: slot(0x6077, 0),
             target_position: slot(0x607A, 0),
             home_offset: slot(0x607C, 0),
@@ -118,7 +122,7 @@ fn state_machine(options: &ServoOptions) -> [Row; 11] {
 }
 
 /// Positions, velocity and torque, with their limits (CiA 402-2).
-fn motion(options: &ServoOptions) -> [Row; 12] {
+fn motion(options: &ServoOptions) -> [Row; 14] {
     let following_error_ms = u32::from(options.following_error_ms);
     let torque_max = u32::from(options.torque_limit_permille);
     [
@@ -134,6 +138,8 @@ fn motion(options: &ServoOptions) -> [Row; 12] {
         (0x607A, "Target position", I32, Output, 0),
         (0x6084, "Profile deceleration", U32, Parameter, options.slow_down_deceleration),
         (0x6085, "Quick stop deceleration", U32, Parameter, options.quick_stop_deceleration),
+        (0x60E0, "Positive torque limit value", U16, Parameter, torque_max),
+        (0x60E1, "Negative torque limit value", U16, Parameter, torque_max),
     ]
 }
 

@@ -10,7 +10,7 @@ impl Servo {
         let in_homing = self.mode == MODE_HOMING;
         let halted = self.control_before & HALT != 0 && self.motion.step == 0.0;
         self.state.bits()
-            | bit(true, 4)
+            | bit(!self.feedback.safe_torque_off, 4)
             | bit(operational, 9)
             | bit((in_homing && self.homing.0) || halted, 10)
             | bit(self.feedback.limit_negative || self.feedback.limit_positive, 11)

@@ -15,6 +15,7 @@ pub(super) struct Devices {
     pub(super) refuses: Option<(usize, u16)>,
     pub(super) is_gone: Vec<bool>,
     pub(super) differences: Vec<u32>,
+    /// At the link's time 0.
     pub(super) dc_time: u64,
     /// By sync unit: counter, inputs.
     pub(super) units: Vec<(u16, Vec<u8>)>,
@@ -110,7 +111,10 @@ impl Link for Script {
             return Err(LinkFault::Down);
         }
         let mut frame = frame.to_vec();
+        let dc_time = self.devices.dc_time;
+        self.devices.dc_time = dc_time + self.now;
         self.devices.pass(&mut frame);
+        self.devices.dc_time = dc_time;
         self.under_way.push_back((self.now + ROUND_TRIP, frame));
         Ok(())
     }

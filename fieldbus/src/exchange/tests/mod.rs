@@ -184,15 +184,15 @@ fn a_late_frame_is_told_from_the_one_of_this_cycle() {
 }
 
 #[test]
-fn a_duplicate_is_foreign_and_changes_nothing() {
+fn a_duplicate_is_counted_as_such_and_changes_nothing() {
     let mut rig = operational();
     rig.tamper(|frames| {
         let mut copy = frames[0].clone();
         copy.1[40] ^= 0xFF;
         frames.push_back(copy);
     });
-    let exchange = rig.cycles(2);
-    assert_eq!((exchange.counts.foreign, exchange.units_good), (1, 0b11));
+    let counts = rig.cycles(2).counts;
+    assert_eq!((counts.duplicate, counts.foreign, rig.last.units_good), (1, 0, 0b11));
     assert_eq!(rig.signal(0).value, 0x1234);
 }
 
@@ -244,7 +244,8 @@ fn a_corrupt_frame_is_never_taken_over() {
     let mut rig = operational();
     rig.tamper(|frames| frames[0].1.truncate(40));
     let exchange = rig.cycle();
-    assert_eq!((exchange.counts.corrupt, exchange.units_good), (1, 0));
+    assert_eq!((exchange.counts.corrupt, exchange.counts.truncated), (0, 1));
+    assert_eq!((exchange.units_good, rig.signal(0).quality), (0, Quality::Stale));
     assert_eq!(rig.cycle().units_good, 0b11);
 }
 
@@ -324,6 +325,7 @@ fn silence_faults_the_bus_after_a_few_cycles_only() {
 fn dc_plan() -> BusPlan {
     let mut plan = plan();
     plan.dc = Some(DcPlan {
+        follow: Follow::Reference,
         frame_before_sync0_ns: 100_000,
         lock_window_ns: 500,
         lock_timeout_ns: 50 * PERIOD,
@@ -333,7 +335,13 @@ fn dc_plan() -> BusPlan {
 }
 
 fn clocks() -> Option<Clocks> {
-    Some(Clocks { members: vec![1], dc_time: 5_000_000_700, link_time: 300, sync_start: 0 })
+    Some(Clocks {
+        reference: 0,
+        members: vec![1],
+        dc_time: 5_000_000_700,
+        link_time: 300,
+        sync_start: 0,
+    })
 }
 
 #[test]
@@ -357,6 +365,10 @@ fn clocks_that_do_not_get_in_step_are_a_fault_after_the_time_out() {
     assert_eq!(rig.cycles(40).state, BusState::Starting);
     let exchange = rig.cycles(20);
     assert_eq!((exchange.state, exchange.fault.position), (BusState::Faulted, 1));
+    assert!(exchange.fault.clocks_apart);
+    // They do after all.
+    rig.bus.link.devices.differences[1] = 0;
+    rig.until(BusState::Operational);
 }
 
 #[test]
@@ -414,7 +426,8 @@ proptest::proptest! {
             proptest::prop_assert_eq!(is_good, exchange.units_good & unit != 0);
         }
         let counts = rig.cycles(10).counts;
-        let back = counts.received + counts.late + counts.corrupt + counts.lost;
+        let damaged = counts.corrupt + counts.truncated;
+        let back = counts.received + counts.late + damaged + counts.lost;
         proptest::prop_assert_eq!(counts.sent, back);
     }
 }

@@ -13,18 +13,27 @@ pub struct Declared {
 }
 
 /// All of them.
-pub const DECLARED: [Declared; 6] = [
+pub const DECLARED: [Declared; 7] = [
     Declared {
         name: "clock_nanosleep",
         number: libc::SYS_clock_nanosleep,
         why: "the sleep to the next wake-up: one, none if it has passed",
     },
-    Declared { name: "sendto", number: libc::SYS_sendto, why: "one for each frame sent" },
+    Declared {
+        name: "sendto",
+        number: libc::SYS_sendto,
+        why: "the frame of the cycle, if it is one; one for a frame with mailbox traffic",
+    },
+    Declared {
+        name: "sendmmsg",
+        number: libc::SYS_sendmmsg,
+        why: "all frames of the cycle, if there are more",
+    },
     Declared { name: "ppoll", number: libc::SYS_ppoll, why: "one for each wait for a frame" },
     Declared {
         name: "recvfrom",
         number: libc::SYS_recvfrom,
-        why: "one for each frame taken, one that finds none",
+        why: "one for each frame taken, one that finds none; without frames on an interface with a ring",
     },
     Declared {
         name: "clock_gettime",
@@ -52,7 +61,7 @@ known! {
     "rt_sigprocmask" SYS_rt_sigprocmask, "ioctl" SYS_ioctl, "pread64" SYS_pread64,
     "pwrite64" SYS_pwrite64, "readv" SYS_readv, "writev" SYS_writev, "sched_yield" SYS_sched_yield,
     "nanosleep" SYS_nanosleep, "getpid" SYS_getpid, "gettid" SYS_gettid, "socket" SYS_socket,
-    "connect" SYS_connect, "sendmsg" SYS_sendmsg, "recvmsg" SYS_recvmsg, "sendmmsg" SYS_sendmmsg,
+    "connect" SYS_connect, "sendmsg" SYS_sendmsg, "recvmsg" SYS_recvmsg,
     "recvmmsg" SYS_recvmmsg, "clone" SYS_clone, "clone3" SYS_clone3, "execve" SYS_execve,
     "exit" SYS_exit, "exit_group" SYS_exit_group, "kill" SYS_kill, "tgkill" SYS_tgkill,
     "fcntl" SYS_fcntl, "fsync" SYS_fsync, "fdatasync" SYS_fdatasync, "openat" SYS_openat,

@@ -27,6 +27,8 @@ fn limits() -> AxisLimits {
         jerk: mm(100_000.0),
         velocity_unreferenced: mm(50.0),
         following_error: mm(5.0),
+        direction: Directions::BOTH,
+        torque_permille: None,
     }
 }
 
@@ -62,7 +64,7 @@ fn machine(axes: Vec<AxisPlan>) -> MachinePlan {
     let members = |group: u8| {
         let ids = axes.iter().enumerate().filter(|(_, axis)| axis.group.0 == group);
         let ids = ids.map(|(index, _)| AxisId(u8::try_from(index).expect("few")));
-        GroupPlan { axes: ids.collect() }
+        GroupPlan { axes: ids.collect(), stop: GroupStop::default() }
     };
     MachinePlan {
         period_ns: PERIOD,
@@ -80,6 +82,7 @@ fn machine(axes: Vec<AxisPlan>) -> MachinePlan {
             press_min_ns: 1,
             press_max_ns: 2,
         },
+        mode: None,
         overrun: OverrunPlan { demand: None },
         program: ProgramPlan::default(),
     }

@@ -25,9 +25,9 @@ fn a_freeze_of_three_and_a_half_seconds_takes_a_running_machine_to_its_safe_stat
     let events = bench.kept.events().split_off(before);
     assert_eq!(events[0], Event::Overrun { missed: 3_500 });
     assert!(events.contains(&Event::Demand { interlock: late }), "{events:?}");
-    let trips = events
-        .iter()
-        .filter(|event| matches!(event, Event::Trip { interlock, .. } if *interlock == late));
+    let trips = events.iter().filter(
+        |event| matches!(event, Event::Trip { cause, .. } if *cause == SafeCause::Interlock(late)),
+    );
     assert_eq!(trips.count(), 2, "both groups, in the same cycle: {events:?}");
     assert_eq!(bench.machine(), MachineState::Safe);
     bench.cycles(600);

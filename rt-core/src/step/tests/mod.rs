@@ -4,8 +4,8 @@ use super::*;
 use crate::bus::{BusState, Exchange};
 use crate::cycle::Command;
 use crate::plan::{
-    Action, AxisId, Cause, Condition, DualChannelKind, Effect, InterlockPlan, OutputPlan,
-    OutputSource, Reaction, StepPlan, StrandPlan,
+    Action, AxisId, Cause, Condition, DualChannelKind, Effect, InterlockId, InterlockPlan,
+    OutputPlan, OutputSource, Reaction, StepPlan, StrandPlan, When,
 };
 use crate::program::{GROUP_AXES_MAX, Sequence};
 use crate::record::Record;
@@ -90,7 +90,7 @@ struct Bench {
 
 fn interlock(cause: Cause, groups: &[u8], reaction: Reaction, latch: bool) -> InterlockPlan {
     let effects = groups.iter().map(|group| Effect { group: GroupId(*group), reaction }).collect();
-    InterlockPlan { cause, effects, latch }
+    InterlockPlan { cause, effects, latch, when: When::Always, outputs: Box::default() }
 }
 
 fn linear(target: [i64; 2], velocity: i64) -> Request {
@@ -139,10 +139,17 @@ fn plan() -> MachinePlan {
         OutputPlan {
             signal: PUMP,
             safe: 0,
+            hold: false,
             group: Some(GroupId(0)),
             source: OutputSource::Program,
         },
-        OutputPlan { signal: LAMP, safe: 0, group: None, source: OutputSource::Running },
+        OutputPlan {
+            signal: LAMP,
+            safe: 0,
+            hold: false,
+            group: None,
+            source: OutputSource::Running,
+        },
     ]);
     let picks = alloc::vec![
         step(Action::Do(Request::Home { axis: AxisId(0) })),
@@ -301,5 +308,6 @@ const BRAKE: SignalId = SignalId(9);
 mod anything;
 mod brakes;
 mod late;
+mod manual;
 mod stories;
 mod taped;

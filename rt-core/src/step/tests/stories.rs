@@ -18,13 +18,14 @@ fn it_homes_runs_is_stopped_and_goes_on_only_after_reset_and_start() {
     let trips: Vec<_> = events
         .iter()
         .filter_map(|event| match event {
-            Event::Trip { interlock, group, reaction, input_at, .. } => {
-                Some((interlock.0, group.0, *reaction, *input_at))
+            Event::Trip { cause, group, reaction, input_at, .. } => {
+                Some((*cause, group.0, *reaction, *input_at))
             }
             _ => None,
         })
         .collect();
-    let trip = |group| (ESTOP, group, Reaction::Stop1, tripped_at);
+    let cause = SafeCause::Interlock(InterlockId(ESTOP));
+    let trip = |group| (cause, group, Reaction::Stop1, tripped_at);
     assert_eq!(trips, [trip(0), trip(1)]);
     let mut stops = 0;
     for event in &events {
@@ -118,12 +119,7 @@ fn a_speed_limit_slows_the_group_and_lets_it_go_by_itself() {
     bench.until_fast(300.0);
     assert_eq!(bench.machine(), MachineState::Run);
     bench.no_violation();
-    assert!(
-        bench
-            .kept
-            .events()
-            .contains(&Event::Demand { interlock: crate::plan::InterlockId(LIMIT_SPEED) })
-    );
+    assert!(bench.kept.events().contains(&Event::Demand { interlock: InterlockId(LIMIT_SPEED) }));
 }
 
 #[test]
@@ -272,14 +268,15 @@ fn a_zone_is_clear_only_while_the_camera_says_so_and_the_trip_tells_when_the_pic
         }
         let events = bench.kept.events();
         let trip = events.iter().find_map(|event| match event {
-            Event::Trip { interlock, input_at, .. } => Some((interlock.0, *input_at)),
+            Event::Trip { cause, input_at, .. } => Some((*cause, *input_at)),
             _ => None,
         });
         let after = bench.now - since;
         if silent {
             assert!((150_000_000..=200_000_000).contains(&after), "stale: {after}");
         } else {
-            assert_eq!((trip, after), (Some((TWIN_ZONE, taken_at)), 1_000_000));
+            let cause = SafeCause::Interlock(InterlockId(TWIN_ZONE));
+            assert_eq!((trip, after), (Some((cause, taken_at)), 1_000_000));
         }
         let told = Event::Vision { stream: StreamId(0), not_clear: u32::MAX, valid: !silent };
         assert!(events.contains(&told), "{events:?}");

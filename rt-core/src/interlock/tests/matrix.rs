@@ -1,0 +1,211 @@
+//! Modes, outputs and codes of the matrix.
+
+use super::*;
+use crate::plan::ModePlan;
+
+const AUTOMATIC: SignalId = SignalId(7);
+const MANUAL: SignalId = SignalId(8);
+
+/// Rows on one input that must be 1: always, in automatic, in manual; group 0 each with a reaction of its own.
+fn by_mode() -> Vec<InterlockPlan> {
+    [(When::Always, 100), (When::Automatic, 50), (When::Manual, 30)]
+        .map(|(when, limit)| InterlockPlan {
+            when,
+            ..row(Cause::Input { signal: IN_A }, Reaction::LimitSpeed(Nano(limit * MM)), false)
+        })
+        .to_vec()
+}
+
+fn with_selector(rows: Vec<InterlockPlan>) -> Bench {
+    let mut bench = Bench::new(rows.clone());
+    let mut plan = machine_plan();
+    plan.interlocks = rows.into_boxed_slice();
+    plan.mode = Some(ModePlan {
+        automatic: AUTOMATIC,
+        manual: MANUAL,
+        monitor_ns: 5_000_000,
+        speeds: Box::new([Nano(200 * MM), Nano(250 * MM)]),
+        jogs: Box::default(),
+    });
+    bench.interlocks = Interlocks::new(&plan);
+    bench
+}
+
+fn select(bench: &mut Bench, automatic: i64, manual: i64) {
+    bench.signals.set(AUTOMATIC, automatic, bench.now);
+    bench.signals.set(MANUAL, manual, bench.now);
+}
+
+#[test]
+fn a_row_counts_in_its_mode_and_every_row_while_the_mode_is_not_known() {
+    let cases = [((1, 0), 50), ((0, 1), 30), ((0, 0), 30), ((1, 1), 30)];
+    for ((automatic, manual), limit) in cases {
+        let mut bench = with_selector(by_mode());
+        select(&mut bench, automatic, manual);
+        bench.signals.set(IN_A, 0, bench.now);
+        let demand = bench.evaluate()[0];
+        assert_eq!(demand.speed_limit, Nano(limit * MM), "{automatic} {manual}");
+        let counted = bench.interlocks.counts().0;
+        let known = automatic != manual;
+        assert_eq!(counted, if known { 2 } else { 3 }, "{automatic} {manual}");
+    }
+}
+
+#[test]
+fn outside_automatic_every_group_is_held_to_the_speed_of_manual() {
+    for ((automatic, manual), limits) in [
+        ((1, 0), [Nano::MAX; 2]),
+        ((0, 1), [Nano(200 * MM), Nano(250 * MM)]),
+        ((0, 0), [Nano(200 * MM), Nano(250 * MM)]),
+    ] {
+        let mut bench = with_selector(Vec::new());
+        select(&mut bench, automatic, manual);
+        let demands = bench.evaluate();
+        assert_eq!([demands[0].speed_limit, demands[1].speed_limit], limits);
+    }
+}
+
+#[test]
+fn what_was_latched_in_one_mode_holds_in_the_other_until_a_reset() {
+    let door = row(Cause::Input { signal: IN_A }, Reaction::Stop1, true);
+    let mut bench = with_selector(alloc::vec![InterlockPlan { when: When::Automatic, ..door }]);
+    select(&mut bench, 1, 0);
+    bench.signals.set(IN_A, 0, bench.now);
+    assert!(bench.stops());
+    select(&mut bench, 0, 0);
+    bench.evaluate();
+    select(&mut bench, 0, 1);
+    bench.evaluate();
+    assert!(bench.stops(), "latched");
+    assert!(!bench.interlocks.any_stop_demanded(), "but it does not demand here");
+    bench.interlocks.reset();
+    assert!(!bench.stops());
+    select(&mut bench, 0, 0);
+    assert!(bench.stops(), "the door is still open");
+}
+
+#[test]
+fn turning_the_selector_demands_at_once_and_is_told() {
+    let watch = row(Cause::ModeSelector, Reaction::Stop2, false);
+    let mut bench = with_selector(alloc::vec![watch]);
+    select(&mut bench, 1, 0);
+    assert!(!bench.stops());
+    bench.kept = Kept::default();
+    // From one position to the other within a cycle.
+    select(&mut bench, 0, 1);
+    assert!(bench.stops());
+    assert!(!bench.stops(), "for a cycle");
+    assert_eq!(bench.interlocks.mode(), Mode::Manual);
+    let interlock = InterlockId(0);
+    let told = [
+        Event::Mode { from: Mode::Automatic, to: Mode::Unknown },
+        Event::Demand { interlock },
+        Event::Diagnostic { interlock, code: 0x8802 },
+        Event::Mode { from: Mode::Unknown, to: Mode::Manual },
+        Event::Clear { interlock },
+    ];
+    assert_eq!(bench.kept.events(), told);
+}
+
+#[test]
+fn a_device_says_its_code_and_a_latch_says_that_a_reset_is_needed() {
+    let kind = DualChannelKind::GuardDoor;
+    let door = Cause::DualChannel { a: IN_A, b: IN_B, discrepancy_ns: 5_000_000, kind };
+    let mut bench = Bench::new(alloc::vec![row(door, Reaction::Stop1, true)]);
+    let interlock = InterlockId(0);
+    let code = |bench: &Bench| bench.interlocks.code(interlock).0;
+    assert_eq!(code(&bench), 0x0000);
+    bench.evaluate();
+    assert_eq!(code(&bench), 0x8000);
+    bench.signals.set(IN_A, 0, bench.now);
+    bench.evaluate();
+    bench.evaluate();
+    assert_eq!(code(&bench), 0x8802, "opening");
+    bench.signals.set(IN_B, 0, bench.now);
+    bench.evaluate();
+    for signal in [IN_A, IN_B] {
+        bench.signals.set(signal, 1, bench.now);
+    }
+    bench.evaluate();
+    assert_eq!(code(&bench), 0x8401, "closed, but latched");
+    bench.interlocks.reset();
+    assert_eq!(code(&bench), 0x8000);
+    assert_eq!(bench.interlocks.code(InterlockId(9)).0, 0x0000);
+    let told = [
+        Event::Demand { interlock },
+        Event::Diagnostic { interlock, code: 0x8802 },
+        Event::Diagnostic { interlock, code: 0x8804 },
+        Event::Clear { interlock },
+    ];
+    assert_eq!(bench.kept.events(), told);
+}
+
+#[test]
+fn a_device_that_a_person_holds_refuses_no_reset() {
+    for (cause, refuses) in [
+        (Cause::EnablingSwitch { a: IN_A, b: IN_B }, false),
+        (Cause::TwoHand { a: IN_A, b: IN_B, synchronous_ns: 5_000_000 }, false),
+        (Cause::Antivalent { closed: IN_A, open: IN_B, discrepancy_ns: 5_000_000 }, true),
+    ] {
+        let mut bench = Bench::new(alloc::vec![row(cause, Reaction::Stop2, false)]);
+        bench.signals.set(IN_A, 0, bench.now);
+        bench.signals.set(IN_B, 1, bench.now);
+        assert!(bench.stops());
+        assert!(bench.interlocks.any_stop_demanded());
+        assert_eq!(bench.interlocks.refuses_reset(), refuses, "{cause:?}");
+    }
+}
+
+#[test]
+fn outputs_are_held_safe_while_a_row_is_active_and_a_muting_lamp_is_lit() {
+    let (pump, lamp) = (SignalId(20), SignalId(21));
+    let muting = MutingPlan {
+        a: IN_A,
+        b: IN_B,
+        discrepancy_ns: 5_000_000,
+        sensors: [Some(OFF), Some(OFF_2), None, None],
+        entry_ns: 5_000_000,
+        muting_ns: 20_000_000,
+        lamp: Some(lamp),
+    };
+    let curtain = row(Cause::Muting(muting), Reaction::Stop1, false);
+    let mut bench = Bench::new(alloc::vec![InterlockPlan { outputs: Box::new([pump]), ..curtain }]);
+    let asked = |bench: &Bench| {
+        let all = bench.interlocks.outputs();
+        let of = |signal| *all.iter().find(|output| output.signal == signal).unwrap();
+        (of(pump).safe, of(lamp).lamp)
+    };
+    assert_eq!(asked(&bench), (true, false), "what never ran holds its outputs");
+    bench.evaluate();
+    assert_eq!(asked(&bench), (false, false));
+    for signal in [OFF, OFF_2] {
+        bench.signals.set(signal, 1, bench.now);
+    }
+    bench.evaluate();
+    bench.signals.set(IN_A, 0, bench.now);
+    bench.signals.set(IN_B, 0, bench.now);
+    assert!(!bench.stops(), "muted");
+    assert_eq!(asked(&bench), (false, true));
+    bench.now += 21_000_000;
+    assert!(bench.stops(), "for too long");
+    assert_eq!(asked(&bench), (true, false));
+}
+
+#[test]
+fn a_contactor_that_stays_is_found_after_its_time_and_one_of_two_is_enough() {
+    let edm = Cause::Edm { output: OFF, feedback: IN_A, second: Some(IN_B), time_ns: 5_000_000 };
+    for stays in [IN_A, IN_B] {
+        let mut bench = Bench::new(alloc::vec![row(edm, Reaction::Stop1, true)]);
+        assert!(!bench.stops());
+        bench.signals.set(OFF, 1, bench.now);
+        for signal in [IN_A, IN_B] {
+            bench.signals.set(signal, i64::from(signal == stays), bench.now);
+        }
+        for _ in 0..6 {
+            assert!(!bench.stops());
+            bench.now += 1_000_000;
+        }
+        assert!(bench.stops(), "{stays:?} did not follow");
+        assert_eq!(bench.interlocks.code(InterlockId(0)).0, 0xC020);
+    }
+}
