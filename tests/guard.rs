@@ -2,6 +2,7 @@
 //!
 //! And the test of that test: a program that allocates, or frees, a single block in thousands of cycles is found out.
 
+use rt_core::tape::{Tape, Taped};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -125,6 +126,12 @@ impl Watched {
             }
             Planted::Call => drop(std::hint::black_box(std::process::id())),
         }
+    }
+}
+
+impl Taped for Watched {
+    fn tape<T: Tape>(&mut self, tape: &mut T) {
+        self.sequence.tape(tape);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the cycle needs of a fieldbus. `fieldbus` implements it; this crate never sees EtherCAT.
 
 use crate::signal::Signals;
+use twin_lite::{taped, taped_enum};
 
 /// Most sync units a machine can have: a verdict for each fits one word.
 pub const SYNC_UNITS_MAX: usize = 64;
@@ -16,6 +17,8 @@ pub enum BusState {
     /// At least one device left Op, or the link is lost.
     Faulted,
 }
+
+taped_enum!(BusState { 0: Starting, 1: Operational, 2: Faulted });
 
 /// What the bus did and saw; counters are totals since start and never go back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +42,18 @@ pub struct FrameCounts {
     /// Datagrams whose working counter was not the expected one.
     pub working_counter_errors: u64,
 }
+
+taped!(FrameCounts {
+    sent,
+    received,
+    late,
+    duplicate,
+    foreign,
+    truncated,
+    corrupt,
+    lost,
+    working_counter_errors
+});
 
 /// Why the bus is `Faulted`, as evidence for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +90,9 @@ pub struct Exchange {
     /// Evidence while `Faulted`.
     pub fault: BusFault,
 }
+
+// The evidence is for people: nothing decides by it.
+taped!(Exchange { state, units_good, units_all, dc_unlocked, dc_offset_ns, received_at, counts; fault });
 
 /// What of an exchange concerns time alone. Not part of [`Exchange`], which is recorded every cycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

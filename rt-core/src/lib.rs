@@ -17,6 +17,7 @@ extern crate alloc;
 
 pub mod axis;
 pub mod bus;
+pub mod checkpoint;
 pub mod clock;
 pub mod cycle;
 pub mod flight;
@@ -40,3 +41,5 @@ pub use program::Program;
 pub use record::Record;
 pub use signal::SignalId;
 pub use step::Core;
+// For programs that integrators write: their state goes into checkpoints.
+pub use twin_lite::{tape, taped, taped_enum};

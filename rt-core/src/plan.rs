@@ -9,12 +9,13 @@ use alloc::vec::Vec;
 use crate::interlock::Band;
 use crate::signal::SignalId;
 use crate::vision::StreamId;
-use twin_lite::Nano;
+use twin_lite::tape::{Tape, Taped};
+use twin_lite::{Nano, taped, taped_enum};
 
 pub use twin_lite::AxisModel;
 
 /// An axis' place in [`MachinePlan::axes`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AxisId(pub u8);
 
 impl AxisId {
@@ -25,7 +26,7 @@ impl AxisId {
 }
 
 /// An axis group's place in [`MachinePlan::groups`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupId(pub u8);
 
 impl GroupId {
@@ -36,8 +37,20 @@ impl GroupId {
 }
 
 /// An interlock's place in [`MachinePlan::interlocks`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InterlockId(pub u16);
+
+macro_rules! taped_ids {
+    ($($id:ty),*) => {$(
+        impl Taped for $id {
+            fn tape<T: Tape>(&mut self, tape: &mut T) {
+                self.0.tape(tape);
+            }
+        }
+    )*};
+}
+
+taped_ids!(AxisId, GroupId, InterlockId, SignalId, StreamId);
 
 /// Everything that `step` knows of the machine.
 #[derive(Clone, Debug)]
@@ -162,6 +175,8 @@ pub struct Directions {
     pub positive: bool,
 }
 
+taped!(Directions { negative, positive });
+
 impl Directions {
     /// Both.
     pub const BOTH: Self = Self { negative: true, positive: true };
@@ -205,6 +220,8 @@ pub enum StopWay {
     /// Torque goes: the axis coasts, unless gravity moves it; then its brake engages first.
     PowerRemoval,
 }
+
+taped_enum!(StopWay { 0: Ramp, 1: QuickStop, 2: ConnectionLost, 3: PowerRemoval });
 
 /// The three ways to stop, each with what it can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -393,6 +410,8 @@ pub enum Reaction {
     /// Removal of power is requested at once (brakes at once; a vertical axis gets its brake delay).
     Stop0,
 }
+
+taped_enum!(Reaction { 0: None, 1: Warn, 2: LimitSpeed(limit), 3: Stop2, 4: Stop1, 5: Stop0 });
 
 /// What an interlock watches. Missing, stale, unrun and unknown are demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,14 @@
 //! What the loop leaves behind: `Copy` records into a ring, never text. Names and units are added outside.
 
 use crate::bus::{Emergency, Exchange};
+use crate::cycle::Command;
 use crate::interlock::Mode;
 use crate::machine::SafeCause;
 use crate::plan::{AxisId, GroupId, InterlockId, Reaction, StopWay};
 use crate::program::{AxisState, AxisView};
 use crate::signal::{Sample, SignalId};
 use crate::vision::StreamId;
-use twin_lite::Nano;
+use twin_lite::{Nano, taped};
 
 /// One record. Sequence numbers are given by the stream it goes through.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +35,38 @@ pub enum Body {
         /// What it is now.
         sample: Sample,
     },
+    /// `signal` keeps its value and quality and was sampled `at`; so was every signal behind it that was sampled when this one had been
+    /// sampled before and of which nothing else is said in this cycle. See [`Stamps`](crate::step::Stamps).
+    Stamp {
+        /// The first of them.
+        signal: SignalId,
+        /// ns of CLOCK_MONOTONIC.
+        at: u64,
+    },
+    /// What the other side asks is not as before.
+    Command(Command),
+    /// A camera's datagram was taken, or is judged otherwise than before.
+    Picture(Picture),
     /// Something happened.
     Event(Event),
 }
+
+/// Which datagram of a camera the loop looks at. Its bytes are recorded where it is received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Picture {
+    /// Which stream.
+    pub stream: StreamId,
+    /// When it arrived, ns of CLOCK_MONOTONIC.
+    pub received_at: u64,
+    /// The receiver found its sequence to go forward.
+    pub sequence_good: bool,
+    /// Results that the receiver has refused since start.
+    pub refused: u64,
+    /// Its last four bytes: its own CRC.
+    pub crc: u32,
+}
+
+taped!(Picture { stream, received_at, sequence_good, refused, crc });
 
 /// How one cycle went. Durations are 0 in virtual time.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,6 +1,7 @@
 //! Signals: the dense, nameless values that the loop works on.
 
 use alloc::boxed::Box;
+use twin_lite::{taped, taped_enum};
 
 /// A signal's place in [`Signals`]. Dense from 0, given by `config`; names exist only outside the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +18,8 @@ pub enum Quality {
     /// Received once, but not in the last exchange: the value is the last good one and ages.
     Stale,
 }
+
+taped_enum!(Quality { 0: Missing, 1: Good, 2: Stale });
 
 /// One input as the loop sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +39,9 @@ pub struct Sample {
 pub struct Signals {
     samples: Box<[Sample]>,
 }
+
+taped!(Sample { value, at, quality });
+taped!(Signals { samples });
 
 impl Signals {
     /// `count` signals, all `Missing`.
@@ -70,6 +76,13 @@ impl Signals {
     pub fn set(&mut self, id: SignalId, value: i64, at: u64) {
         if let Some(sample) = self.samples.get_mut(usize::from(id.0)) {
             *sample = Sample { value, at, quality: Quality::Good };
+        }
+    }
+
+    /// `sample`, as it is: in replay.
+    pub fn put(&mut self, id: SignalId, sample: Sample) {
+        if let Some(place) = self.samples.get_mut(usize::from(id.0)) {
+            *place = sample;
         }
     }
 

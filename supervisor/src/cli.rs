@@ -76,6 +76,12 @@ const TRACE_EXAMPLES: &str = "Examples:
   kill -USR1 $(pidof tactus)
       a running tactus writes a dump now";
 
+const REPLAY_EXAMPLES: &str = "Examples:
+  tactus replay recordings/demo-cell-seed-1.mcap
+      every cycle of the recording again: outputs and checkpoints, bit by bit
+  tactus replay run.mcap --from 90s
+      from the last checkpoint before 90 s on";
+
 /// Control and safety service for machines with EtherCAT axes and cameras.
 #[derive(Debug, Parser)]
 #[command(name = "tactus", version, after_help = EXIT_CODES_HELP, max_term_width = 100)]
@@ -115,6 +121,9 @@ pub enum Command {
     /// Look into dumps of the flight recorder, and export them as a trace for Perfetto.
     #[command(after_help = help(TRACE_EXAMPLES))]
     Trace(TraceArgs),
+    /// Run a recording through the same step again and compare every output bit.
+    #[command(after_help = help(REPLAY_EXAMPLES))]
+    Replay(ReplayArgs),
     /// Print the cause-and-effect matrix as the loop evaluates it.
     #[command(after_help = help(audit::MATRIX_EXAMPLES))]
     Matrix(MatrixArgs),
@@ -317,6 +326,20 @@ pub struct TraceArgs {
     #[arg(long, value_name = "TIME", value_parser = offset, allow_hyphen_values = true)]
     pub to: Option<i64>,
     /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `tactus replay`.
+#[derive(Args, Clone, Debug)]
+pub struct ReplayArgs {
+    /// A recording of `tactus run`.
+    #[arg(value_name = "FILE.mcap")]
+    pub file: PathBuf,
+    /// Begin at the last checkpoint before this time of the recording (500ms, 60s, 5min).
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub from: Option<Duration>,
+    /// Print what was found as JSON.
     #[arg(long)]
     pub json: bool,
 }

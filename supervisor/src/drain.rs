@@ -3,16 +3,20 @@
 
 use std::time::Duration;
 
-use rt_channel::{latest, stream};
+use rt_channel::{latest, stream, swap};
+use rt_core::checkpoint::{Checkpoint, Whole};
 use rt_core::cycle::{Command, Ports};
 use rt_core::flight::Ring;
 use rt_core::plan::AxisId;
+use rt_core::program::Program;
 use rt_core::record::{Body, Event, Record};
+use rt_core::signal::Signals;
+use rt_core::step::Core;
 use rt_core::vision::{Received, STREAMS_MAX, VisionInputs};
 
 use crate::audit::Audit;
 use crate::flight::RingGiver;
-use crate::record::{FileRecorder, RecorderThread, Stored};
+use crate::record::{FileRecorder, RecorderThread, Stored, messages};
 use crate::report::Ledger;
 use crate::stats::Statistics;
 use crate::vision::Datagram;
@@ -31,6 +35,7 @@ pub struct LoopPorts {
     vision: latest::Reader<VisionInputs>,
     command: latest::Reader<Command>,
     flight: Option<RingGiver>,
+    checkpoints: Option<swap::Giver<Box<Checkpoint>>>,
 }
 
 impl LoopPorts {
@@ -38,6 +43,12 @@ impl LoopPorts {
     #[must_use]
     pub fn with_flight(self, giver: RingGiver) -> Self {
         Self { flight: Some(giver), ..self }
+    }
+
+    /// With a way out for checkpoints.
+    #[must_use]
+    pub fn with_checkpoints(self, giver: swap::Giver<Box<Checkpoint>>) -> Self {
+        Self { checkpoints: Some(giver), ..self }
     }
 }
 
@@ -59,6 +70,10 @@ impl Ports for LoopPorts {
     fn freeze(&mut self, ring: &mut Box<Ring>) -> bool {
         self.flight.as_mut().is_some_and(|giver| giver.swap(ring))
     }
+
+    fn checkpoint(&mut self, taken: &mut Box<Checkpoint>) -> bool {
+        self.checkpoints.as_mut().is_some_and(|giver| giver.swap(taken))
+    }
 }
 
 /// The other ends.
@@ -78,9 +93,26 @@ pub fn channels(axes: usize) -> (LoopPorts, Outside) {
         stream::channel(STREAM_RECORDS.max(axes.saturating_mul(STREAM_RECORDS_PER_AXIS)));
     let (vision_writer, vision) = latest::channel([Received::default(); STREAMS_MAX]);
     let (command_writer, command) = latest::channel(Command::default());
-    let ports = LoopPorts { records: producer, vision, command, flight: None };
+    let ports = LoopPorts { records: producer, vision, command, flight: None, checkpoints: None };
     (ports, Outside { records: consumer, vision: vision_writer, command: command_writer })
 }
+
+/// Checkpoints that may wait for the drain: one a second and one for each trip come.
+const CHECKPOINTS: usize = 4;
+
+/// A way out of the loop for the checkpoints of this machine. All memory is allocated here.
+#[must_use]
+pub fn checkpoints<P: Program>(core: &mut Core<P>) -> (swap::Giver<Box<Checkpoint>>, Checkpoints) {
+    let mut signals = Signals::new(usize::from(core.plan().signal_count));
+    let mut vision = [Received::default(); STREAMS_MAX];
+    let whole = &mut Whole { core, signals: &mut signals, vision: &mut vision };
+    let spare = Box::new(Checkpoint::for_state(whole));
+    let (giver, taker) = swap::channel(vec![spare; CHECKPOINTS]);
+    (giver, Checkpoints(taker))
+}
+
+/// The drain's end of the checkpoints.
+pub struct Checkpoints(swap::Taker<Box<Checkpoint>>);
 
 /// Where records go.
 pub enum Recording {
@@ -163,6 +195,21 @@ impl Drain {
             Recording::Off => {}
             Recording::Direct(recorder) => recorder.vision(datagram),
             Recording::Threaded(thread) => thread.vision(datagram),
+        }
+    }
+
+    /// Records the checkpoints that the loop has taken.
+    pub fn checkpoints(&mut self, from: &mut Checkpoints) {
+        while let Some(taken) = from.0.take() {
+            let words = taken.words().iter().flat_map(|word| word.to_le_bytes()).collect();
+            let message = messages::Checkpoint { cycle: taken.cycle, words };
+            match &mut self.recording {
+                Recording::Off => {}
+                Recording::Direct(recorder) => recorder.checkpoint(&message, taken.now),
+                Recording::Threaded(thread) => thread.checkpoint(message, taken.now),
+            }
+            // It came from there: there is room.
+            let _ = from.0.give_back(taken);
         }
     }
 

@@ -21,6 +21,8 @@ pub enum ExitCode {
     Unknown,
     /// `tactus audit verify`: the log was changed, cut or damaged.
     Tampered,
+    /// `tactus replay`: an output or a state is not as it was recorded.
+    Differs,
 }
 
 impl ExitCode {
@@ -35,6 +37,7 @@ impl ExitCode {
             Self::SafetyStop => 5,
             Self::Unknown => 6,
             Self::Tampered => 7,
+            Self::Differs => 8,
         }
     }
 }
@@ -47,8 +50,10 @@ pub const EXIT_CODES_HELP: &str = "Exit codes:
      latency fails; tune finds no period that is sustained
   4  the bus: a device is missing, is another one, refuses Op, or the link was lost
   5  ended in a safety stop that nobody resolved
-  6  doctor: nothing fails, but something could not be found out; latency, tune: inconclusive
-  7  audit verify: the log was changed, cut or damaged";
+  6  doctor: nothing fails, but something could not be found out; latency, tune: inconclusive;
+     replay: not all of it could be replayed
+  7  audit verify: the log was changed, cut or damaged
+  8  replay: an output or a state is not as it was recorded";
 
 /// An error for people, with the exit code that belongs to it.
 #[derive(Debug)]

@@ -23,6 +23,7 @@ pub mod pressure;
 pub mod receiver;
 pub mod record;
 pub mod references;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod sdo;

@@ -182,7 +182,7 @@ impl Statistics {
         match &record.body {
             Body::Cycle(cycle) => self.take_cycle(record, cycle),
             Body::Axis(axis) => self.take_axis(axis),
-            Body::Signal { .. } => {}
+            Body::Signal { .. } | Body::Stamp { .. } | Body::Command(_) | Body::Picture(_) => {}
             Body::Event(event) => self.take_event(record, event),
         }
     }

@@ -76,6 +76,11 @@ pub struct AxisTwin {
     refused: u64,
 }
 
+crate::taped!(AxisTwin {
+    position, velocity, drift, acceleration, innovation, coasted, started, refused;
+    model, period, acceleration_per_nm, creep, gains, torque_known,
+});
+
 /// Whether every number is one that the equations can bear.
 fn sound(model: &AxisModel) -> bool {
     let above = [model.units_per_radian, model.inertia_kgm2, model.peak_torque_nm];

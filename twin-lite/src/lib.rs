@@ -10,6 +10,7 @@
 pub mod axis;
 pub mod math;
 mod riccati;
+pub mod tape;
 pub mod units;
 
 pub use axis::{AxisModel, AxisTwin, Estimate, Stopping};

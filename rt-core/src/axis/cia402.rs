@@ -2,6 +2,8 @@
 //!
 //! The virtual drives read the profile on their own (`segment`), so that the two do not share a mistake.
 
+use twin_lite::{taped, taped_enum};
+
 /// State of the drive as its statusword (0x6041) says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DriveState {
@@ -25,6 +27,18 @@ pub enum DriveState {
     /// Fault.
     Fault,
 }
+
+taped_enum!(DriveState {
+    0: Unknown,
+    1: NotReadyToSwitchOn,
+    2: SwitchOnDisabled,
+    3: ReadyToSwitchOn,
+    4: SwitchedOn,
+    5: OperationEnabled,
+    6: QuickStopActive,
+    7: FaultReactionActive,
+    8: Fault,
+});
 
 impl DriveState {
     /// State that `statusword` stands for. Source: IEC 61800-7-201, statusword bits 0 to 3, 5 and 6.
@@ -136,6 +150,8 @@ pub const RESET_CYCLES: u8 = 8;
 pub struct ResetPulse {
     left: u8,
 }
+
+taped!(ResetPulse { left });
 
 impl ResetPulse {
     /// A reset was accepted. While one is still on the wire, nothing is added.

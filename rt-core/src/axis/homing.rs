@@ -5,7 +5,7 @@
 
 use super::Axis;
 use crate::plan::HomingPlan;
-use twin_lite::Nano;
+use twin_lite::{Nano, taped, taped_enum};
 
 /// What homing wants in this cycle.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,9 +38,10 @@ pub enum Failure {
     NotKept,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
     /// The reference is kept: coming to rest.
+    #[default]
     Known,
     /// Coming to rest to call this place by its name.
     Here,
@@ -58,13 +59,25 @@ enum Phase {
     Rest { counts: i64 },
 }
 
+taped_enum!(Phase {
+    0: Known,
+    1: Here,
+    2: Search,
+    3: Return { seen },
+    4: Meet,
+    5: BackOff { seen },
+    6: Index,
+    7: Rest { counts },
+});
+
 /// One homing under way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Homing {
-    plan: HomingPlan,
     phase: Phase,
     started_at: u64,
 }
+
+taped!(Homing { phase, started_at });
 
 /// Method 35/37 needs only the axis at rest; longer than this it never comes to rest.
 const HERE_TIMEOUT_NS: u64 = 10_000_000_000;
@@ -73,19 +86,18 @@ impl Homing {
     /// Homing of `axis` that begins at `now`.
     #[must_use]
     pub fn new(axis: &Axis, now: u64) -> Self {
-        let plan = axis.plan().homing;
-        let phase = match plan {
+        let phase = match axis.plan().homing {
             _ if axis.keeps_reference() => Phase::Known,
             HomingPlan::SwitchIndex { .. } => Phase::Search,
             HomingPlan::Here { .. } | HomingPlan::Kept { .. } => Phase::Here,
         };
-        Self { plan, phase, started_at: now }
+        Self { phase, started_at: now }
     }
 
     /// Soft limits do not hold on the way to the switch.
     #[must_use]
     pub fn loses_reference(&self) -> bool {
-        matches!((self.plan, self.phase), (HomingPlan::SwitchIndex { .. }, Phase::Search))
+        self.phase == Phase::Search
     }
 
     /// One cycle.
@@ -95,7 +107,7 @@ impl Homing {
         if self.phase == Phase::Known {
             return Self::at_rest(axis, age, Ask::Known);
         }
-        match self.plan {
+        match axis.plan().homing {
             HomingPlan::Here { position } => {
                 let counts = axis.counts();
                 let found = |counts| Ask::Found { counts, position };

@@ -16,7 +16,7 @@ use cia402::DriveState;
 use scale::{Scale, Unwrapped};
 pub use sense::Switches;
 pub use state::{AxisEvent, transition};
-use twin_lite::{AxisTwin, Nano, Stopping, math};
+use twin_lite::{AxisTwin, Nano, Stopping, math, taped, taped_enum};
 
 /// One axis over one drive.
 #[derive(Clone, Debug)]
@@ -57,15 +57,24 @@ pub struct Axis {
 }
 
 /// What became of an axis' reference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReferenceNews {
     /// Homing found it.
+    #[default]
     Found,
     /// That of an earlier homing counts.
     Kept,
     /// That of an earlier homing would put the axis here, outside its soft limits: it does not count.
     Refused(Nano),
 }
+
+taped_enum!(ReferenceNews { 0: Found, 1: Kept, 2: Refused(position) });
+
+taped!(Axis {
+    twin, scale, counter, offset, turns, found, kept, news, referenced, is_restarted, position, rebased, commanded, commanded_velocity, sampled_at,
+    drive_state, statusword, torque_permille, error_code, switches, touch_probe, inputs_good, state, done;
+    plan, period,
+});
 
 /// The axis stands when it is slower than this part of its velocity limit.
 const STANDING: f64 = 2e-3;

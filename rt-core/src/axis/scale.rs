@@ -4,7 +4,7 @@
 //! runs, nothing is lost by adding up. Positions are `counts ÷ counts_per_unit + origin`.
 
 use crate::plan::Ratio;
-use twin_lite::Nano;
+use twin_lite::{Nano, taped};
 
 const NANO: i64 = 1_000_000_000;
 
@@ -17,6 +17,8 @@ pub struct Scale {
     /// Position of count 0, nano-units: it goes beyond `Nano` on an endless axis that runs for months.
     origin: i128,
 }
+
+taped!(Scale { origin; numerator, denominator });
 
 impl Scale {
     /// `ratio` as checked by `config`; what is not above 0 is taken as 1, what is too large for a fraction is cut.
@@ -94,11 +96,13 @@ pub fn low_word(value: i64) -> u16 {
 }
 
 /// Follows a 32-bit counter over its wraps.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Unwrapped {
     last: i32,
     total: i64,
 }
+
+taped!(Unwrapped { last, total });
 
 impl Unwrapped {
     /// The first value seen.

@@ -4,7 +4,7 @@ use super::cia402::DriveState;
 use super::scale::{self, Unwrapped};
 use super::{Axis, AxisEvent, ReferenceNews, saturated};
 use crate::signal::{Quality, SignalId, Signals};
-use twin_lite::Nano;
+use twin_lite::{Nano, taped};
 
 /// Bits of 0x60FD.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Switches {
     /// The index pulse was seen since the last cycle.
     pub index: bool,
 }
+
+taped!(Switches { limit_negative, limit_positive, reference, index });
 
 impl Switches {
     fn from_bits(bits: i64) -> Self {

@@ -10,6 +10,7 @@ pub use histogram::{Histogram, Quantiles};
 pub use schedule::Schedule;
 
 use crate::bus::Bus;
+use crate::checkpoint::{Checkpoint, Whole};
 use crate::clock::Clock;
 use crate::flight::{Flight, FlightPlan, Phase, Ring};
 use crate::program::Program;
@@ -18,6 +19,9 @@ use crate::signal::Signals;
 use crate::step::{Core, Sink, Snapshot, StepInputs};
 use crate::vision::{Received, STREAMS_MAX, VisionInputs};
 use alloc::boxed::Box;
+use twin_lite::taped;
+
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// What the other side asks and says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub struct Command {
     /// Last heartbeat of the supervisor, ns of CLOCK_MONOTONIC; 0 = never.
     pub supervisor_at: u64,
 }
+
+taped!(Command { shutdown, supervisor_at });
 
 /// The loop's ends of the channels. No call allocates, blocks, retries or fails.
 pub trait Ports {
@@ -48,6 +54,12 @@ pub trait Ports {
     /// Takes a frozen ring of the flight recorder and puts an empty one in its place; `false`: there is none, and `ring` is as it was.
     fn freeze(&mut self, ring: &mut Box<Ring>) -> bool {
         let _ = ring;
+        false
+    }
+
+    /// Takes a checkpoint and puts an empty one in its place; `false`: there is none, and the checkpoint is lost.
+    fn checkpoint(&mut self, taken: &mut Box<Checkpoint>) -> bool {
+        let _ = taken;
         false
     }
 }
@@ -82,6 +94,16 @@ pub struct Cycle<B: Bus, C: Clock, P: Program, O: Ports> {
     latency: Histogram,
     execution: Histogram,
     flight: Flight,
+    checkpoints: Option<Checkpoints>,
+}
+
+/// When a checkpoint is due, and where it is taken.
+struct Checkpoints {
+    /// Cycles from one to the next.
+    every: u64,
+    /// Trips so far: a new one wants a checkpoint too.
+    trips: u32,
+    empty: Box<Checkpoint>,
 }
 
 impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
@@ -104,6 +126,7 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
             latency: Histogram::new(),
             execution: Histogram::new(),
             flight: Flight::new(period_ns, FlightPlan { before_ns: 0, after_ns: 0 }),
+            checkpoints: None,
         }
     }
 
@@ -111,6 +134,34 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
     #[must_use]
     pub fn with_flight(self, flight: Flight) -> Self {
         Self { flight, ..self }
+    }
+
+    /// With a checkpoint now, one each second, and one after each trip. Allocates.
+    #[must_use]
+    pub fn with_checkpoints(mut self) -> Self {
+        let (signals, vision) = (&mut self.signals, &mut *self.vision);
+        let whole = &mut Whole { core: &mut self.core, signals, vision };
+        let empty = Box::new(Checkpoint::for_state(whole));
+        let every = (SECOND_NS / self.core.plan().period_ns.max(1)).max(1);
+        self.checkpoints = Some(Checkpoints { every, trips: 0, empty });
+        self.take_checkpoint(0, 0);
+        self
+    }
+
+    /// The state before the cycle `next`, after one at `now`, if it is due.
+    fn take_checkpoint(&mut self, next: u64, now: u64) {
+        let Some(checkpoints) = &mut self.checkpoints else { return };
+        let trips = self.core.status().trips;
+        if next % checkpoints.every != 0 && trips == checkpoints.trips {
+            return;
+        }
+        checkpoints.trips = trips;
+        let (signals, vision) = (&mut self.signals, &mut *self.vision);
+        let whole = &mut Whole { core: &mut self.core, signals, vision };
+        if checkpoints.empty.take(next, now, whole) {
+            // None left: the other side is behind, and the replay begins at the one before.
+            let _ = self.ports.checkpoint(&mut checkpoints.empty);
+        }
     }
 
     /// As [`new`](Self::new), with the first cycle due at `begins`, ns: a bus with distributed clocks has a phase to keep.
@@ -136,9 +187,10 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         self.flight.over(Phase::Decode, self.clock.now());
         let command = self.ports.command();
         take_new(&mut self.vision, self.ports.vision());
+        // Inputs that have just come in are not from the future.
+        let now = wake.max(exchange.received_at);
         let inputs = StepInputs {
-            // Inputs that have just come in are not from the future.
-            now: wake.max(exchange.received_at),
+            now,
             cycle: self.cycle,
             exchange,
             skipped,
@@ -160,6 +212,7 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         }
         self.flight.over(Phase::Encode, self.clock.now());
         self.ports.publish(self.core.status());
+        self.take_checkpoint(self.cycle.saturating_add(1), now);
         let end = self.clock.now();
         self.execution_ns = end.saturating_sub(wake);
         self.latency.record(latency_ns);

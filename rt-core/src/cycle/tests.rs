@@ -189,7 +189,11 @@ impl Ports for Kept {
         match record.body {
             Body::Cycle(cycle) => self.cycles.push(cycle),
             Body::Event(event) => self.events.push((record.cycle, event)),
-            Body::Axis(_) | Body::Signal { .. } => {}
+            Body::Axis(_)
+            | Body::Signal { .. }
+            | Body::Stamp { .. }
+            | Body::Command(_)
+            | Body::Picture(_) => {}
         }
     }
 

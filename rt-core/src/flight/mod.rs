@@ -173,7 +173,11 @@ impl Flight {
             Body::Cycle(cycle) => {
                 self.current.flags |= machine_number(cycle.machine) << MACHINE_SHIFT;
             }
-            Body::Axis(_) | Body::Signal { .. } => {}
+            Body::Axis(_)
+            | Body::Signal { .. }
+            | Body::Stamp { .. }
+            | Body::Command(_)
+            | Body::Picture(_) => {}
         }
     }
 

@@ -7,7 +7,7 @@ use crate::axis::cia402;
 use crate::interlock::{AxisFacts, still};
 use crate::plan::{AxisId, AxisPlan, AxisSignals, BrakePlan, Directions, StopWay};
 use crate::record::GateLimit;
-use twin_lite::Nano;
+use twin_lite::{Nano, taped};
 
 /// Torque may be above its limit for so long, ns: current loops overshoot.
 const TORQUE_PATIENCE_NS: u64 = 20_000_000;
@@ -42,6 +42,8 @@ pub(super) struct AxisGate {
     rest: RestWatch,
 }
 
+taped!(AxisGate { track, start, seen, envelope, driven, ran_on, directions, torque, rest; id, signals, brake, holding, vertical, still, check, plan, allowed_ways });
+
 /// 0x6077 against the limit that the drive was given.
 #[derive(Clone, Copy, Debug)]
 struct TorqueWatch {
@@ -52,6 +54,8 @@ struct TorqueWatch {
     beyond: u32,
 }
 
+taped!(TorqueWatch { beyond; most, limit, patience });
+
 /// What hangs must stay where its torque was taken from it.
 #[derive(Clone, Copy, Debug)]
 struct RestWatch {
@@ -60,6 +64,8 @@ struct RestWatch {
     most: i64,
     told: bool,
 }
+
+taped!(RestWatch { at, told; most });
 
 impl AxisGate {
     /// `None`: a limit cannot be held.

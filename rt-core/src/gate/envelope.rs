@@ -6,7 +6,7 @@
 //! begins to move later, is found too.
 
 use crate::plan::{AxisPlan, StopWay};
-use twin_lite::Nano;
+use twin_lite::{Nano, taped};
 
 /// Cycles over which a speed is measured.
 const WINDOW: usize = 8;
@@ -24,6 +24,8 @@ pub struct Seen {
     next: usize,
     known: usize,
 }
+
+taped!(Seen { positions, next, known });
 
 impl Seen {
     /// One more cycle: where the axis is; `None`: not known, and nothing before counts any more.
@@ -113,7 +115,7 @@ impl EnvelopePlan {
 }
 
 /// The stop of one axis as it must look, and how long it has not.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Envelope {
     /// Of the stop, without the margin, per cycle.
     speed: i64,
@@ -122,6 +124,8 @@ pub struct Envelope {
     lag: u32,
     beyond: u32,
 }
+
+taped!(Envelope { speed, fall, margin, lag, beyond });
 
 impl Envelope {
     /// A stop begins: at `commanded` and `actual` speed (per cycle; `None`: not known), on this way. `fall`: what a ramp takes a cycle.

@@ -6,6 +6,7 @@
 use crate::plan::AxisPlan;
 use crate::record::GateLimit;
 use twin_lite::Nano;
+use twin_lite::taped;
 
 const NS_PER_S: i128 = 1_000_000_000;
 
@@ -19,6 +20,8 @@ pub struct Track {
     /// nano-units a cycle².
     pub acceleration: i64,
 }
+
+taped!(Track { position, velocity, acceleration });
 
 impl Track {
     /// At rest at `position`.

@@ -32,7 +32,7 @@ use crate::record::{Event, MachineState};
 use crate::signal::Signals;
 use crate::step::{Log, PlanError};
 use alloc::boxed::Box;
-use twin_lite::Nano;
+use twin_lite::{Nano, taped};
 
 /// Cyclic synchronous position (0x6060).
 pub const MODE_CSP: i64 = 8;
@@ -66,6 +66,13 @@ struct GroupGate {
     /// What was asked in this cycle was passed.
     passed: bool,
 }
+
+taped!(GroupGate {
+    power, ramp, speed, stopping, escalated, rested_at, lost, held, told, released, passed;
+    id, axes, stop, times,
+});
+taped!(GroupPermit { motion, speed_limit });
+taped!(Gate { axes, groups, permits, outputs, fault_reset, fault, violations });
 
 /// The single exit.
 #[derive(Clone, Debug)]

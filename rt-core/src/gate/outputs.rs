@@ -5,6 +5,8 @@ use crate::plan::{AxisId, GroupId, OutputPlan, OutputSource};
 use crate::record::MachineState;
 use crate::signal::{SignalId, Signals};
 use alloc::boxed::Box;
+use twin_lite::tape::{Tape, Taped};
+use twin_lite::taped;
 
 /// What outputs depend on this cycle.
 pub struct OutputNeeds<'a> {
@@ -30,10 +32,19 @@ struct Output {
     lit: bool,
 }
 
+taped!(Output { asked, held, lit; plan });
+
 /// All outputs.
 #[derive(Clone, Debug)]
 pub struct Outputs {
     outputs: Box<[Output]>,
+}
+
+impl Taped for Outputs {
+    fn tape<T: Tape>(&mut self, tape: &mut T) {
+        let Self { outputs } = self;
+        outputs.tape(tape);
+    }
 }
 
 impl Outputs {

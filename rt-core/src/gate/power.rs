@@ -11,6 +11,7 @@
 
 use crate::axis::cia402;
 use crate::plan::{Reaction, StopWay};
+use twin_lite::taped_enum;
 
 /// Drives must be enabled within this after a start, ns.
 pub const POWER_UP_MAX_NS: u64 = 5_000_000_000;
@@ -49,6 +50,16 @@ pub enum Power {
         since: u64,
     },
 }
+
+taped_enum!(Power {
+    0: Off,
+    1: Enabling { since },
+    2: Releasing { since },
+    3: On,
+    4: Braking { since },
+    5: Cutting { since },
+    6: Quick { since },
+});
 
 /// What decides about a group's power this cycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

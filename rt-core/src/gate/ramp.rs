@@ -5,15 +5,18 @@
 //! when the ramp begins; no later cycle decides anything. Deceleration outranks jerk.
 
 use super::limits::Track;
+use twin_lite::taped;
 
 /// A ramp on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ramp {
     /// N, ≥ 1.
     cycles: i64,
     /// n, `0 ..= cycles`.
     elapsed: i64,
 }
+
+taped!(Ramp { cycles, elapsed });
 
 impl Ramp {
     /// Over `cycles` cycles; `None` if there is nothing to stop.

@@ -3,6 +3,7 @@
 use crate::plan::{AxisPlan, MachinePlan};
 use alloc::vec::Vec;
 use twin_lite::Nano;
+use twin_lite::taped;
 
 /// A norm over 8 axes, each rounded to 1, is off by no more than this.
 const QUANTISATION: i64 = 4;
@@ -21,6 +22,8 @@ pub struct SpeedLimit {
     /// What the gate holds now; `None`: nothing.
     effective: Option<i64>,
 }
+
+taped!(SpeedLimit { left, effective; period_ns, fall, overshoot, grace });
 
 impl SpeedLimit {
     /// No limit, for the group number `group` of `plan`.

@@ -16,6 +16,7 @@ use crate::plan::{AxisId, Bits, Cause, DualChannelKind, MachinePlan, Watched};
 use crate::signal::SignalId;
 use crate::vision::{StreamId, StreamView};
 use twin_lite::Nano;
+use twin_lite::tape::{Tape, Taped};
 
 /// Enabling a drive takes some cycles before it follows the target, ns.
 const TARGET_IGNORED_DEBOUNCE_NS: u64 = 20_000_000;
@@ -78,6 +79,29 @@ pub(super) enum Memory {
     Edm(Edm),
     Request(Request),
     Threshold(Threshold),
+}
+
+/// Which memory it is, its cause decides.
+impl Taped for Memory {
+    fn tape<T: Tape>(&mut self, tape: &mut T) {
+        match self {
+            Self::None | Self::Twin(_) => {}
+            Self::Equivalent(pair) => pair.tape(tape),
+            Self::Antivalent(pair) => pair.tape(tape),
+            Self::Guard(guard) => guard.tape(tape),
+            Self::Enabling(switch) => switch.tape(tape),
+            Self::TwoHand(hands) => hands.tape(tape),
+            Self::Muting(pair, muting) => {
+                pair.tape(tape);
+                muting.tape(tape);
+            }
+            Self::Edm(edm) => edm.tape(tape),
+            Self::Request(request) => request.tape(tape),
+            Self::Threshold(threshold) => threshold.tape(tape),
+            Self::Cycles(wrong) => wrong.tape(tape),
+            Self::Since(since) => since.tape(tape),
+        }
+    }
 }
 
 impl Memory {

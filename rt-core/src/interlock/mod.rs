@@ -33,7 +33,8 @@ use alloc::vec::Vec;
 use block::selector::Selector;
 use block::{Code, level};
 use checks::Memory;
-use twin_lite::Nano;
+use twin_lite::tape::{Tape, Taped};
+use twin_lite::{Nano, taped};
 
 /// What interlocks and gate know of an axis this cycle, in integers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -125,7 +126,7 @@ pub fn stale_after_ns(plan: &MachinePlan) -> u64 {
 }
 
 /// The strongest stop that is asked of a group, and by whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stop {
     /// `Stop2`, `Stop1` or `Stop0`.
     pub reaction: Reaction,
@@ -145,6 +146,9 @@ pub struct GroupDemand {
     /// The lowest speed that the twin advises, per s; `Nano::MAX`: none. Motion is told; what it does not heed ends in the twin's stop.
     pub speed_advised: Nano,
 }
+
+taped!(Stop { reaction, interlock, input_at });
+taped!(GroupDemand { stop, speed_limit, speed_advised });
 
 impl GroupDemand {
     /// Nothing is asked.
@@ -197,6 +201,8 @@ pub struct OutputDemand {
 fn is_held(cause: &Cause) -> bool {
     matches!(cause, Cause::EnablingSwitch { .. } | Cause::TwoHand { .. })
 }
+
+taped!(Row { memory, demand, latched, ran, code; plan, stops });
 
 impl Row {
     /// It counts in this mode.
@@ -275,6 +281,16 @@ struct Tally {
     latched: u16,
 }
 
+taped!(Tally {
+    first_stop,
+    first_latching_stop,
+    stop_demanded,
+    drive_fault,
+    reset_refused,
+    demanding,
+    latched,
+});
+
 impl Tally {
     fn of(rows: &[Row]) -> Self {
         let mut tally = Self::default();
@@ -320,6 +336,23 @@ pub struct Interlocks {
     outputs: Box<[OutputDemand]>,
     selector: Option<(ModePlan, Selector)>,
     mode: Mode,
+}
+
+impl Taped for Interlocks {
+    fn tape<T: Tape>(&mut self, tape: &mut T) {
+        let Self { rows, tally, groups, orders: _, axis_groups: _, outputs, selector, mode } = self;
+        rows.tape(tape);
+        tally.tape(tape);
+        groups.tape(tape);
+        for OutputDemand { signal: _, safe, lamp } in outputs {
+            safe.tape(tape);
+            lamp.tape(tape);
+        }
+        if let Some((_, selector)) = selector {
+            selector.tape(tape);
+        }
+        mode.tape(tape);
+    }
 }
 
 impl Interlocks {

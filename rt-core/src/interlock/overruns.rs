@@ -1,6 +1,7 @@
 //! How often the loop was late within the last cycles.
 
 use crate::plan::OverrunLimit;
+use twin_lite::taped;
 
 /// Longest window, cycles. Source: `OverrunLimit::cycles`.
 const WINDOW_MAX: u32 = 1024;
@@ -16,6 +17,8 @@ pub struct Overruns {
     /// Set bits in the window.
     late: u32,
 }
+
+taped!(Overruns { bits, next, late; limit });
 
 impl Overruns {
     /// An empty window.

@@ -1,6 +1,7 @@
 //! A wired push button, 1 = pressed.
 
 use crate::record::ButtonFault;
+use twin_lite::taped_enum;
 
 /// What is known of a button.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub enum Press {
     /// Wrong.
     Fault(ButtonFault),
 }
+
+taped_enum!(Button { 0: Unseen, 1: Released, 2: Pressed { since }, 3: Stuck });
 
 impl Button {
     /// One cycle. `pressed`: `None` when the signal is not good. The window is `shortest ..= longest`, ns.

@@ -18,14 +18,16 @@ use crate::plan::{AxisId, ControlPlan, GroupId, InterlockId};
 use crate::record::{ButtonFault, Event, MachineState};
 use crate::signal::SignalId;
 use crate::step::Log;
+use twin_lite::{taped, taped_enum};
 
 /// From the fault reset that an accepted reset sends to the drives until their faults must be gone, ns.
 const FAULT_RESET_NS: u64 = 1_000_000_000;
 
 /// Why the machine is safe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SafeCause {
     /// It always starts so.
+    #[default]
     Boot,
     /// An interlock stopped a group.
     Interlock(InterlockId),
@@ -40,6 +42,17 @@ pub enum SafeCause {
     /// The controlled end.
     Shutdown,
 }
+
+taped_enum!(SafeCause {
+    0: Boot,
+    1: Interlock(interlock),
+    2: Program,
+    3: Gate(axis),
+    4: Axis(axis),
+    5: PowerUp(group),
+    6: Shutdown,
+});
+taped_enum!(Machine { 0: Boot, 1: Safe { cause, since }, 2: AwaitStart, 3: Run });
 
 /// The machine's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +134,8 @@ pub struct Control {
     /// A reset is accepted as soon as the drives' faults are gone, until then, ns.
     resetting_until: Option<u64>,
 }
+
+taped!(Control { machine, since, awaited_since, reset, start, reset_needed, resetting_until; plan });
 
 impl Control {
     /// At boot.

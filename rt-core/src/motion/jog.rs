@@ -10,14 +10,17 @@ use crate::plan::{JogPlan, MachinePlan};
 use crate::program::Request;
 use crate::signal::SignalId;
 use alloc::boxed::Box;
-use twin_lite::Nano;
+use twin_lite::{Nano, taped, taped_enum};
 
 /// Which way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 enum Way {
+    #[default]
     Positive,
     Negative,
 }
+
+taped_enum!(Way { 0: Positive, 1: Negative });
 
 /// The inputs of one axis.
 #[derive(Clone, Debug)]
@@ -29,11 +32,15 @@ struct Jog {
     asked: Option<Way>,
 }
 
+taped!(Jog { positive, negative, asked; plan });
+
 /// All inputs that move axes by hand.
 #[derive(Clone, Debug)]
 pub struct Jogs {
     jogs: Box<[Jog]>,
 }
+
+taped!(Jogs { jogs });
 
 impl Jogs {
     /// Those of `plan`; none of them seen yet.

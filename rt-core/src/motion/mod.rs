@@ -18,7 +18,7 @@ use alloc::boxed::Box;
 use path::Line;
 pub use request::Refused;
 use single::{Cycle, Mode, Single};
-use twin_lite::Nano;
+use twin_lite::{Nano, taped};
 
 /// What the interlocks allow a group in this cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct SetPoint {
 }
 
 /// A line that a group shall go once it rests.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct LineWish {
     target: [Option<Nano>; GROUP_AXES_MAX],
     velocity: Nano,
@@ -68,6 +68,10 @@ pub struct Motion {
     groups: Box<[Group]>,
     singles: Box<[Single]>,
 }
+
+taped!(LineWish { target, velocity });
+taped!(Group { line, wish, halting, following, permit, done; axes });
+taped!(Motion { groups, singles; period_ns });
 
 impl Motion {
     /// Nothing moves, and nothing is permitted before the first [`Motion::advance`].

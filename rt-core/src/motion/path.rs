@@ -5,9 +5,10 @@ use crate::plan::AxisLimits;
 use crate::program::GROUP_AXES_MAX;
 use twin_lite::Nano;
 use twin_lite::math::{seconds, sqrt};
+use twin_lite::taped;
 
 /// Travel over a length, from rest to rest, under a speed limit that may change each cycle.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Travel {
     length: f64,
     limits: Limits,
@@ -17,6 +18,8 @@ pub struct Travel {
     elapsed_ns: u64,
     halting: bool,
 }
+
+taped!(Travel { length, limits, speed, profile, elapsed_ns, halting });
 
 impl Travel {
     /// From rest at 0 to `length` (≥ 0).
@@ -119,12 +122,16 @@ struct Leg {
     part: f64,
 }
 
+taped!(Leg { start, target, part });
+
 /// A straight line through the axes of a group.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Line {
     legs: [Leg; GROUP_AXES_MAX],
     travel: Travel,
 }
+
+taped!(Line { legs, travel });
 
 impl Line {
     /// From rest at the starts to the targets, axis by axis, on a straight line. The path's speed is at most `velocity`, and

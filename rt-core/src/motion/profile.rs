@@ -5,9 +5,10 @@
 //! changes; a cycle only evaluates a cubic.
 
 use twin_lite::math::sqrt;
+use twin_lite::taped;
 
 /// What a profile keeps to; all finite and above 0.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Limits {
     /// Units / s.
     pub velocity: f64,
@@ -50,7 +51,7 @@ struct Piece {
 const PIECES_MAX: usize = 7;
 
 /// Planned motion from a state until a velocity is held, or until rest at a place.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Profile {
     pieces: [Piece; PIECES_MAX],
     duration: f64,
@@ -60,6 +61,11 @@ pub struct Profile {
     /// When a move begins to slow down to its end, s; infinite for a change of velocity.
     slowing_from: f64,
 }
+
+taped!(Limits { velocity, acceleration, jerk });
+taped!(State { position, velocity, acceleration });
+taped!(Piece { duration, jerk, start });
+taped!(Profile { pieces, duration, end, peak, slowing_from });
 
 /// Bisections for the peak velocity of a move that starts in motion: what they leave is below 2⁻³² of the velocity limit and is
 /// made up by the cruise.

@@ -5,7 +5,7 @@ use super::turn::Turn;
 use crate::axis::homing::{Ask, Homing};
 use crate::axis::{Axis, AxisEvent};
 use crate::program::AxisState;
-use twin_lite::Nano;
+use twin_lite::{Nano, taped, taped_enum};
 
 /// What an axis is doing.
 #[derive(Clone, Copy, Debug)]
@@ -22,16 +22,27 @@ pub(super) enum Mode {
     Homing { homing: Homing, turn: Turn },
 }
 
+taped_enum!(Mode {
+    0: Rest,
+    1: OnLine,
+    2: Moving(line),
+    3: Turning { turn, target },
+    4: Homing { homing, turn },
+});
+
 /// What an axis shall do once it rests.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) enum Wish {
     /// Go to `target`, in the positions of now.
     Move { target: Nano, velocity: Nano },
     /// Turn.
     Turn { velocity: Nano },
     /// Find the reference.
+    #[default]
     Home,
 }
+
+taped_enum!(Wish { 0: Home, 1: Turn { velocity }, 2: Move { target, velocity } });
 
 /// What holds for one cycle.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +62,8 @@ pub(super) struct Single {
     ending: bool,
     pub(super) done: bool,
 }
+
+taped!(Single { position, mode, wish, ending, done });
 
 impl Single {
     pub(super) const IDLE: Self =

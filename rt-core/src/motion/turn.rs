@@ -4,9 +4,10 @@ use super::profile::{Limits, Profile, State};
 use crate::plan::AxisLimits;
 use twin_lite::Nano;
 use twin_lite::math::seconds;
+use twin_lite::taped;
 
 /// Motion of one axis at a velocity.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Turn {
     limits: Limits,
     target: Nano,
@@ -19,12 +20,15 @@ pub struct Turn {
 }
 
 /// A velocity that is held moves by whole nano-units a cycle and carries the rest: an endless axis never drifts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Held {
     step: i64,
     rest: i64,
     carried: i64,
 }
+
+taped!(Turn { limits, target, profile, elapsed_ns, base, held });
+taped!(Held { step, rest, carried });
 
 const SECOND_NS: i64 = 1_000_000_000;
 

@@ -7,7 +7,8 @@ pub use sequence::Sequence;
 use crate::interlock::Mode;
 use crate::plan::{AxisId, GroupId};
 use crate::signal::{SignalId, Signals};
-use twin_lite::Nano;
+use twin_lite::tape::Taped;
+use twin_lite::{Nano, taped_enum};
 
 /// Most axes of a machine.
 pub const AXES_MAX: usize = 256;
@@ -44,6 +45,17 @@ pub enum AxisState {
     /// Stopped by a fault; leaves only through reset.
     ErrorStop,
 }
+
+taped_enum!(AxisState {
+    0: Disabled,
+    1: Standstill,
+    2: Homing,
+    3: DiscreteMotion,
+    4: ContinuousMotion,
+    5: SynchronizedMotion,
+    6: Stopping,
+    7: ErrorStop,
+});
 
 /// What everyone may know of an axis this cycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -146,8 +158,9 @@ pub struct View<'a> {
     pub mode: Mode,
 }
 
-/// The machine's logic: plain-data state, reads a [`View`], writes requests. Integrators link their own.
-pub trait Program {
+/// The machine's logic: plain-data state, reads a [`View`], writes requests. Integrators link their own; their state goes into
+/// checkpoints ([`taped!`](twin_lite::taped) writes that for a struct).
+pub trait Program: Taped {
     /// One cycle. Bounded time, no allocation, no panic.
     fn cycle(&mut self, view: View<'_>, requests: &mut dyn Requests);
 

@@ -7,7 +7,7 @@ use super::{Program, Request, Requests, View};
 use crate::plan::{Action, AxisId, Compare, Condition, GroupId, MachinePlan, StepPlan, StrandPlan};
 use crate::signal::Signals;
 use alloc::boxed::Box;
-use twin_lite::Nano;
+use twin_lite::{Nano, taped, taped_enum};
 
 /// Steps that a strand may go through in one cycle: branches, jumps and outputs take no time, a circle of them must not take all.
 const STEPS_PER_CYCLE_MAX: u32 = 16;
@@ -23,6 +23,8 @@ enum Phase {
     /// The request was taken.
     Asked,
 }
+
+taped_enum!(Phase { 0: Fresh, 1: Asked });
 
 /// What a step wants next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,8 @@ struct Strand {
     loops: Box<[u16]>,
 }
 
+taped!(Strand { step, done, phase, elapsed_ns, travelled, last, loops; plan, first });
+
 /// What a strand shares with the others.
 struct Shared<'a> {
     /// Axes of each group.
@@ -81,6 +85,8 @@ pub struct Sequence {
     last: Option<u64>,
     fault: Option<u16>,
 }
+
+taped!(Sequence { strands, velocities, interrupted, since_restart_ns, referenced, last, fault; groups, wraps });
 
 impl Sequence {
     /// The program of `plan`, at its first steps.

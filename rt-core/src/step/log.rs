@@ -60,7 +60,7 @@ pub(crate) mod testing {
     use alloc::vec::Vec;
 
     /// Keeps everything.
-    #[derive(Default)]
+    #[derive(Clone, Default)]
     pub(crate) struct Kept(pub(crate) Vec<Record>);
 
     impl Sink for Kept {
@@ -81,7 +81,7 @@ pub(crate) mod testing {
                 .iter()
                 .filter_map(|record| match record.body {
                     Body::Event(event) => Some(event),
-                    Body::Cycle(_) | Body::Axis(_) | Body::Signal { .. } => None,
+                    _ => None,
                 })
                 .collect()
         }

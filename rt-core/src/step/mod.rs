@@ -10,9 +10,11 @@ mod trips;
 
 pub use inputs::{PlanError, StepInputs};
 pub use log::{Log, Sink};
+pub use recorder::Stamps;
 pub use snapshot::{AXES_SHOWN, GROUPS_SHOWN, GroupStatus, Snapshot};
 
 use crate::axis::{Axis, AxisEvent};
+use crate::cycle::Command;
 use crate::flight::Phase;
 use crate::gate::{Allowed, Gate};
 use crate::interlock::{AxisFacts, Facts, Interlocks, Mode, Overruns, stale_after_ns};
@@ -27,7 +29,8 @@ use crate::vision::{StreamState, StreamView, VisionInputs};
 use alloc::boxed::Box;
 use recorder::Recorder;
 use trips::Trips;
-use twin_lite::Nano;
+use twin_lite::tape::{Tape, Taped};
+use twin_lite::{Nano, taped_enum};
 
 /// Most requests of the program in one cycle, two for each axis; more is a program fault.
 pub const REQUESTS_MAX: u32 = 512;
@@ -41,6 +44,8 @@ enum Ending {
     Since(u64),
     Done,
 }
+
+taped_enum!(Ending { 0: No, 1: Since(since), 2: Done });
 
 /// Everything between decode and encode, with its state.
 #[derive(Clone, Debug)]
@@ -72,6 +77,69 @@ pub struct Core<P: Program> {
     missed: u64,
     axis_states: Box<[(AxisState, bool)]>,
     snapshot: Snapshot,
+}
+
+impl<P: Program> Taped for Core<P> {
+    fn tape<T: Tape>(&mut self, tape: &mut T) {
+        let Self {
+            streams,
+            axes,
+            good_at,
+            interlocks,
+            overruns,
+            control,
+            program,
+            program_ran,
+            program_faulted,
+            steps,
+            motion,
+            jogs,
+            moved_by_hand,
+            gate,
+            trips,
+            recorder,
+            ending,
+            missed,
+            axis_states,
+            // Made by the constructor.
+            plan: _,
+            stale_after_ns: _,
+            // Written before they are read, in each cycle.
+            stream_views: _,
+            facts: _,
+            views: _,
+            // Shown to people, never read by the loop.
+            snapshot: _,
+        } = self;
+        macro_rules! parts {
+            ($($part:ident),*) => {$(
+                tape.open(stringify!($part));
+                $part.tape(tape);
+                tape.close();
+            )*};
+        }
+        parts!(
+            streams,
+            axes,
+            good_at,
+            interlocks,
+            overruns,
+            control,
+            program,
+            program_ran,
+            program_faulted,
+            steps,
+            motion,
+            jogs,
+            moved_by_hand,
+            gate,
+            trips,
+            recorder,
+            ending,
+            missed,
+            axis_states
+        );
+    }
 }
 
 impl<P: Program> Core<P> {
@@ -383,6 +451,12 @@ impl<P: Program> Core<P> {
         if let Some(axis) = self.axes.get_mut(usize::from(axis.0)) {
             axis.keep(offset);
         }
+    }
+
+    /// What the other side asked last.
+    #[must_use]
+    pub fn told_command(&self) -> Command {
+        self.recorder.command()
     }
 
     /// The axes, for those who look from outside (replay, tests).

@@ -8,13 +8,13 @@ use crate::program::GROUP_AXES_MAX;
 use crate::record::Event;
 use crate::step::Log;
 use alloc::boxed::Box;
-use twin_lite::{Nano, math};
+use twin_lite::{Nano, math, taped};
 
 /// A group is at rest when it stood for this many cycles.
 const STANDING_CYCLES: u8 = 10;
 
 /// A trip whose group still moves.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Trip {
     cause: SafeCause,
     at_cycle: u64,
@@ -53,6 +53,9 @@ pub(super) struct Seen<'a> {
     pub(super) axes: &'a [Axis],
     pub(super) facts: &'a [AxisFacts],
 }
+taped!(Trip { cause, at_cycle, predicted, way, standing });
+taped!(Group { trip, reaction, last; axes, stop });
+taped!(Trips { groups, total });
 
 impl Trips {
     pub(super) fn new(plan: &MachinePlan) -> Self {

@@ -19,7 +19,7 @@ pub const OBJECTS_MAX: usize = 16;
 pub const STREAMS_MAX: usize = 8;
 
 /// A vision stream's place in the machine file, dense from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamId(pub u8);
 
 /// The newest datagram of a stream as the receiver hands it over: the bytes themselves, and what was judged at receipt.

@@ -2,12 +2,14 @@
 
 use super::{DATAGRAM_LENGTH, OBJECTS_MAX, Received, crc32};
 use crate::plan::StreamPlan;
+use twin_lite::tape::{self, Tape, Taped};
+use twin_lite::{taped, taped_enum};
 
 /// The loop's time is read before the newest datagram is fetched: one may be younger than `now` by this much, ns.
 const FETCH_SLACK_NS: u64 = 1_000_000;
 
 /// What a datagram says, before anyone asked whether it counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Occupancy {
     /// Stream id of the sender.
     pub wire_id: u16,
@@ -38,9 +40,10 @@ impl Occupancy {
 }
 
 /// Why a stream does not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Refusal {
     /// Nothing has arrived yet.
+    #[default]
     Silent,
     /// Magic, version, kind or object count is not what the format says.
     Format,
@@ -63,6 +66,31 @@ pub enum Refusal {
     /// The picture is frozen, or nobody knows.
     Frozen,
 }
+
+taped!(Occupancy {
+    wire_id,
+    config_hash,
+    sequence,
+    captured_at,
+    quality,
+    live,
+    objects,
+    evaluated,
+    occupied,
+});
+taped_enum!(Refusal {
+    0: Silent,
+    1: Format,
+    2: Crc,
+    3: Stream,
+    4: Configuration,
+    5: Sequence,
+    6: Backwards,
+    7: Future,
+    8: Stale,
+    9: Quality,
+    10: Frozen,
+});
 
 /// A stream as interlocks see it this cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +157,15 @@ pub struct StreamState {
     verdict: Result<Occupancy, Refusal>,
     /// The latest capture time that ever passed.
     captured_at: u64,
+}
+
+impl Taped for StreamState {
+    fn tape<T: Tape>(&mut self, tape: &mut T) {
+        let Self { plan: _, config_hash: _, judged, verdict, captured_at } = self;
+        tape::bytes(judged, tape);
+        verdict.tape(tape);
+        captured_at.tape(tape);
+    }
 }
 
 impl StreamState {

@@ -1,5 +1,7 @@
 //! The descriptors that a recording embeds, so that it explains itself to any reader.
 
+mod replay;
+
 use prost::Message as _;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{
@@ -21,6 +23,10 @@ pub(super) mod name {
     pub(in crate::record) const EVENT: &str = "tactus.Event";
     /// A camera's result.
     pub(in crate::record) const VISION: &str = "tactus.Vision";
+    /// What a step was given.
+    pub(in crate::record) const INPUTS: &str = "tactus.Inputs";
+    /// What the loop remembers.
+    pub(in crate::record) const CHECKPOINT: &str = "tactus.Checkpoint";
     /// An event as Foxglove's log panel reads it.
     pub(in crate::record) const LOG: &str = "foxglove.Log";
 }
@@ -87,7 +93,11 @@ pub(super) fn tactus_file() -> FileDescriptorProto {
         name: Some("tactus.proto".into()),
         package: Some("tactus".into()),
         syntax: Some("proto3".into()),
-        message_type: vec![cycle(), axis(), signal(), drive(), event(), vision(), object()],
+        message_type: [
+            vec![cycle(), axis(), signal(), drive(), event(), vision(), object()],
+            replay::messages(),
+        ]
+        .concat(),
         enum_type: vec![
             enumeration(
                 "MachineState",

@@ -10,7 +10,7 @@ use mcap::McapResult;
 use mcap::write::NoSeek;
 use rt_core::record::{Body, Record};
 
-use super::{Recorder, RunInfo, Stored};
+use super::{Recorder, RunInfo, Stored, messages};
 use crate::exit::Error;
 use crate::labels::Labels;
 use crate::vision::Datagram;
@@ -121,6 +121,14 @@ impl FileRecorder {
         let Some(recorder) = self.recorder.as_mut() else { return };
         let result = recorder.vision(datagram);
         self.stored.vision += u64::from(result.is_ok());
+        self.settle(result, bytes);
+    }
+
+    /// Takes a checkpoint of the loop.
+    pub fn checkpoint(&mut self, checkpoint: &messages::Checkpoint, now: u64) {
+        let bytes = self.bytes_now();
+        let Some(recorder) = self.recorder.as_mut() else { return };
+        let result = recorder.checkpoint(checkpoint, now);
         self.settle(result, bytes);
     }
 

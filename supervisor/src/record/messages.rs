@@ -275,6 +275,99 @@ pub struct Object {
     pub uncertainty: u32,
 }
 
+/// What the step of a cycle was given besides what `/cycle` says, as far as it is not as before: topic `/replay/inputs`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Inputs {
+    /// Which cycle.
+    #[prost(uint64, tag = "1")]
+    pub cycle: u64,
+    /// Time of the step, ns.
+    #[prost(fixed64, tag = "2")]
+    pub now: u64,
+    /// Signals whose value or quality changed, and some that did not.
+    #[prost(message, repeated, tag = "3")]
+    pub signals: Vec<InputSignal>,
+    /// Signals that keep value and quality and were sampled at another time; see `rt_core::step::Stamps`.
+    #[prost(message, repeated, tag = "4")]
+    pub stamps: Vec<InputStamp>,
+    /// Datagrams of cameras that were taken.
+    #[prost(message, repeated, tag = "5")]
+    pub pictures: Vec<InputPicture>,
+    /// What was asked from outside.
+    #[prost(message, optional, tag = "6")]
+    pub command: Option<InputCommand>,
+}
+
+/// A signal by its number.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct InputSignal {
+    /// Which.
+    #[prost(uint32, tag = "1")]
+    pub signal: u32,
+    /// Raw value.
+    #[prost(sint64, tag = "2")]
+    pub value: i64,
+    /// `Quality`.
+    #[prost(int32, tag = "3")]
+    pub quality: i32,
+    /// When it was sampled, ns.
+    #[prost(fixed64, tag = "4")]
+    pub at: u64,
+}
+
+/// From this signal on.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct InputStamp {
+    /// The first signal.
+    #[prost(uint32, tag = "1")]
+    pub signal: u32,
+    /// When it was sampled, ns.
+    #[prost(fixed64, tag = "2")]
+    pub at: u64,
+}
+
+/// A datagram that is in `/vision/<stream>`.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct InputPicture {
+    /// Which stream.
+    #[prost(uint32, tag = "1")]
+    pub stream: u32,
+    /// When it arrived, ns.
+    #[prost(fixed64, tag = "2")]
+    pub received_at: u64,
+    /// Its sequence goes forward.
+    #[prost(bool, tag = "3")]
+    pub sequence_good: bool,
+    /// Results that the receiver has refused.
+    #[prost(uint64, tag = "4")]
+    pub refused: u64,
+    /// Its last four bytes.
+    #[prost(fixed32, tag = "5")]
+    pub crc: u32,
+}
+
+/// What was asked from outside.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct InputCommand {
+    /// End in a controlled way.
+    #[prost(bool, tag = "1")]
+    pub shutdown: bool,
+    /// Last heartbeat of the supervisor, ns.
+    #[prost(fixed64, tag = "2")]
+    pub supervisor_at: u64,
+}
+
+/// All that the loop remembers between two cycles: topic `/replay/checkpoints`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Checkpoint {
+    /// The cycle that comes next.
+    #[prost(uint64, tag = "1")]
+    pub cycle: u64,
+    /// The state, word by word, little endian; which words these are, the metadata `state` of the recording says.
+    #[prost(bytes = "vec", tag = "2")]
+    pub words: Vec<u8>,
+}
+
 /// `foxglove.Log`: topic `/log`. Source: foxglove-schemas, Log.proto.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Log {

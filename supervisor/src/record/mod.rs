@@ -10,6 +10,8 @@
 //! | `/events` | `tactus.Event` | when something happened |
 //! | `/log` | `foxglove.Log` | the same, in words |
 //! | `/vision/<name>` | `tactus.Vision` | each datagram of a camera |
+//! | `/replay/inputs` | `tactus.Inputs` | every cycle: what `tactus replay` gives the step again |
+//! | `/replay/checkpoints` | `tactus.Checkpoint` | at the start, each second, after each trip |
 //!
 //! `log_time` is the time of the cycle (CLOCK_MONOTONIC, or virtual time). In virtual time the bytes depend on machine file, seed
 //! and version alone.
@@ -17,6 +19,7 @@
 mod descriptor;
 mod drives;
 mod file;
+mod inputs;
 pub mod messages;
 mod thread;
 
@@ -60,6 +63,8 @@ pub struct RunInfo {
     pub link: String,
     /// Chunks are packed with LZ4.
     pub packed: bool,
+    /// Fields of the loop's state in a checkpoint, one a line.
+    pub state: String,
 }
 
 /// What was asked of a recorder, and what became of it. `taken = stored + dropped` whenever it is read.
@@ -86,6 +91,8 @@ struct Channels {
     events: u16,
     log: u16,
     vision: Vec<u16>,
+    inputs: u16,
+    checkpoints: u16,
 }
 
 /// Writes one MCAP file.
@@ -94,6 +101,8 @@ pub struct Recorder<W: Write + Seek> {
     channels: Channels,
     labels: Labels,
     drives: Drives,
+    /// Of the cycle whose records are coming in.
+    inputs: messages::Inputs,
     /// Sequence and time of the last record.
     last: (u64, u64),
     buffer: Vec<u8>,
@@ -122,8 +131,15 @@ impl<W: Write + Seek> Recorder<W> {
         writer.write_metadata(&metadata(labels, info))?;
         let drives = Drives::new(labels.signals.len(), &labels.drives);
         let channels = Channels::add(&mut writer, labels, &drives)?;
-        let buffer = Vec::with_capacity(1024);
-        Ok(Self { writer, channels, labels: labels.clone(), drives, last: (0, 0), buffer })
+        Ok(Self {
+            writer,
+            channels,
+            labels: labels.clone(),
+            drives,
+            inputs: messages::Inputs::default(),
+            last: (0, 0),
+            buffer: Vec::with_capacity(1024),
+        })
     }
 
     /// Takes one record of the loop. `sequence` is the one its stream gave it.
@@ -136,6 +152,7 @@ impl<W: Write + Seek> Recorder<W> {
         let channel = match &record.body {
             Body::Cycle(cycle) => {
                 self.drive_messages(sequence, record.now)?;
+                self.inputs_message(sequence, record)?;
                 cycle_message(record, cycle).encode_raw(&mut self.buffer);
                 Some(self.channels.cycle)
             }
@@ -143,7 +160,12 @@ impl<W: Write + Seek> Recorder<W> {
                 axis_message(axis).encode_raw(&mut self.buffer);
                 self.channels.axes.get(usize::from(axis.axis.0)).copied()
             }
+            Body::Stamp { .. } | Body::Command(_) | Body::Picture(_) => {
+                inputs::take(&mut self.inputs, &record.body);
+                None
+            }
             Body::Signal { signal, sample } => {
+                inputs::take(&mut self.inputs, &record.body);
                 if self.drives.take(*signal, *sample) {
                     return Ok(());
                 }
@@ -175,6 +197,27 @@ impl<W: Write + Seek> Recorder<W> {
         self.buffer.clear();
         message.encode_raw(&mut self.buffer);
         self.write(channel, sequence, datagram.received_at)
+    }
+
+    /// Takes a checkpoint of the loop.
+    ///
+    /// # Errors
+    /// What the file said; the checkpoint is not stored.
+    pub fn checkpoint(&mut self, checkpoint: &messages::Checkpoint, now: u64) -> McapResult<()> {
+        self.buffer.clear();
+        checkpoint.encode_raw(&mut self.buffer);
+        let (sequence, _) = self.last;
+        self.write(self.channels.checkpoints, sequence, now)
+    }
+
+    /// What came in for the cycle that `record` ends.
+    fn inputs_message(&mut self, sequence: u64, record: &Record) -> McapResult<()> {
+        (self.inputs.cycle, self.inputs.now) = (record.cycle, record.now);
+        self.inputs.encode_raw(&mut self.buffer);
+        inputs::clear(&mut self.inputs);
+        self.write(self.channels.inputs, sequence, record.now)?;
+        self.buffer.clear();
+        Ok(())
     }
 
     /// Leaves a remark of the supervisor: an error, as an event and in the log.
@@ -279,6 +322,8 @@ impl Channels {
         let drive = writer.add_schema(descriptor::name::DRIVE, "protobuf", &tactus)?;
         let event = writer.add_schema(descriptor::name::EVENT, "protobuf", &tactus)?;
         let vision = writer.add_schema(descriptor::name::VISION, "protobuf", &tactus)?;
+        let inputs = writer.add_schema(descriptor::name::INPUTS, "protobuf", &tactus)?;
+        let checkpoint = writer.add_schema(descriptor::name::CHECKPOINT, "protobuf", &tactus)?;
         let log = writer.add_schema(descriptor::name::LOG, "protobuf", &log)?;
         let mut channel = |schema, topic: &str, metadata: &BTreeMap<String, String>| {
             writer.add_channel(schema, topic, "protobuf", metadata)
@@ -312,6 +357,8 @@ impl Channels {
             events: channel(event, "/events", &none)?,
             log: channel(log, "/log", &none)?,
             vision: streams,
+            inputs: channel(inputs, "/replay/inputs", &none)?,
+            checkpoints: channel(checkpoint, "/replay/checkpoints", &none)?,
         })
     }
 }
@@ -324,6 +371,7 @@ fn metadata(labels: &Labels, info: &RunInfo) -> Metadata {
         ("realtime", info.realtime.clone()),
         ("link", info.link.clone()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("state", info.state.clone()),
     ];
     let metadata = pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     Metadata { name: "tactus".into(), metadata }

@@ -24,6 +24,7 @@ fn info() -> RunInfo {
         realtime: "virtual".into(),
         link: "virtual".into(),
         packed: true,
+        state: String::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 
 use rt_core::record::Record;
 
-use super::{FileRecorder, Stored};
+use super::{FileRecorder, Stored, messages};
 use crate::vision::Datagram;
 
 /// Batches that may wait for the disk. With [`BATCH`] records each that is about a second of a busy machine at 1 kHz.
@@ -21,6 +21,7 @@ const STACK_BYTES: usize = 128 * 1024;
 enum Work {
     Records(Vec<(u64, Record)>),
     Vision(Box<Datagram>),
+    Checkpoint(Box<messages::Checkpoint>, u64),
     Note(u64, String),
 }
 
@@ -68,6 +69,14 @@ impl RecorderThread {
         if let Some(work) = &self.work {
             // A camera's datagram is not of the loop's ledger.
             let _ = work.try_send(Work::Vision(Box::new(*datagram)));
+        }
+    }
+
+    /// Takes a checkpoint of the loop; it is dropped when the disk is too far behind.
+    pub fn checkpoint(&mut self, checkpoint: messages::Checkpoint, now: u64) {
+        if let Some(work) = &self.work {
+            // A replay begins at the one before then.
+            let _ = work.try_send(Work::Checkpoint(Box::new(checkpoint), now));
         }
     }
 
@@ -150,6 +159,7 @@ fn write_all(
                 let _ = give_back.try_send(batch);
             }
             Work::Vision(datagram) => recorder.vision(&datagram),
+            Work::Checkpoint(checkpoint, now) => recorder.checkpoint(&checkpoint, now),
             Work::Note(time, text) => recorder.note(time, &text),
         }
         if let Ok(mut shared) = shared.lock() {

@@ -581,7 +581,7 @@ impl Report {
     pub fn failed(error: &Error, labels: &Labels, context: &Context, ledger: &Ledger) -> Self {
         let reason = match error.code {
             ExitCode::Done | ExitCode::File | ExitCode::Tampered => "file",
-            ExitCode::Environment | ExitCode::Unknown => "environment",
+            ExitCode::Environment | ExitCode::Unknown | ExitCode::Differs => "environment",
             ExitCode::Bus => "bus",
             ExitCode::SafetyStop => "safety_stop",
         };

@@ -140,7 +140,12 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(source: &Source, options: &Options, realtime: &str) -> Result<Self, Error> {
+    fn new(
+        source: &Source,
+        options: &Options,
+        realtime: &str,
+        state: String,
+    ) -> Result<Self, Error> {
         let machine = &source.machine;
         let labels = Labels::of(machine);
         let config_hash = hex(&machine.hash);
@@ -152,6 +157,7 @@ impl Parts {
             realtime: realtime.to_owned(),
             link: options.link.to_string(),
             packed: machine.recording.compression == config::Compression::Lz4,
+            state,
         };
         let audit = Audit::open(source, &labels, options)?;
         let recorder = match &options.record {

@@ -37,13 +37,14 @@ use crate::capture::{Bounds, CaptureFile, CaptureThread, Sink};
 use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::cli::Link;
 use crate::console::Scene;
-use crate::drain::{self, Drain, LoopPorts, Outside, Recording};
+use crate::drain::{self, Checkpoints, Drain, LoopPorts, Outside, Recording};
 use crate::exit::Error;
 use crate::flight::{self, FlightThread};
 use crate::inquiry::Inquiry;
 use crate::receiver::{Socket, VisionThread};
 use crate::record::RecorderThread;
 use crate::references::{Keeper, Kept, Verdict};
+use crate::replay::fields;
 use crate::report::{Context, Interface, Report};
 use crate::vision::{Judge, Object};
 
@@ -165,18 +166,21 @@ pub(super) fn run<P: Program + Send + 'static>(
     let (segment, link) = devices(source, options, request.cpu)?;
     let (sink, capture) = capture(options)?;
     let link = Tapped::new(link, sink);
-    let mut parts = Parts::new(source, options, asked_for(machine.cycle.realtime))?;
+    let mut core = Core::new(machine.plan.clone(), program)
+        .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
+    let realtime = asked_for(machine.cycle.realtime);
+    let mut parts = Parts::new(source, options, realtime, fields(&mut core))?;
     let audit = std::mem::take(&mut parts.audit);
     let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?).with_audit(audit);
     let keeper = Keeper::open(machine, options).threaded().map_err(no_thread)?;
     let (ports, outside) = drain::channels(machine.plan.axes.len());
     let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
-    let (ports, watch) = (ports.with_flight(prepared.giver), prepared.watch);
+    let (checkpoint_giver, checkpoints) = drain::checkpoints(&mut core);
+    let ports = ports.with_flight(prepared.giver).with_checkpoints(checkpoint_giver);
+    let watch = prepared.watch;
     let dumps = FlightThread::spawn(prepared.taker, parts.dumps.clone()).map_err(no_thread)?;
     let Outside { records, vision, command } = outside;
     let vision = cameras(source, options, vision)?;
-    let core = Core::new(machine.plan.clone(), program)
-        .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
     let (news, hear) = bounded(NEWS_MAX);
     let leave = Arc::new(AtomicBool::new(false));
     let (hand_over, resting) = bounded(1);
@@ -189,6 +193,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         news,
         kept: keeper.kept(),
         calls: options.watch_calls,
+        records: options.record.is_some(),
         hand_over,
     };
     let thread = spawn_loop(source, with, &leave)?;
@@ -196,6 +201,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         drain,
         keeper,
         records,
+        checkpoints,
         command,
         vision,
         hear,
@@ -317,6 +323,8 @@ struct ForLoop<P: Program> {
     news: Sender<News>,
     kept: Kept,
     calls: WatchCalls,
+    /// There is a recording: checkpoints are wanted.
+    records: bool,
     /// Where it leaves its end when it may not end by itself.
     hand_over: Sender<LoopEnd>,
 }
@@ -326,7 +334,8 @@ fn spawn_loop<P: Program + Send + 'static>(
     with: ForLoop<P>,
     leave: &Arc<AtomicBool>,
 ) -> Result<JoinHandle<Result<LoopEnd, Error>>, Error> {
-    let ForLoop { link, locked, mut core, ports, flight, news, kept, calls, hand_over } = with;
+    let ForLoop { link, locked, mut core, ports, flight, news, kept, calls, records, hand_over } =
+        with;
     let plan = source.machine.bus.clone();
     let (name, settings) = (source.machine.name.clone(), source.machine.cycle);
     let leave = Arc::clone(leave);
@@ -355,6 +364,9 @@ fn spawn_loop<P: Program + Send + 'static>(
         let mut cycle =
             Cycle::starting_at(begins, (bus, clock, core, ports), settings.receive_deadline_ns)
                 .with_flight(flight);
+        if records {
+            cycle = cycle.with_checkpoints();
+        }
         let ran = armed.run(&mut cycle, &watch, &leave).map_err(no_filter)?;
         let report = cycle.report();
         let calls = became_of(&watch, &ran);
@@ -392,6 +404,7 @@ struct Run {
     drain: Drain,
     keeper: Keeper,
     records: rt_channel::stream::Consumer<rt_core::Record>,
+    checkpoints: Checkpoints,
     command: latest::Writer<Command>,
     vision: Option<VisionThread>,
     hear: Receiver<News>,
@@ -466,6 +479,7 @@ impl Run {
             self.see_cable(now);
             self.park_as_asked(now);
             self.drain.take(&mut self.records);
+            self.drain.checkpoints(&mut self.checkpoints);
             self.inquiry.look(&mut self.drain, now);
             references::settle(&mut self.keeper, &mut self.drain, now, options.headless);
             self.pictures();

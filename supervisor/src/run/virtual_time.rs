@@ -16,11 +16,12 @@ use super::{Options, Parts, Source, direct, references};
 use crate::capture::{Bounds, CaptureFile, Sink};
 use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::console::Scene;
-use crate::drain::{self, Drain, LoopPorts, Outside};
+use crate::drain::{self, Checkpoints, Drain, LoopPorts, Outside};
 use crate::exit::Error;
 use crate::flight::{self, RingTaker, Watch};
 use crate::inquiry::Inquiry;
 use crate::references::Keeper;
+use crate::replay::fields;
 use crate::report::guards::Guards;
 use crate::report::{Context, Report};
 use crate::vision::Judge;
@@ -82,7 +83,9 @@ pub(super) fn run<P: Program>(
         None => None,
     };
     let link = Tapped::new(link, sink);
-    let mut parts = Parts::new(source, options, "virtual")?;
+    let mut core = Core::new(machine.plan.clone(), program)
+        .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
+    let mut parts = Parts::new(source, options, "virtual", fields(&mut core))?;
     let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()))
         .with_audit(std::mem::take(&mut parts.audit));
     let began = Instant::now();
@@ -100,9 +103,8 @@ pub(super) fn run<P: Program>(
     inquiry.begin(bus.take_coe_client().map(Box::new));
     let flight::Prepared { flight, giver, watch, taker } =
         flight::prepare(machine.plan.period_ns, &options.flight);
-    let ports = ports.with_flight(giver);
-    let mut core = Core::new(machine.plan.clone(), program)
-        .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
+    let (checkpoint_giver, checkpoints) = drain::checkpoints(&mut core);
+    let ports = ports.with_flight(giver).with_checkpoints(checkpoint_giver);
     let mut keeper = Keeper::open(machine, options);
     let verdicts = keeper.kept().judge(bus.devices());
     references::keep(&mut core, &verdicts);
@@ -111,11 +113,13 @@ pub(super) fn run<P: Program>(
     time::advance_virtual(now);
     let cycle = Cycle::new(bus, VirtualClock, core, ports, machine.cycle.receive_deadline_ns)
         .with_flight(flight);
+    let cycle = if options.record.is_some() { cycle.with_checkpoints() } else { cycle };
     let mut run = Run {
         cycle,
         drain,
         keeper,
         outside,
+        checkpoints,
         inquiry,
         judge: Judge::new(&machine.plan.streams, machine.hash64),
         supervise: Supervise::new(now, Some(duration_ns))
@@ -135,6 +139,7 @@ struct Run<P: Program> {
     drain: Drain,
     keeper: Keeper,
     outside: Outside,
+    checkpoints: Checkpoints,
     inquiry: Inquiry,
     judge: Judge,
     supervise: Supervise,
@@ -165,6 +170,7 @@ impl<P: Program> Run<P> {
             self.watch.look();
             flight::take(&mut self.taker, &mut parts.dumps);
             self.drain.take(&mut self.outside.records);
+            self.drain.checkpoints(&mut self.checkpoints);
             let now = time::now();
             self.inquiry.look(&mut self.drain, now);
             references::settle(&mut self.keeper, &mut self.drain, now, options.headless);

@@ -7,6 +7,7 @@ mod command;
 pub mod search;
 mod text;
 
+use rt_core::tape::{Tape, Taped};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -384,6 +385,12 @@ fn first_line(message: &str) -> String {
 struct Slow<P> {
     program: P,
     delay_ns: u64,
+}
+
+impl<P: Program> Taped for Slow<P> {
+    fn tape<T: Tape>(&mut self, tape: &mut T) {
+        self.program.tape(tape);
+    }
 }
 
 impl<P: Program> Program for Slow<P> {

@@ -3,12 +3,15 @@
 
 use super::equivalent::Equivalent;
 use super::{Code, Level};
+use twin_lite::taped;
 
 /// A normally closed and a normally open contact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Antivalent {
     pair: Equivalent,
 }
+
+taped!(Antivalent { pair });
 
 impl Antivalent {
     /// One cycle. The states are those of two equal contacts, the second seen inverted.

@@ -1,6 +1,7 @@
 //! External device monitoring (SF_EDM): a contactor is what it was told to be, within a time.
 
 use super::{Code, Level, is_over};
+use twin_lite::{taped, taped_enum};
 
 /// States.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,11 +27,25 @@ enum State {
     DroppedByItself,
 }
 
+taped_enum!(State {
+    0: Idle,
+    1: On,
+    2: Off,
+    3: Dropping { since },
+    4: Pulling { since },
+    5: Welded,
+    6: NotPulled,
+    7: PulledByItself,
+    8: DroppedByItself
+});
+
 /// A contactor with its feedback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Edm {
     state: State,
 }
+
+taped!(Edm { state });
 
 impl Edm {
     /// One cycle. `on`: what it is told; `follows`: every feedback contact says that. An error is left when it is told off, and is.

@@ -9,6 +9,7 @@
 //! Only the way from 1 to 2 enables; who comes back from 3 must let go first. On the way to 3 contact b may open before a.
 
 use super::{Code, Level};
+use twin_lite::{taped, taped_enum};
 
 /// States.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,11 +29,15 @@ enum State {
     Invalid,
 }
 
+taped_enum!(State { 0: Idle, 1: Enabled, 2: Released, 3: Panic, 4: HeldAtStart, 5: Invalid });
+
 /// A three-position enabling switch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Enabling {
     state: State,
 }
+
+taped!(Enabling { state });
 
 impl Enabling {
     /// One cycle. After inputs that are not known it must be let go first.

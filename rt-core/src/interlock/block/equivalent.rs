@@ -3,6 +3,7 @@
 //! Once enabled, both must be seen open before they enable again: a contact that is welded shows at the first use.
 
 use super::{Code, Level, is_over};
+use twin_lite::{taped, taped_enum};
 
 /// States.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,11 +29,25 @@ enum State {
     NotOpened,
 }
 
+taped_enum!(State {
+    0: Idle,
+    1: Open,
+    2: WaitSecond { since },
+    3: WaitFirst { since },
+    4: Enabled,
+    5: Leaving { since },
+    6: SecondLate,
+    7: FirstLate,
+    8: NotOpened
+});
+
 /// Two contacts that say the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Equivalent {
     state: State,
 }
+
+taped!(Equivalent { state });
 
 impl Equivalent {
     /// One cycle. What is not known says nothing about a contact: the state stays, and the verdict is a demand.

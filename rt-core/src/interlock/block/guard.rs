@@ -3,6 +3,7 @@
 //! It may open as slowly as it likes, but completely: both switches must be seen open before it counts as closed again.
 
 use super::{Code, Level, is_over};
+use twin_lite::{taped, taped_enum};
 
 /// States.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,11 +27,24 @@ enum State {
     FirstLate,
 }
 
+taped_enum!(State {
+    0: Idle,
+    1: Closed,
+    2: Opening,
+    3: Open,
+    4: WaitSecond { since },
+    5: WaitFirst { since },
+    6: SecondLate,
+    7: FirstLate
+});
+
 /// A guard door with two switches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Guard {
     state: State,
 }
+
+taped!(Guard { state });
 
 impl Guard {
     /// One cycle. What is not known says nothing about a switch: the state stays, and the verdict is a demand.

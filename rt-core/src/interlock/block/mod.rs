@@ -29,10 +29,17 @@ pub mod threshold;
 pub mod two_hand;
 
 use crate::signal::{Quality, Sample};
+use twin_lite::tape::{Tape, Taped};
 
 /// A diagnostic code, see the table of this module.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Code(pub u16);
+
+impl Taped for Code {
+    fn tape<T: Tape>(&mut self, tape: &mut T) {
+        self.0.tape(tape);
+    }
+}
 
 impl Code {
     /// Nothing seen yet.

@@ -6,6 +6,7 @@
 //! never begins while the curtain is interrupted.
 
 use super::{Code, Level, is_over};
+use twin_lite::{taped, taped_enum};
 
 /// Most sensors.
 pub const SENSORS_MAX: usize = 4;
@@ -22,11 +23,14 @@ pub struct Limits {
 }
 
 /// Which way a part comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 enum Way {
+    #[default]
     There,
     Back,
 }
+
+taped_enum!(Way { 0: There, 1: Back });
 
 /// States.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,11 +58,26 @@ enum State {
     TooLong,
 }
 
+taped_enum!(State {
+    0: Idle,
+    1: Free,
+    2: Entering { way, since },
+    3: Muted { since },
+    4: Leaving { since },
+    5: Interrupted,
+    6: CoveredAtStart,
+    7: SecondLate,
+    8: Order,
+    9: TooLong
+});
+
 /// A light curtain with muting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Muting {
     state: State,
 }
+
+taped!(Muting { state });
 
 impl Limits {
     /// The way that begins with exactly these sensors.

@@ -2,6 +2,7 @@
 //! the matrix answers it with something stronger.
 
 use super::{Code, Level, is_over};
+use twin_lite::{taped, taped_enum};
 
 /// States.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,11 +24,23 @@ enum State {
     Lost,
 }
 
+taped_enum!(State {
+    0: Idle,
+    1: Operation,
+    2: Confirmed,
+    3: Waiting { since },
+    4: Releasing,
+    5: NotConfirmed,
+    6: Lost
+});
+
 /// A request and its confirmation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     state: State,
 }
+
+taped!(Request { state });
 
 impl Request {
     /// One cycle. An error is left only by a confirmation of the request.

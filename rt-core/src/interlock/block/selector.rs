@@ -1,6 +1,7 @@
 //! The wired mode selector (SF_ModeSelector): exactly one of two contacts. None or both select nothing, and nothing is a demand.
 
 use super::{Code, Level, is_over};
+use twin_lite::{taped, taped_enum};
 
 /// How the machine is worked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub enum Mode {
     /// A person works it, with an enabling device in hand.
     Manual,
 }
+
+taped_enum!(Mode { 0: Unknown, 1: Automatic, 2: Manual });
 
 /// States.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,11 +36,15 @@ enum State {
     None,
 }
 
+taped_enum!(State { 0: Idle, 1: Automatic, 2: Manual, 3: Changing { since }, 4: Both, 5: None });
+
 /// The selector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Selector {
     state: State,
 }
+
+taped!(Selector { state });
 
 impl Selector {
     /// One cycle. A change is always seen as one, for one cycle at least.

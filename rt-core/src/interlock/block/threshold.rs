@@ -2,6 +2,7 @@
 //! value is back by the hysteresis.
 
 use super::Code;
+use twin_lite::{taped, taped_enum};
 
 /// What is allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,11 +40,15 @@ enum State {
     Exceeded,
 }
 
+taped_enum!(State { 0: Idle, 1: Within, 2: Filtering { since }, 3: Exceeded });
+
 /// A value that must stay within limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Threshold {
     state: State,
 }
+
+taped!(Threshold { state });
 
 impl Threshold {
     /// One cycle. What is not known is beyond; what was never seen within is beyond without a filter.

@@ -1,6 +1,7 @@
 //! Two hands, pressed together and held (SF_TwoHandControlTypeIII): nothing can be tied down.
 
 use super::{Code, Level, is_over};
+use twin_lite::{taped, taped_enum};
 
 /// States.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,11 +33,28 @@ enum State {
     NotTogether,
 }
 
+taped_enum!(State {
+    0: Idle,
+    1: Enabled,
+    2: Released,
+    3: First { since },
+    4: Second { since },
+    5: Locked,
+    6: FirstAtStart,
+    7: SecondAtStart,
+    8: BothAtStart,
+    9: FirstTied,
+    10: SecondTied,
+    11: NotTogether
+});
+
 /// Two hands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TwoHand {
     state: State,
 }
+
+taped!(TwoHand { state });
 
 impl TwoHand {
     /// One cycle. After inputs that are not known both must be released first.

@@ -4,7 +4,7 @@ use super::*;
 
 /// What a person, a wire or a drive does in a fuzzed run.
 #[derive(Clone, Copy, Debug)]
-enum Act {
+pub(super) enum Act {
     Toggle(u16),
     Press(u16),
     Fault(usize),
@@ -12,7 +12,7 @@ enum Act {
     Pause(u32),
 }
 
-fn acts() -> impl proptest::strategy::Strategy<Value = Vec<Act>> {
+pub(super) fn acts() -> impl proptest::strategy::Strategy<Value = Vec<Act>> {
     use proptest::prelude::*;
     let act = prop_oneof![
         (2_u16..=5).prop_map(Act::Toggle),
@@ -36,31 +36,7 @@ proptest::proptest! {
         let mut bench = Bench::running(vertical_plan(Reaction::Stop0));
         let mut watch = Watch::default();
         for act in acts {
-            match act {
-                Act::Toggle(signal) => {
-                    let value = bench.signals.get(SignalId(signal)).value;
-                    bench.set(SignalId(signal), 1 - value);
-                    watch.cycles(&mut bench, 3);
-                }
-                Act::Press(button) => {
-                    bench.set(SignalId(button), 1);
-                    watch.pressed(button);
-                    watch.cycles(&mut bench, 120);
-                    bench.set(SignalId(button), 0);
-                    watch.cycles(&mut bench, 2);
-                }
-                Act::Fault(drive) => {
-                    bench.drives[drive].fault = true;
-                    watch.cycles(&mut bench, 5);
-                }
-                Act::Lost => {
-                    bench.signals.age(ESTOP_A);
-                    watch.cycles(&mut bench, 1);
-                    let value = bench.signals.get(ESTOP_A).value;
-                    bench.set(ESTOP_A, value);
-                }
-                Act::Pause(cycles) => watch.cycles(&mut bench, cycles),
-            }
+            watch.does(act, &mut bench);
         }
         for signal in [STOP, ESTOP_A, ESTOP_B, GUARD] {
             bench.set(signal, 0);
@@ -80,13 +56,41 @@ proptest::proptest! {
 
 /// Looks at every cycle of a fuzzed run.
 #[derive(Default)]
-struct Watch {
+pub(super) struct Watch {
     targets: [Vec<i64>; 3],
     machine: MachineState,
     start_pressed: bool,
 }
 
 impl Watch {
+    pub(super) fn does(&mut self, act: Act, bench: &mut Bench) {
+        match act {
+            Act::Toggle(signal) => {
+                let value = bench.signals.get(SignalId(signal)).value;
+                bench.set(SignalId(signal), 1 - value);
+                self.cycles(bench, 3);
+            }
+            Act::Press(button) => {
+                bench.set(SignalId(button), 1);
+                self.pressed(button);
+                self.cycles(bench, 120);
+                bench.set(SignalId(button), 0);
+                self.cycles(bench, 2);
+            }
+            Act::Fault(drive) => {
+                bench.drives[drive].fault = true;
+                self.cycles(bench, 5);
+            }
+            Act::Lost => {
+                bench.signals.age(ESTOP_A);
+                self.cycles(bench, 1);
+                let value = bench.signals.get(ESTOP_A).value;
+                bench.set(ESTOP_A, value);
+            }
+            Act::Pause(cycles) => self.cycles(bench, cycles),
+        }
+    }
+
     fn pressed(&mut self, button: u16) {
         self.start_pressed |= SignalId(button) == START;
     }

@@ -72,6 +72,7 @@ impl Drive {
     }
 }
 
+#[derive(Clone)]
 struct Bench {
     core: Core<Sequence>,
     signals: Signals,
@@ -309,3 +310,4 @@ mod brakes;
 mod late;
 mod manual;
 mod stories;
+mod taped;
