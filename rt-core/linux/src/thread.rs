@@ -31,14 +31,22 @@ where
     R: Send + 'static,
 {
     let stack_bytes = stack_bytes.max(STACK_BYTES_MIN);
+    // What it owns may be large: it comes onto the stack when it is called, below what has been touched, and not before.
+    let f = Box::new(f);
     let builder = Builder::new().name(name.to_owned());
     builder.stack_size(stack_bytes.saturating_add(START_BYTES)).spawn(move || {
         // Cannot fail with a valid set; if it ever does, a handler may run in the cycle, which
         // costs time and nothing else.
         let _ = signal::leave_to_other_threads();
         prefault(stack_bytes);
-        f()
+        call(f)
     })
+}
+
+/// In a frame of its own, below the caller's.
+#[inline(never)]
+fn call<F: FnOnce() -> R, R>(f: Box<F>) -> R {
+    f()
 }
 
 /// Spawns a thread beside the loop, with a stack of [`HELPER_STACK_BYTES`].
@@ -70,4 +78,16 @@ fn descend(top: usize, bytes: usize) {
     }
     // After the call, so that it cannot become a jump that uses one page over and over.
     black_box(&mut page);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_may_own_more_than_what_its_start_takes() {
+        let large = [7_u8; 8 * START_BYTES];
+        let thread = spawn_realtime("large", 16 * START_BYTES, move || black_box(large).len());
+        assert_eq!(thread.expect("a thread").join().expect("it ends"), 8 * START_BYTES);
+    }
 }
