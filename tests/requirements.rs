@@ -132,7 +132,8 @@ fn a_planted_fault_in_requirements_and_quotes_is_found() {
     let test = ("a/tests/c.rs".to_owned(), format!("// {}\n#[test]\nfn t() {{}}\n", number(1)));
     let both = [code.clone(), test.clone()];
     assert_eq!(problems(&one, &both), Vec::<String>::new());
-    let cases: [(&str, String, Vec<(String, String)>); 7] = [
+    type Case = (&'static str, String, Vec<(String, String)>);
+    let cases: [Case; 7] = [
         ("no code quotes", one.clone(), vec![test.clone()]),
         ("no test quotes", one.clone(), vec![code.clone()]),
         ("not required", section(&number(2)), both.to_vec()),

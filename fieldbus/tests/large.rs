@@ -3,6 +3,7 @@
 
 mod counting;
 mod terminals;
+mod wired;
 
 use counting::calls;
 use fieldbus::bring_up;

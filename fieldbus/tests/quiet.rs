@@ -3,6 +3,7 @@
 mod cell;
 mod counting;
 mod stop;
+mod wired;
 
 use std::sync::atomic::AtomicBool;
 

@@ -4,6 +4,7 @@
 
 mod cell;
 mod stop;
+mod wired;
 
 use core::sync::atomic::AtomicBool;
 use std::process::Command;

@@ -280,7 +280,7 @@ mod tests {
         let folder = Folder::new("rotate");
         let path = folder.0.join("bus.pcapng");
         let mut capture = CaptureFile::create(&path, BOUNDS, 0).unwrap();
-        (0..200).for_each(|n: u8| capture.keep(u64::from(n), n % 2 == 0, &[n; 60]));
+        (0..200).for_each(|n: u8| capture.keep(u64::from(n), n.is_multiple_of(2), &[n; 60]));
         capture.finish(0).unwrap();
         let mut names: Vec<_> = std::fs::read_dir(&folder.0)
             .unwrap()

@@ -7,6 +7,8 @@ mod cell;
 mod drive;
 #[path = "../../tests/garbled/line.rs"]
 mod line;
+#[path = "../../tests/wired/mod.rs"]
+mod wired;
 
 libfuzzer_sys::fuzz_target!(|script: &[u8]| {
     drive::bring_up_garbled(script);

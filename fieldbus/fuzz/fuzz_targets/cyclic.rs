@@ -8,6 +8,8 @@ mod cell;
 mod drive;
 #[path = "../../tests/garbled/line.rs"]
 mod line;
+#[path = "../../tests/wired/mod.rs"]
+mod wired;
 
 use std::cell::RefCell;
 

@@ -64,7 +64,7 @@ impl Carrier {
         // SAFETY: `request` is a whole ifreq with a name that ends, and lives through the call.
         let result = unsafe { libc::ioctl(descriptor, libc::SIOCGIFFLAGS, &raw mut request) };
         // SAFETY: every bit pattern of the union is a number.
-        (result == 0).then(|| unsafe { request.ifr_ifru.ifru_flags })
+        (result == 0).then_some(unsafe { request.ifr_ifru.ifru_flags })
     }
 }
 

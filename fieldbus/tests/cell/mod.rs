@@ -1,8 +1,5 @@
 //! A small cell for the tests: coupler, 8 digital inputs, 4 digital outputs, two servo drives.
 
-#[path = "../wired/mod.rs"]
-mod wired;
-
 use fieldbus::plan::{
     BusPlan, DcPlan, Direction, Follow, Identity, PdoEntry, PdoPlan, SdoValue, SignalPlan,
     StartupSdo, SubDevicePlan, Sync0Plan,
@@ -12,7 +9,7 @@ use segment::{
     Segment, ServoCommand, ServoFeedback, ServoOptions,
 };
 
-pub(crate) use wired::Wired;
+pub(crate) use crate::wired::Wired;
 
 pub(crate) const PERIOD: u64 = 1_000_000;
 const DRIVE_PRODUCT: u32 = 0x5044;

@@ -7,6 +7,8 @@ mod cell;
 mod counting;
 mod drive;
 mod line;
+#[path = "../wired/mod.rs"]
+mod wired;
 
 use counting::calls;
 use drive::{Driven, bring_up_garbled};

@@ -15,6 +15,8 @@ mod stop;
 #[path = "../terminals/mod.rs"]
 mod terminals;
 mod threaded;
+#[path = "../wired/mod.rs"]
+mod wired;
 
 use cell::{Cell, PERIOD, cell, plan, with_dc};
 use fieldbus::link::{Fault, Faults, InlineLink, Link};

@@ -1,12 +1,9 @@
 //! A segment of analogue terminals, by turns for input and output, 32 bytes each. Every channel has its own value.
 
-#[path = "../wired/mod.rs"]
-mod wired;
-
+use crate::wired::Wired;
 use fieldbus::plan::{BusPlan, Direction, PdoEntry, PdoPlan, SignalPlan, SubDevicePlan};
 use rt_core::SignalId;
 use segment::{Device, Process, Segment, ServoCommand, ServoFeedback};
-use wired::Wired;
 
 pub(crate) const CHANNELS: usize = 16;
 

@@ -152,7 +152,7 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
     fn take_checkpoint(&mut self, next: u64, now: u64) {
         let Some(checkpoints) = &mut self.checkpoints else { return };
         let trips = self.core.status().trips;
-        if next % checkpoints.every != 0 && trips == checkpoints.trips {
+        if !next.is_multiple_of(checkpoints.every) && trips == checkpoints.trips {
             return;
         }
         checkpoints.trips = trips;
