@@ -87,6 +87,7 @@ fn the_process_is_small_and_locked_when_it_may_lock() {
     let directory = scratch("small");
     let report = directory.join("report.json");
     let output = run(Command::new(tactus())
+        .current_dir(&directory)
         .arg("run")
         .arg(machine("demo-cell.toml"))
         .args(["--for", "4s", "--headless", "--no-record", "--report"])

@@ -166,6 +166,7 @@ fn a_signal_asks_for_a_dump_of_a_machine_that_runs_and_the_loop_goes_on() {
     let directory = scratch("flight-signal");
     let report = directory.join("report.json");
     let mut running = Command::new(tactus())
+        .current_dir(&directory)
         .arg("run")
         .arg(machine("one-axis.toml"))
         .args(["--for", "9s", "--headless", "--no-record", "--trace", text(&directory), "--report"])

@@ -443,7 +443,10 @@ fn the_loop_on_a_wire_is_one_thread_that_never_allocates() {
     let mut names: Vec<_> = threads.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     // These and no other: the main thread supervises.
-    assert_eq!(names, ["tactus", "tactus-flight", LOOP, "tactus-record", "tactus-vision"]);
+    assert_eq!(
+        names,
+        ["tactus", "tactus-audit", "tactus-flight", LOOP, "tactus-record", "tactus-vision"]
+    );
     let beat = one_beats(&threads, |_| false);
     assert!(beat >= Ok(4_000), "8 s at 1 kHz: {beat:?}");
 }

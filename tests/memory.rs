@@ -22,7 +22,9 @@ fn resident(axes: usize, seconds: u32) -> u64 {
     let _turn = TURN.lock();
     let machine = file(axes, &format!("resident-{axes}"));
     let (report, record) = (machine.with_extension("json"), machine.with_extension("mcap"));
+    let folder = machine.parent().expect("a scratch directory");
     let output = run(Command::new(tactus())
+        .current_dir(folder)
         .arg("run")
         .arg(&machine)
         .args(["--for", &format!("{seconds}s"), "--headless", "--report"])

@@ -173,6 +173,11 @@ impl Group {
         }
     }
 
+    /// While it follows the gate it forgets what it is asked: a request taken then would never be carried out.
+    fn takes_requests(&self) -> bool {
+        self.permit && !self.following
+    }
+
     /// An axis is still being brought to rest.
     fn is_stopping(&self, axes: &[Axis]) -> bool {
         let stopping = |axis: &Axis| axis.state() == AxisState::Stopping;

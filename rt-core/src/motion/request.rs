@@ -67,7 +67,7 @@ impl Motion {
     fn group_of(&mut self, axis: AxisId) -> Result<&mut Group, Refused> {
         let group = self.groups.iter_mut().find(|group| group.axes.contains(&axis));
         let group = group.ok_or(Refused::Unknown)?;
-        if group.permit { Ok(group) } else { Err(Refused::NoPermit) }
+        if group.takes_requests() { Ok(group) } else { Err(Refused::NoPermit) }
     }
 
     fn home(&mut self, id: AxisId, axes: &[Axis]) -> Result<(), Refused> {
@@ -114,7 +114,7 @@ impl Motion {
 
     fn move_linear(&mut self, id: GroupId, wish: LineWish, axes: &[Axis]) -> Result<(), Refused> {
         let group = self.groups.get(usize::from(id.0)).ok_or(Refused::Unknown)?;
-        if !group.permit {
+        if !group.takes_requests() {
             return Err(Refused::NoPermit);
         }
         is_above_zero(wish.velocity)?;
@@ -140,7 +140,7 @@ impl Motion {
 
     fn halt(&mut self, id: GroupId, axes: &[Axis]) -> Result<(), Refused> {
         let group = self.groups.get(usize::from(id.0)).ok_or(Refused::Unknown)?;
-        if !group.permit {
+        if !group.takes_requests() {
             return Err(Refused::NoPermit);
         }
         for axis_id in &group.axes {

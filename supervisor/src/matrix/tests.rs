@@ -53,6 +53,8 @@ struct Bench<'a> {
     supervisor_silent: bool,
     /// What the mode selector says: automatic, manual.
     selected: (i64, i64),
+    /// What is requested is confirmed.
+    confirming: bool,
     now: u64,
     demanding: Vec<usize>,
 }
@@ -94,6 +96,7 @@ impl<'a> Bench<'a> {
             overruns_exceeded: false,
             supervisor_silent: false,
             selected: (1, 0),
+            confirming: false,
             now: 1_000_000_000,
             demanding: Vec::new(),
         }
@@ -123,6 +126,12 @@ impl<'a> Bench<'a> {
                 for (signal, well, bad) in levels(&row.cause) {
                     let value = if wrong.contains(&signal) { bad } else { well };
                     self.signals.set(signal, value, self.now);
+                }
+                if let Cause::SafetyRequest { request, confirmation, .. } = row.cause
+                    && self.confirming
+                {
+                    self.signals.set(request.signal, request.value, self.now);
+                    self.signals.set(confirmation.signal, confirmation.value, self.now);
                 }
             }
             if let Some(mode) = &self.machine.plan.mode {
@@ -367,6 +376,10 @@ fn force_row(machine: &Machine, matrix: &Matrix, number: usize) -> Vec<String> {
     (bench.exchange, bench.axes, bench.streams) = (well.exchange, well.axes, well.streams);
     (bench.overruns_exceeded, bench.supervisor_silent) = (false, false);
     bench.selected = selected;
+    // A request that was not confirmed once must be.
+    bench.confirming = true;
+    bench.run(1, &[]);
+    bench.confirming = false;
     bench.run(CYCLES, &[]);
     assert!(bench.demanding.is_empty(), "row {number}: {cause:?}: {:?}", bench.demanding);
     let latched: Vec<usize> = demanding.into_iter().filter(|row| matrix.rows[*row].latch).collect();

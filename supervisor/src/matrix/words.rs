@@ -207,7 +207,7 @@ impl Words<'_> {
             Cause::TwoHand { .. } => "both let go, then both pressed together".to_owned(),
             Cause::Muting(_) => "the curtain is free, or muted in order".to_owned(),
             Cause::Edm { .. } => "the contacts follow".to_owned(),
-            Cause::SafetyRequest { .. } => "request and confirmation agree".to_owned(),
+            Cause::SafetyRequest { .. } => "a request is confirmed".to_owned(),
             Cause::Threshold { .. } => {
                 "the value is back within its limits and hysteresis".to_owned()
             }

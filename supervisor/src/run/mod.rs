@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::Machine;
 use rt_core::program::{Program, Sequence};
+use rt_core::step::Core;
 use rt_linux::run::WatchCalls;
 use rt_linux::signal::Shutdown;
 
@@ -27,7 +28,7 @@ pub(crate) use real_time::beside;
 use crate::audit::Audit;
 use crate::cli::Link;
 use crate::console::Console;
-use crate::drain::Recording;
+use crate::drain::{self, Checkpoints, LoopPorts, Outside, Recording};
 use crate::exit::Error;
 use crate::flight::{self, Dumps};
 use crate::labels::Labels;
@@ -126,6 +127,22 @@ pub fn run_program<P: Program + Send + 'static>(
 pub fn default_vision_socket(machine: &str) -> PathBuf {
     let folder = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     folder.join(format!("tactus-{machine}-vision.sock"))
+}
+
+/// The machine as it is before its first cycle.
+fn core_of<P: Program>(machine: &Machine, program: P) -> Result<Core<P>, Error> {
+    Core::new(machine.plan.clone(), program)
+        .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))
+}
+
+/// The ends of all channels of a loop, with a way out for what the flight recorder freezes and for checkpoints.
+fn channels<P: Program>(
+    core: &mut Core<P>,
+    giver: flight::RingGiver,
+) -> (LoopPorts, Outside, Checkpoints) {
+    let (ports, outside) = drain::channels(core.plan().axes.len());
+    let (checkpoint_giver, checkpoints) = drain::checkpoints(core);
+    (ports.with_flight(giver).with_checkpoints(checkpoint_giver), outside, checkpoints)
 }
 
 /// What both kinds of run begin with.

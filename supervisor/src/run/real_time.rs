@@ -32,12 +32,12 @@ use super::cable::Cable;
 use super::guards::{self, Beside, Calls};
 use super::link::{Tapped, Wired};
 use super::supervise::Supervise;
-use super::{Options, Park, Parts, Source, references};
+use super::{Options, Park, Parts, Source, channels, core_of, references};
 use crate::capture::{Bounds, CaptureFile, CaptureThread, Sink};
 use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::cli::Link;
 use crate::console::Scene;
-use crate::drain::{self, Checkpoints, Drain, LoopPorts, Outside, Recording};
+use crate::drain::{Checkpoints, Drain, LoopPorts, Recording};
 use crate::exit::Error;
 use crate::flight::{self, FlightThread};
 use crate::inquiry::Inquiry;
@@ -166,21 +166,16 @@ pub(super) fn run<P: Program + Send + 'static>(
     let (segment, link) = devices(source, options, request.cpu)?;
     let (sink, capture) = capture(options)?;
     let link = Tapped::new(link, sink);
-    let mut core = Core::new(machine.plan.clone(), program)
-        .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
+    let mut core = core_of(machine, program)?;
     let realtime = asked_for(machine.cycle.realtime);
     let mut parts = Parts::new(source, options, realtime, fields(&mut core))?;
     let audit = std::mem::take(&mut parts.audit);
     let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?).with_audit(audit);
     let keeper = Keeper::open(machine, options).threaded().map_err(no_thread)?;
-    let (ports, outside) = drain::channels(machine.plan.axes.len());
     let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
-    let (checkpoint_giver, checkpoints) = drain::checkpoints(&mut core);
-    let ports = ports.with_flight(prepared.giver).with_checkpoints(checkpoint_giver);
-    let watch = prepared.watch;
+    let (ports, outside, checkpoints) = channels(&mut core, prepared.giver);
     let dumps = FlightThread::spawn(prepared.taker, parts.dumps.clone()).map_err(no_thread)?;
-    let Outside { records, vision, command } = outside;
-    let vision = cameras(source, options, vision)?;
+    let vision = cameras(source, options, outside.vision)?;
     let (news, hear) = bounded(NEWS_MAX);
     let leave = Arc::new(AtomicBool::new(false));
     let (hand_over, resting) = bounded(1);
@@ -200,9 +195,9 @@ pub(super) fn run<P: Program + Send + 'static>(
     let mut run = Run {
         drain,
         keeper,
-        records,
+        records: outside.records,
         checkpoints,
-        command,
+        command: outside.command,
         vision,
         hear,
         resting,
@@ -216,7 +211,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         admitted: false,
         people: Vec::new(),
         notice: Some("starting".into()),
-        watch,
+        watch: prepared.watch,
         dumps: Some(dumps),
         capture,
         started: clock::now(),

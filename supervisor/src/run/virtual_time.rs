@@ -6,17 +6,16 @@ use fieldbus::link::InlineLink;
 use fieldbus::{bring_up, time};
 use rt_core::cycle::{Command, Cycle};
 use rt_core::program::Program;
-use rt_core::step::Core;
 use rt_linux::guard::{self, Counts};
 use rt_linux::signal::Shutdown;
 
 use super::link::{CellLink, Tapped};
 use super::supervise::Supervise;
-use super::{Options, Parts, Source, direct, references};
+use super::{Options, Parts, Source, channels, core_of, direct, references};
 use crate::capture::{Bounds, CaptureFile, Sink};
 use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::console::Scene;
-use crate::drain::{self, Checkpoints, Drain, LoopPorts, Outside};
+use crate::drain::{Checkpoints, Drain, LoopPorts, Outside};
 use crate::exit::Error;
 use crate::flight::{self, RingTaker, Watch};
 use crate::inquiry::Inquiry;
@@ -75,21 +74,15 @@ pub(super) fn run<P: Program>(
     let cell = Cell::new(machine, options.seed, START_NS, horizon_ns, None)?;
     let disturbance = cell.disturbance();
     let link = Disturbed::new(InlineLink::new(cell, START_NS), disturbance);
-    let sink = match &options.capture {
-        Some(path) => {
-            let file = CaptureFile::create(path, Bounds::default(), 0)?;
-            Some(Sink::File(Box::new(file)))
-        }
-        None => None,
-    };
-    let link = Tapped::new(link, sink);
-    let mut core = Core::new(machine.plan.clone(), program)
-        .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
+    let link = Tapped::new(link, sink(options)?);
+    let mut core = core_of(machine, program)?;
     let mut parts = Parts::new(source, options, "virtual", fields(&mut core))?;
     let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()))
         .with_audit(std::mem::take(&mut parts.audit));
     let began = Instant::now();
-    let (ports, mut outside) = drain::channels(machine.plan.axes.len());
+    let flight::Prepared { flight, giver, watch, taker } =
+        flight::prepare(machine.plan.period_ns, &options.flight);
+    let (ports, mut outside, checkpoints) = channels(&mut core, giver);
     let mut bus = match bring_up(link, &machine.bus, &mut |_| {}) {
         Ok(bus) => bus,
         Err(wrong) => {
@@ -101,10 +94,6 @@ pub(super) fn run<P: Program>(
     };
     let mut inquiry = Inquiry::new(machine);
     inquiry.begin(bus.take_coe_client().map(Box::new));
-    let flight::Prepared { flight, giver, watch, taker } =
-        flight::prepare(machine.plan.period_ns, &options.flight);
-    let (checkpoint_giver, checkpoints) = drain::checkpoints(&mut core);
-    let ports = ports.with_flight(giver).with_checkpoints(checkpoint_giver);
     let mut keeper = Keeper::open(machine, options);
     let verdicts = keeper.kept().judge(bus.devices());
     references::keep(&mut core, &verdicts);
@@ -132,6 +121,13 @@ pub(super) fn run<P: Program>(
     run.cycles(&mut parts, options, shutdown, began);
     let elapsed = began.elapsed();
     run.end(parts, source, options, elapsed)
+}
+
+/// Where the frames are copied to.
+fn sink(options: &Options) -> Result<Option<Sink>, Error> {
+    let Some(path) = &options.capture else { return Ok(None) };
+    let file = CaptureFile::create(path, Bounds::default(), 0)?;
+    Ok(Some(Sink::File(Box::new(file))))
 }
 
 struct Run<P: Program> {

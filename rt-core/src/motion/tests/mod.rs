@@ -327,9 +327,29 @@ fn when_the_gate_overrides_motion_follows_until_the_group_stands() {
     assert_eq!(cell.motion.set_point(AxisId(1)).position, mm(7.5));
     assert_eq!(cell.axes[0].state(), AxisState::Stopping);
     let refused = cell.motion.request(linear(&[0.0], 1.0), &cell.axes);
-    assert!(matches!(refused, Err(Refused::State { .. })));
+    assert_eq!(refused, Err(Refused::NoPermit));
     cell.run(300);
     cell.ask(linear(&[0.0, 0.0], 100.0));
+    cell.until_done(0);
+}
+
+/// An axis that sags as its brake lets go is in `Standstill` and does not stand: what it is asked then must not be forgotten.
+#[test]
+fn what_would_be_forgotten_is_refused() {
+    let mut cell = two_axes();
+    cell.cycle();
+    for sag in [-40_000, -80_000] {
+        let held = cell.motion.set_point(AxisId(1)).position;
+        cell.motion.follow(AxisId(1), held);
+        cell.counts[1] = sag;
+        cell.cycle();
+        assert_eq!(cell.axes[1].state(), AxisState::Standstill);
+    }
+    assert!(!cell.axes[1].is_standing());
+    let asked = linear(&[100.0, 50.0], 100.0);
+    assert_eq!(cell.motion.request(asked, &cell.axes), Err(Refused::NoPermit));
+    cell.run(100);
+    cell.ask(asked);
     cell.until_done(0);
 }
 

@@ -135,21 +135,11 @@ fn plan() -> MachinePlan {
     // The belt has no soft limits: unknown would be a demand.
     rows.pop();
     plan.interlocks = rows.into_boxed_slice();
+    let (safe, hold) = (0, false);
+    let group = Some(GroupId(0));
     plan.outputs = Box::new([
-        OutputPlan {
-            signal: PUMP,
-            safe: 0,
-            hold: false,
-            group: Some(GroupId(0)),
-            source: OutputSource::Program,
-        },
-        OutputPlan {
-            signal: LAMP,
-            safe: 0,
-            hold: false,
-            group: None,
-            source: OutputSource::Running,
-        },
+        OutputPlan { signal: PUMP, safe, hold, group, source: OutputSource::Program },
+        OutputPlan { signal: LAMP, safe, hold, group: None, source: OutputSource::Running },
     ]);
     let picks = alloc::vec![
         step(Action::Do(Request::Home { axis: AxisId(0) })),
