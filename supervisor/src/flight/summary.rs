@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use rt_core::flight::{CycleStamps, Durations, MarkKind, OVERRUN, Phase, SKIPPED};
+use rt_core::flight::{CycleStamps, Durations, MarkKind, OVERRUN, Phase, REQUESTED, SKIPPED};
 use serde::Serialize;
 
 use super::file::{Dump, Head};
@@ -53,7 +53,9 @@ impl Summary {
         let late =
             late.map(|it| (it.cycle, format!("late: {}", words::late(it, dump.head.period_ns))));
         let marks = dump.marks.iter().map(|mark| (mark.cycle, words::mark(mark, &dump.head)));
-        let mut events: Vec<_> = late.chain(marks).collect();
+        let asked = dump.cycles.iter().filter(|it| it.is(REQUESTED));
+        let asked = asked.map(|it| (it.cycle, words::REQUEST.to_owned()));
+        let mut events: Vec<_> = late.chain(marks).chain(asked).collect();
         events.sort_by_key(|(cycle, _)| *cycle);
         Self {
             file: file.to_owned(),

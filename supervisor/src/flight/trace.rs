@@ -13,7 +13,8 @@
 use std::io::{self, Write};
 
 use rt_core::flight::{
-    BUS_SHIFT, CycleStamps, DC_UNLOCKED, MACHINE_SHIFT, Mark, OVERRUN, SKIPPED, UNITS_WRONG,
+    BUS_SHIFT, CycleStamps, DC_UNLOCKED, MACHINE_SHIFT, Mark, OVERRUN, REQUESTED, SKIPPED,
+    UNITS_WRONG,
 };
 use serde_json::{Value, json};
 
@@ -201,6 +202,9 @@ impl<W: Write> Trace<'_, W> {
         }
         if stamps.is(UNITS_WRONG) && (stamps.flags >> BUS_SHIFT) & 0b11 == 1 {
             self.instant(process, end, "working counter wrong", &json!({ "cycle": stamps.cycle }))?;
+        }
+        if stamps.is(REQUESTED) {
+            self.instant(process, end, words::REQUEST, &json!({ "cycle": stamps.cycle }))?;
         }
         if stamps.cycle == head.cycle {
             let args = json!({ "trigger": head.trigger, "cause": head.cause, "lost": head.lost });

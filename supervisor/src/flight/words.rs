@@ -8,6 +8,9 @@ use rt_core::flight::{
 use super::file::Head;
 use crate::report::duration;
 
+/// Of a cycle in which somebody asked; a dump for another reason may hold it.
+pub(super) const REQUEST: &str = "a dump was asked for";
+
 /// Where the time of a late cycle went.
 #[must_use]
 pub(super) fn late(stamps: &CycleStamps, period_ns: u64) -> String {

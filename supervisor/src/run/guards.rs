@@ -132,7 +132,8 @@ mod tests {
         beside.look(5 * WINDOW_NS);
         assert_eq!(beside.windows, 0, "nothing has begun");
         beside.begin(thread_id(), 0);
-        // given pages touched for the first time, and waits
+        // given pages touched for the first time (another test may have locked what is to come), and waits
+        nix::sys::mman::munlockall().expect("needs no right");
         let mut planted = vec![0_u8; 8 << 20];
         planted.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
         std::hint::black_box(&planted);
