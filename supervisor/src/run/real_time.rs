@@ -165,7 +165,6 @@ pub(super) fn run<P: Program + Send + 'static>(
     // Devices first: without them nothing else needs to be there.
     let (segment, link) = devices(source, options, request.cpu)?;
     let (sink, capture) = capture(options)?;
-    let link = Tapped::new(link, sink);
     let mut core = core_of(machine, program)?;
     let realtime = asked_for(machine.cycle.realtime);
     let mut parts = Parts::new(source, options, realtime, fields(&mut core))?;
@@ -180,7 +179,7 @@ pub(super) fn run<P: Program + Send + 'static>(
     let leave = Arc::new(AtomicBool::new(false));
     let (hand_over, resting) = bounded(1);
     let with = ForLoop {
-        link,
+        link: Tapped::new(link, sink),
         locked,
         core,
         ports,
@@ -221,9 +220,7 @@ pub(super) fn run<P: Program + Send + 'static>(
     let ended = run.rounds(&thread, &mut parts, options, shutdown);
     let ended = run.what_is_left(ended, thread);
     drop(segment);
-    let report = run.end(ended, parts, source, options);
-    broken::settled();
-    report
+    run.end_settled(ended, parts, source, options)
 }
 
 /// The link, and on the virtual one the devices behind it.
@@ -599,6 +596,19 @@ impl Run {
 
     fn realtime(&self) -> &'static str {
         if self.outcome.is_realtime() { "strict" } else { "degraded" }
+    }
+
+    /// Whoever waits for what became of a broken loop need not any more.
+    fn end_settled(
+        self,
+        ended: Result<LoopEnd, Error>,
+        parts: Parts,
+        source: &Source,
+        options: &Options,
+    ) -> Result<Report, Error> {
+        let report = self.end(ended, parts, source, options);
+        broken::settled();
+        report
     }
 
     fn end(
