@@ -128,15 +128,30 @@ mod tests {
 
     #[test]
     fn a_window_is_a_second_and_planted_faults_and_waits_are_in_it() {
+        // On a stack that nobody has used: the heap of these tests may hold memory that was touched, and be locked.
+        nix::sys::mman::munlockall().expect("needs no right");
+        let fresh = std::thread::Builder::new().stack_size(4 * PLANTED_BYTES);
+        let watched = fresh.spawn(watch_a_window).expect("a thread");
+        watched.join().expect("what was planted is found");
+    }
+
+    const PLANTED_BYTES: usize = 4 << 20;
+
+    /// In a frame of its own: it is touched when it is entered.
+    #[inline(never)]
+    fn plant() {
+        let mut planted = [0_u8; PLANTED_BYTES];
+        planted.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
+        std::hint::black_box(&planted);
+    }
+
+    fn watch_a_window() {
         let mut beside = Beside::default();
         beside.look(5 * WINDOW_NS);
         assert_eq!(beside.windows, 0, "nothing has begun");
         beside.begin(thread_id(), 0);
-        // given pages touched for the first time (another test may have locked what is to come), and waits
-        nix::sys::mman::munlockall().expect("needs no right");
-        let mut planted = vec![0_u8; 8 << 20];
-        planted.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
-        std::hint::black_box(&planted);
+        // given pages touched for the first time, and waits
+        plant();
         for _ in 0..5 {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
@@ -144,7 +159,10 @@ mod tests {
         assert_eq!(beside.windows, 0);
         beside.look(WINDOW_NS);
         assert_eq!(beside.windows, 1);
-        assert!(beside.worst.page_faults >= 4, "one per huge page at the least");
+        // Other tests of this process lock its memory at any time: then there are none to find (tests/guard_calls.rs has a process of its own).
+        let is_locked = rt_linux::guard::locked_bytes().is_ok_and(|bytes| bytes > 0);
+        let faults = beside.worst.page_faults;
+        assert!(faults >= 2 || is_locked, "one per huge page at the least: {faults}");
         assert!(beside.worst.voluntary_switches >= 5);
         // and nothing of it counts twice
         beside.worst = WorstWindow::default();
