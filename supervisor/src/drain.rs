@@ -22,8 +22,9 @@ use crate::stats::Statistics;
 use crate::vision::Datagram;
 use twin_lite::Nano;
 
-/// Records that fit between the loop and the drain, at least: half a second of a busy small machine at 1 kHz.
-pub const STREAM_RECORDS: usize = 8192;
+/// Records that fit between the loop and the drain, at least: more than a second of a busy small machine at 1 kHz, so that the stop that a
+/// silent supervisor causes is told.
+pub const STREAM_RECORDS: usize = 16_384;
 /// For every axis of a large machine: 50 cycles of all that an axis and its drive leave in one.
 const STREAM_RECORDS_PER_AXIS: usize = 50 * 12;
 /// Records taken at once, so that the heartbeat is never late: three rounds of the drain of a machine with 256 axes at 1 kHz.
