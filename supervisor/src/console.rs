@@ -11,7 +11,7 @@ use rt_core::record::MachineState;
 use crate::events;
 use crate::labels::{AxisLabel, Labels};
 use crate::stats::{AxisTotals, Statistics};
-use crate::vision::Object;
+use rt_core::vision::Object;
 
 /// Between two pictures on a terminal, ns.
 pub const REDRAW_NS: u64 = 200_000_000;

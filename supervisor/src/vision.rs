@@ -5,15 +5,11 @@
 
 use rt_core::plan::StreamPlan;
 use rt_core::vision::{
-    DATAGRAM_LENGTH, OBJECTS_MAX, Received, STREAMS_MAX, StreamId, VisionInputs, crc32, parse,
+    DATAGRAM_LENGTH, Received, STREAMS_MAX, StreamId, VisionInputs, crc32, objects, parse,
 };
 
 use crate::record::messages;
 use crate::report::VisionReport;
-
-/// Where the objects begin, and how long one is.
-const OBJECTS_AT: usize = 48;
-const OBJECT_LENGTH: usize = 24;
 
 /// A datagram that belongs to a stream of the machine.
 #[derive(Clone, Copy, Debug)]
@@ -28,31 +24,7 @@ pub struct Datagram {
     pub bytes: [u8; DATAGRAM_LENGTH],
 }
 
-/// Something that a camera sees, mm and mm/s in cell coordinates.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Object {
-    /// mm.
-    pub x: i32,
-    /// mm.
-    pub y: i32,
-    /// mm/s.
-    pub vx: i32,
-    /// mm/s.
-    pub vy: i32,
-    /// mm.
-    pub radius: u32,
-    /// mm.
-    pub uncertainty: u32,
-}
-
 impl Datagram {
-    /// What is where.
-    pub fn objects(&self) -> impl Iterator<Item = Object> + '_ {
-        let count = parse(&self.bytes).map_or(0, |occupancy| usize::from(occupancy.objects));
-        let places = self.bytes.get(OBJECTS_AT..).unwrap_or_default().chunks_exact(OBJECT_LENGTH);
-        places.take(count.min(OBJECTS_MAX)).map(object)
-    }
-
     /// As it goes into the recording.
     #[must_use]
     pub fn message(&self) -> messages::Vision {
@@ -69,8 +41,7 @@ impl Datagram {
             message.zones_evaluated = occupancy.evaluated;
             message.zones_occupied = occupancy.occupied;
         }
-        message.objects = self
-            .objects()
+        message.objects = objects(&self.bytes)
             .map(|object| messages::Object {
                 x: object.x,
                 y: object.y,
@@ -81,20 +52,6 @@ impl Datagram {
             })
             .collect();
         message
-    }
-}
-
-fn object(bytes: &[u8]) -> Object {
-    let word = |place: usize| {
-        bytes.get(place * 4..).and_then(|rest| rest.first_chunk::<4>()).map_or([0; 4], |word| *word)
-    };
-    Object {
-        x: i32::from_le_bytes(word(0)),
-        y: i32::from_le_bytes(word(1)),
-        vx: i32::from_le_bytes(word(2)),
-        vy: i32::from_le_bytes(word(3)),
-        radius: u32::from_le_bytes(word(4)),
-        uncertainty: u32::from_le_bytes(word(5)),
     }
 }
 
@@ -230,8 +187,9 @@ pub(crate) mod tests {
     #[test]
     fn objects_are_read_as_the_format_says() {
         let datagram = judge().take(&datagram(1, 1), 2).unwrap();
-        let objects: Vec<Object> = datagram.objects().collect();
-        assert_eq!(objects, [Object { x: -1500, radius: 300, ..Object::default() }]);
+        use rt_core::vision::Object;
+        let seen: Vec<Object> = objects(&datagram.bytes).collect();
+        assert_eq!(seen, [Object { x: -1500, radius: 300, ..Object::default() }]);
         let message = datagram.message();
         assert_eq!((message.zones_evaluated, message.zones_occupied), (3, 2));
     }

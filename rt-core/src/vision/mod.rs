@@ -9,7 +9,7 @@ mod verify;
 pub use crc::crc32;
 #[cfg(test)]
 pub(crate) use verify::testing;
-pub use verify::{Occupancy, Refusal, StreamState, StreamView, parse};
+pub use verify::{Object, Occupancy, Refusal, StreamState, StreamView, objects, parse};
 
 /// Length of a datagram, bytes. Source: docs/vision-channel.md.
 pub const DATAGRAM_LENGTH: usize = 436;

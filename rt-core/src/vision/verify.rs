@@ -7,6 +7,9 @@ use twin_lite::{taped, taped_enum};
 
 /// The loop's time is read before the newest datagram is fetched: one may be younger than `now` by this much, ns.
 const FETCH_SLACK_NS: u64 = 1_000_000;
+/// Where the objects begin in a datagram, and how long one is, bytes.
+const OBJECTS_AT: usize = 48;
+const OBJECT_LENGTH: usize = 24;
 
 /// What a datagram says, before anyone asked whether it counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +41,25 @@ impl Occupancy {
         self.evaluated & !self.occupied
     }
 }
+
+/// Something that a camera sees, in cell coordinates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Object {
+    /// mm.
+    pub x: i32,
+    /// mm.
+    pub y: i32,
+    /// mm/s.
+    pub vx: i32,
+    /// mm/s.
+    pub vy: i32,
+    /// mm.
+    pub radius: u32,
+    /// How far from the truth `x` and `y` may be, mm.
+    pub uncertainty: u32,
+}
+
+taped!(Object { x, y, vx, vy, radius, uncertainty });
 
 /// Why a stream does not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,6 +167,27 @@ pub fn parse(bytes: &[u8; DATAGRAM_LENGTH]) -> Option<Occupancy> {
         evaluated: u32::from_le_bytes(*evaluated),
         occupied: u32::from_le_bytes(*occupied),
     })
+}
+
+/// What is where, of a datagram whose format is right; of any other, nothing.
+pub fn objects(bytes: &[u8; DATAGRAM_LENGTH]) -> impl Iterator<Item = Object> + '_ {
+    let count = parse(bytes).map_or(0, |occupancy| usize::from(occupancy.objects));
+    let places = bytes.get(OBJECTS_AT..).unwrap_or_default().chunks_exact(OBJECT_LENGTH);
+    places.take(count.min(OBJECTS_MAX)).map(object)
+}
+
+fn object(bytes: &[u8]) -> Object {
+    let word = |place: usize| {
+        bytes.get(place * 4..).and_then(|rest| rest.first_chunk::<4>()).map_or([0; 4], |word| *word)
+    };
+    Object {
+        x: i32::from_le_bytes(word(0)),
+        y: i32::from_le_bytes(word(1)),
+        vx: i32::from_le_bytes(word(2)),
+        vy: i32::from_le_bytes(word(3)),
+        radius: u32::from_le_bytes(word(4)),
+        uncertainty: u32::from_le_bytes(word(5)),
+    }
 }
 
 /// One stream: the newest datagram, judged once when it is new; its age is judged every cycle.

@@ -18,7 +18,7 @@ use rt_core::cycle::{Command, Cycle, CycleReport};
 use rt_core::flight::Flight;
 use rt_core::program::Program;
 use rt_core::step::Core;
-use rt_core::vision::VisionInputs;
+use rt_core::vision::{Object, VisionInputs, objects};
 use rt_linux::admission::{self, Locked, Outcome};
 use rt_linux::broken::{self, Broken};
 use rt_linux::clock;
@@ -46,7 +46,7 @@ use crate::record::RecorderThread;
 use crate::references::{Keeper, Kept, Verdict};
 use crate::replay::fields;
 use crate::report::{Context, Interface, Report};
-use crate::vision::{Judge, Object};
+use crate::vision::Judge;
 
 /// Stack of the cyclic thread: bring-up of up to 512 devices needs 1.1 MB of it.
 const STACK_BYTES: usize = 2 << 20;
@@ -571,7 +571,7 @@ impl Run {
         while let Ok(datagram) = vision.datagrams.try_recv() {
             self.drain.vision(&datagram);
             self.people.clear();
-            self.people.extend(datagram.objects());
+            self.people.extend(objects(&datagram.bytes));
         }
     }
 

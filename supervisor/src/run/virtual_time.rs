@@ -6,6 +6,7 @@ use fieldbus::link::InlineLink;
 use fieldbus::{bring_up, time};
 use rt_core::cycle::{Command, Cycle};
 use rt_core::program::Program;
+use rt_core::vision::{Object, objects};
 use rt_linux::guard::{self, Counts};
 use rt_linux::signal::Shutdown;
 
@@ -140,7 +141,7 @@ struct Run<P: Program> {
     judge: Judge,
     supervise: Supervise,
     allocator: Counts,
-    people: Vec<crate::vision::Object>,
+    people: Vec<Object>,
     watch: Watch,
     taker: RingTaker,
 }
@@ -187,7 +188,7 @@ impl<P: Program> Run<P> {
             if let Some(datagram) = self.judge.take(&bytes, time::now()) {
                 self.drain.vision(&datagram);
                 self.people.clear();
-                self.people.extend(datagram.objects());
+                self.people.extend(objects(&datagram.bytes));
                 any = true;
             }
         }
