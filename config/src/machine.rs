@@ -57,6 +57,8 @@ pub struct Names {
     pub interlocks: Vec<InterlockName>,
     /// Numbered over all strands in order, as [`rt_core::program::Program::position`] counts.
     pub steps: Vec<StepName>,
+    /// By `PartId`.
+    pub parts: Vec<String>,
     /// By `StreamId`.
     pub streams: Vec<String>,
     /// Zones of all streams, as the file lists them.

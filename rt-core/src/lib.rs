@@ -28,6 +28,7 @@ pub mod motion;
 pub mod plan;
 pub mod program;
 pub mod record;
+pub mod separation;
 pub mod signal;
 pub mod step;
 pub mod vision;

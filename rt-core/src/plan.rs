@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::interlock::Band;
+use crate::separation::{PartPlan, SeparationPlan};
 use crate::signal::SignalId;
 use crate::vision::StreamId;
 use twin_lite::tape::{Tape, Taped};
@@ -67,6 +68,8 @@ pub struct MachinePlan {
     pub groups: Box<[GroupPlan]>,
     /// Interlocks, by `InterlockId`.
     pub interlocks: Box<[InterlockPlan]>,
+    /// Moving parts, by `PartId`; at most [`PARTS_MAX`](crate::separation::PARTS_MAX).
+    pub parts: Box<[PartPlan]>,
     /// Vision streams, by `StreamId`; at most 8.
     pub streams: Box<[StreamPlan]>,
     /// Every output signal that is not an axis' own, with its safe state.
@@ -452,6 +455,8 @@ pub enum Cause {
         /// Last forbidden position.
         to: Nano,
     },
+    /// A part would not stand before a person can be where it is.
+    Separation(SeparationPlan),
     /// |commanded − actual| beyond the limit of any axis of the group.
     FollowingError {
         /// Which axis.

@@ -6,6 +6,7 @@ use crate::interlock::Mode;
 use crate::machine::SafeCause;
 use crate::plan::{AxisId, GroupId, InterlockId, Reaction, StopWay};
 use crate::program::{AxisState, AxisView};
+use crate::separation::SeparationRecord;
 use crate::signal::{Sample, SignalId};
 use crate::vision::StreamId;
 use twin_lite::{Nano, taped};
@@ -47,6 +48,8 @@ pub enum Body {
     Command(Command),
     /// A camera's datagram was taken, or is judged otherwise than before.
     Picture(Picture),
+    /// What separation found, every cycle, each of its interlocks.
+    Separation(SeparationRecord),
     /// Something happened.
     Event(Event),
 }

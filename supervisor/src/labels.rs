@@ -248,6 +248,7 @@ fn kind(cause: &Cause) -> &'static str {
         Cause::Threshold { of: Watched::Torque(_), .. } => "torque_limit",
         Cause::NotReferenced { .. } => "not_referenced",
         Cause::StaleVision { .. } => "stale_vision",
+        Cause::Separation(_) => "separation",
         Cause::ModeSelector => "mode_selector",
         Cause::Zone { .. } => "zone",
         Cause::TwinLimit { .. } => "twin_limit",

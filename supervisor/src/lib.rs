@@ -27,6 +27,7 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod sdo;
+pub mod separation;
 pub mod sim;
 pub mod stats;
 pub mod stops;

@@ -9,6 +9,7 @@ use rt_core::record::{AxisRecord, Body, CycleRecord, Event, MachineState, Record
 use rt_core::vision::{STREAMS_MAX, StreamId};
 
 use crate::histogram::Histogram;
+use crate::separation;
 
 /// Trips kept one by one; later ones are only counted.
 pub const TRIPS_MAX: usize = 1024;
@@ -126,6 +127,8 @@ pub struct Statistics {
     pub steps: [u16; STRANDS_MAX],
     /// Steps begun over all strands.
     pub steps_begun: u64,
+    /// Interlocks of kind `separation`, as they were first heard of.
+    pub separation: Vec<separation::Totals>,
     /// Times the gate held back what motion asked.
     pub gate_violations: u64,
     /// Failures of the program.
@@ -169,6 +172,7 @@ impl Statistics {
             last_trip: None,
             steps: [0; STRANDS_MAX],
             steps_begun: 0,
+            separation: Vec::with_capacity(4),
             gate_violations: 0,
             program_faults: 0,
             now: 0,
@@ -183,6 +187,7 @@ impl Statistics {
             Body::Cycle(cycle) => self.take_cycle(record, cycle),
             Body::Axis(axis) => self.take_axis(axis),
             Body::Signal { .. } | Body::Stamp { .. } | Body::Command(_) | Body::Picture(_) => {}
+            Body::Separation(found) => separation::take(&mut self.separation, found),
             Body::Event(event) => self.take_event(record, event),
         }
     }

@@ -6,6 +6,7 @@ use rt_core::vision::StreamId;
 use super::axes::{in_unit, time_in};
 use super::blocks::{device, of_axis};
 use super::interlocks::Scope;
+use super::separation::separation;
 use crate::file::safety as file;
 use crate::file::safety::CauseKind;
 use crate::problem::{Problem, Problems, Span};
@@ -35,7 +36,7 @@ pub(crate) fn check_companions(cause: &file::Cause, problems: &mut Problems) {
 /// A key: where it is, whether it goes with the kind, whether the kind needs it.
 type Companion = (&'static str, Option<Span>, bool, bool);
 
-fn companions(cause: &file::Cause) -> [Companion; 24] {
+fn companions(cause: &file::Cause) -> [Companion; 30] {
     use CauseKind as K;
     let kind = cause.kind.value;
     let is = |kinds: &[K]| kinds.contains(&kind);
@@ -50,6 +51,8 @@ fn companions(cause: &file::Cause) -> [Companion; 24] {
     let name = |name: &Option<Name>| name.as_ref().map(|name| name.span.clone());
     let time = |time: &Option<crate::read::Time>| time.as_ref().map(|at| at.span.clone());
     let list = |list: &Option<OneOrMany<Name>>| list_span(list.as_ref(), &cause.span);
+    let length = |at: &Option<crate::read::Length>| at.as_ref().map(|at| at.span.clone());
+    let separation = kind == K::Separation;
     let place = |at: &Option<crate::read::Position>| at.as_ref().map(|at| at.span.clone());
     let (twin_zone, signal_limit) = (kind == K::TwinZone, kind == K::SignalLimit);
     let range = twin_zone || kind == K::PositionLimit;
@@ -72,7 +75,18 @@ fn companions(cause: &file::Cause) -> [Companion; 24] {
         ("high", cause.high.as_ref().map(|at| at.span.clone()), signal_limit, false),
         ("hysteresis", cause.hysteresis.as_ref().map(|at| at.span.clone()), signal_limit, false),
         ("filter", time(&cause.filter), limit || signal_limit, false),
-        ("zone", name(&cause.zone), kind == K::Zone || twin_zone, true),
+        ("zone", name(&cause.zone), kind == K::Zone || twin_zone || separation, true),
+        ("part", name(&cause.part), separation, true),
+        ("person_speed", cause.person_speed.as_ref().map(|at| at.span.clone()), separation, false),
+        ("intrusion", length(&cause.intrusion), separation || kind == K::Zone, separation),
+        (
+            "person_uncertainty",
+            length(&cause.person_uncertainty),
+            separation || kind == K::Zone,
+            false,
+        ),
+        ("part_uncertainty", length(&cause.part_uncertainty), separation, false),
+        ("clock_error", time(&cause.clock_error), separation, false),
         ("axes", list(&cause.axes), of_axis, twin_zone || kind == K::PositionLimit),
         ("from", place(&cause.from), range, true),
         ("to", place(&cause.to), range, true),
@@ -88,7 +102,7 @@ fn list_span(list: Option<&OneOrMany<Name>>, section: &Span) -> Option<Span> {
 }
 
 /// A row: its cause, what its name ends with, and the group of the axis that it is about.
-type Row = (Cause, String, Option<GroupId>);
+pub(crate) type Row = (Cause, String, Option<GroupId>);
 
 pub(crate) fn causes(
     section: &file::Interlock,
@@ -121,6 +135,7 @@ pub(crate) fn causes(
             let zone = zone(cause.zone.as_ref(), scope, problems);
             single(zone.map(|(stream, zone)| Cause::Zone { stream, zone }))
         }
+        K::Separation => separation(section, scope, problems),
         K::TwinLimit
         | K::FollowingError
         | K::DriveFault
@@ -167,7 +182,7 @@ fn check_possible(cause: &file::Cause, possible: bool, what: &str, problems: &mu
     }
 }
 
-fn zone(
+pub(crate) fn zone(
     name: Option<&Name>,
     scope: &Scope<'_, '_>,
     problems: &mut Problems,

@@ -144,6 +144,9 @@ fn check_vision(file: &File, built: &Built<'_>, interlocks: &Interlocks, problem
             Cause::Zone { stream, zone } | Cause::TwinZone { stream, zone, .. } => {
                 stream == wanted && bit.is_none_or(|bit| bit == zone)
             }
+            Cause::Separation(plan) => {
+                plan.stream == wanted && bit.is_none_or(|bit| bit == plan.zone)
+            }
             Cause::StaleVision { stream } => stream == wanted && bit.is_none(),
             _ => false,
         })

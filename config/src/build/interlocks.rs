@@ -9,6 +9,7 @@ use twin_lite::units::Nano;
 use super::axes::{Axes, above_zero, in_unit};
 use super::causes::{causes, check_companions};
 use super::names::{Table, check_title};
+use super::parts::Parts;
 use super::signals::SignalTable;
 use super::vision::Vision;
 use crate::file::safety as file;
@@ -22,6 +23,7 @@ pub(crate) struct Scope<'a, 'f> {
     pub(crate) axes: &'a Axes<'f>,
     pub(crate) signals: &'a SignalTable,
     pub(crate) vision: &'a Vision<'f>,
+    pub(crate) parts: &'a Parts,
     pub(crate) units: &'a Table,
     pub(crate) dc: bool,
     pub(crate) overrun: bool,

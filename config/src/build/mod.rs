@@ -17,11 +17,13 @@ mod matrix;
 mod model;
 mod modes;
 mod names;
+mod parts;
 mod program;
 mod reactions;
 mod safety;
 mod scenario;
 mod sdo;
+mod separation;
 mod signals;
 mod vision;
 
@@ -41,6 +43,7 @@ pub(crate) struct Built<'f> {
     devices: bus::Devices<'f>,
     axes: axes::Axes<'f>,
     vision: vision::Vision<'f>,
+    parts: parts::Parts,
 }
 
 /// Checks all of `file`. `None`: there are errors in `problems`.
@@ -86,6 +89,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         axes: built.axes.plans.into_iter().collect::<Option<_>>()?,
         groups: built.axes.group_plans.into_boxed_slice(),
         interlocks: interlocks.plans.into_boxed_slice(),
+        parts: built.parts.plans.into_iter().collect::<Option<_>>()?,
         streams: built.vision.plans.into_boxed_slice(),
         outputs: outputs.into_boxed_slice(),
         control,
@@ -122,6 +126,7 @@ fn scope<'a, 'f>(
         axes: &built.axes,
         signals: &built.devices.signals,
         vision: &built.vision,
+        parts: &built.parts,
         units: &built.devices.units,
         dc,
         overrun: cycle.is_none_or(|cycle| cycle.overrun.demand.is_some()),
@@ -141,6 +146,7 @@ fn check_whole(
 ) {
     cover::check(file, built, control, interlocks, program, problems);
     matrix::check(file, built, interlocks, problems);
+    separation::check(built, interlocks, problems);
     matrix::check_inputs(built, interlocks, control, mode, program, problems);
     if let Some(section) = &file.cycle.0 {
         cycle::check_overrun(section, &interlocks.plans, problems);
@@ -218,7 +224,8 @@ fn build<'f>(
 ) -> Built<'f> {
     let axes = axes::axes(&file.axis, &file.group, &mut devices, problems);
     let vision = vision::vision(&file.stream, &file.zone, period_ns, problems);
-    Built { devices, axes, vision }
+    let parts = parts::parts(&file.part, &axes, problems);
+    Built { devices, axes, vision, parts }
 }
 
 fn startup(built: &mut Built<'_>, period_ns: u64, problems: &mut Problems) {
@@ -270,6 +277,7 @@ fn self_names(
         groups: built.axes.groups.names(),
         interlocks,
         steps,
+        parts: built.parts.names.names(),
         streams: built.vision.streams.names(),
         zones: zones
             .filter_map(|(section, at)| {

@@ -40,6 +40,9 @@ section! {
         /// Cause and effect.
         #[schemars(default)]
         interlock: Vec<safety::Interlock>,
+        /// Parts that move among people.
+        #[schemars(default)]
+        part: Vec<safety::Part>,
         /// Camera processes.
         #[schemars(default)]
         stream: Vec<safety::Stream>,

@@ -8,8 +8,8 @@ use super::axis::Point;
 use crate::problem::{Problem, Problems};
 use crate::quantity::{self, Value};
 use crate::read::{
-    At, FromToml, Int, Map, Name, Node, OneOrMany, Position, Share, Speed, Time, section, word,
-    wrong_type,
+    At, FromToml, Int, Length, Map, Name, Node, OneOrMany, Position, Share, Speed, Time, section,
+    word, wrong_type,
 };
 
 section! {
@@ -155,7 +155,7 @@ section! {
         hysteresis: Option<Int<0, 4_294_967_295>>,
         /// Limits: beyond for this long is a demand, up to 60 s; default 0 s.
         filter: Option<Time>,
-        /// `zone`, `twin_zone`: the zone.
+        /// `zone`, `twin_zone`: the zone. `separation`: the rectangle that is watched; persons who are not seen are outside it.
         zone: Option<Name>,
         /// Causes of an axis: which ones; without it all (`twin_limit`: all that have soft limits). One row is made of each.
         axes: Option<OneOrMany<Name>>,
@@ -171,6 +171,18 @@ section! {
         age_max: Option<Time>,
         /// `input`: the input that must be 1. `signal_limit`: any input.
         signal: Option<Name>,
+        /// `separation`: the moving part.
+        part: Option<Name>,
+        /// `separation`: nobody is faster, 1.6 m/s to 10 m/s; default 1.6 m/s.
+        person_speed: Option<Speed>,
+        /// `separation`: how far a person reaches towards the part before the camera sees it (C), up to 3 m. `zone`: D_DS; default 850 mm.
+        intrusion: Option<Length>,
+        /// `separation`: how far the camera may be off beyond what it says itself (Zd), up to 1 m; default 0 mm. `zone`: Z; default 100 mm.
+        person_uncertainty: Option<Length>,
+        /// `separation`: how far the part may be from where its encoders say (Zr), up to 1 m; default: the following errors of its axes.
+        part_uncertainty: Option<Length>,
+        /// `separation`: how far the clock that stamps pictures may be off, up to 1 s; default 0 s (this host's own clock).
+        clock_error: Option<Time>,
     }
 }
 
@@ -245,6 +257,8 @@ word! {
         "not_referenced" => NotReferenced,
         /// A stream brings no fresh, verified result.
         "stale_vision" => StaleVision,
+        /// A part would not stand before a person can be where it is.
+        "separation" => Separation,
         /// The mode selector says nothing, contradicts itself, or was turned.
         "mode_selector" => ModeSelector,
     }
@@ -319,6 +333,24 @@ section! {
         age_max: Time,
         /// Results below this quality do not count, 0 to 100; default 50.
         quality_min: Option<Int<0, 100>>,
+    }
+}
+
+section! {
+    /// A part of the machine that moves among people: a box that axes carry through the cell, seen from above.
+    "[[part]]" Part {
+        /// Its name.
+        name: Name,
+        /// The group that moves it.
+        group: Name,
+        /// The axis that moves it along x; without it nothing does. 1 mm of the axis is 1 mm in the cell.
+        x: Option<Name>,
+        /// The axis that moves it along y.
+        y: Option<Name>,
+        /// Two opposite corners of the box with its axes at 0, in cell coordinates, with everything that it carries.
+        shape: Vec<Point>,
+        /// Two opposite corners of where mechanics let any point of it be. Without it, it can be anywhere while an axis has no reference.
+        travel: Vec<Point>,
     }
 }
 

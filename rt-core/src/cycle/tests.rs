@@ -193,7 +193,8 @@ impl Ports for Kept {
             | Body::Signal { .. }
             | Body::Stamp { .. }
             | Body::Command(_)
-            | Body::Picture(_) => {}
+            | Body::Picture(_)
+            | Body::Separation(_) => {}
         }
     }
 

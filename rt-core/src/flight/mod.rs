@@ -177,7 +177,8 @@ impl Flight {
             | Body::Signal { .. }
             | Body::Stamp { .. }
             | Body::Command(_)
-            | Body::Picture(_) => {}
+            | Body::Picture(_)
+            | Body::Separation(_) => {}
         }
     }
 

@@ -140,6 +140,7 @@ impl Gate {
                     let track = &axis.track;
                     let end = track.position.saturating_add(ramp_distance(track.velocity, cycles));
                     facts.commanded_velocity = axis.check.per_second(track.velocity, 1);
+                    facts.commanded = Nano(track.position);
                     facts.commanded_stop = Nano(end);
                 }
             }

@@ -13,8 +13,10 @@ use super::block::{Code, Level, level};
 use super::{AxisFacts, Boundary, Facts, TwinCheck};
 use crate::bus::BusState;
 use crate::plan::{AxisId, Bits, Cause, DualChannelKind, MachinePlan, Watched};
+use crate::separation::{Judged, Separation};
 use crate::signal::SignalId;
 use crate::vision::{StreamId, StreamView};
+use alloc::boxed::Box;
 use twin_lite::Nano;
 use twin_lite::tape::{Tape, Taped};
 
@@ -39,10 +41,12 @@ pub struct Verdict {
     pub cap: Option<Cap>,
     /// What is wrong, in a code.
     pub code: Code,
+    /// What separation found, to be recorded.
+    pub separation: Option<Judged>,
 }
 
 impl Verdict {
-    const PERMIT: Self = Self { demand: None, cap: None, code: Code::ENABLED };
+    const PERMIT: Self = Self { demand: None, cap: None, code: Code::ENABLED, separation: None };
 
     fn demanded(input_at: u64) -> Self {
         Self::of(Code::DEMAND, input_at)
@@ -54,7 +58,8 @@ impl Verdict {
 
     /// What a block says.
     fn of(code: Code, input_at: u64) -> Self {
-        Self { demand: (!code.permits()).then_some(input_at), cap: None, code }
+        let demand = (!code.permits()).then_some(input_at);
+        Self { demand, cap: None, code, separation: None }
     }
 }
 
@@ -69,6 +74,8 @@ pub(super) enum Memory {
     Since(Option<u64>),
     /// What to ask the twin; `None`: the plan names no such axis or limit, unknown is a demand.
     Twin(Option<TwinCheck>),
+    /// What to ask of separation; `None`: the plan names what is not there.
+    Separation(Option<Box<Separation>>),
     /// The blocks.
     Equivalent(Equivalent),
     Antivalent(Antivalent),
@@ -85,7 +92,7 @@ pub(super) enum Memory {
 impl Taped for Memory {
     fn tape<T: Tape>(&mut self, tape: &mut T) {
         match self {
-            Self::None | Self::Twin(_) => {}
+            Self::None | Self::Twin(_) | Self::Separation(_) => {}
             Self::Equivalent(pair) => pair.tape(tape),
             Self::Antivalent(pair) => pair.tape(tape),
             Self::Guard(guard) => guard.tape(tape),
@@ -135,6 +142,9 @@ impl Memory {
             Cause::TwinZone { axis, from, to, .. } => {
                 Self::Twin(check(axis, &|| Some(Boundary::Zone(*from, *to))))
             }
+            Cause::Separation(separation) => {
+                Self::Separation(Separation::new(*separation, plan).map(Box::new))
+            }
             Cause::Zone { .. }
             | Cause::FollowingError { .. }
             | Cause::DriveFault { .. }
@@ -167,6 +177,12 @@ impl Memory {
                     Some(input_at) => predict(twin, facts, *axis, input_at),
                     None => Verdict::PERMIT,
                 }
+            }
+            (Cause::Separation(_), Self::Separation(Some(separation))) => {
+                let judged = separation.judge(facts);
+                let cap = judged.speed.map(|speed| Cap { axis: separation.axis(), speed });
+                let verdict = Verdict::demand_if(judged.stop, judged.input_at);
+                Verdict { cap, separation: Some(judged), ..verdict }
             }
             (Cause::TargetIgnored { axis }, Self::Since(since)) => of_axis(facts, *axis, |axis| {
                 let ignored = axis.view.enabled && !axis.view.follows_target;

@@ -24,7 +24,8 @@ use crate::plan::{
     Reaction, StopOrder, When,
 };
 use crate::program::AxisView;
-use crate::record::Event;
+use crate::record::{Body, Event};
+use crate::separation::SeparationRecord;
 use crate::signal::{Quality, Sample, SignalId, Signals};
 use crate::step::Log;
 use crate::vision::StreamView;
@@ -49,6 +50,8 @@ pub struct AxisFacts {
     pub velocity: Nano,
     /// Velocity last sent to the drive, per s.
     pub commanded_velocity: Nano,
+    /// Position last sent to the drive.
+    pub commanded: Nano,
     /// Where the gate's ramp would end if it began now.
     pub commanded_stop: Nano,
     /// Stopping distance that the twin predicts for the gate's ramp, ≥ 0, margin included.
@@ -225,6 +228,9 @@ impl Row {
         let mut verdict = self.memory.check(&self.plan.cause, facts, selected);
         if !self.counts(mode) {
             (verdict.demand, verdict.cap) = (None, None);
+        }
+        if let Some(judged) = verdict.separation {
+            log.write(Body::Separation(SeparationRecord::of(interlock, &judged)));
         }
         match (self.demand, verdict.demand) {
             (None, Some(_)) => log.event(Event::Demand { interlock }),

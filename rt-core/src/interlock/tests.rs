@@ -26,6 +26,7 @@ struct Bench {
 fn facts_at_rest() -> AxisFacts {
     let mut facts = AxisFacts {
         position: Nano(100 * MM),
+        commanded: Nano(100 * MM),
         commanded_stop: Nano(100 * MM),
         in_position_mode: true,
         following_error_max: Nano(5 * MM),
@@ -41,7 +42,7 @@ fn facts_at_rest() -> AxisFacts {
 
 impl Bench {
     fn new(rows: Vec<InterlockPlan>) -> Self {
-        let mut plan = machine_plan();
+        let mut plan = crate::separation::testing::machine();
         plan.interlocks = rows.into_boxed_slice();
         let mut signals = Signals::new(10);
         for (signal, value) in [(IN_A, 1), (IN_B, 1), (OFF, 0), (OFF_2, 0)] {
@@ -58,7 +59,13 @@ impl Bench {
                 ..Exchange::default()
             },
             axes: alloc::vec![facts_at_rest(); 3],
-            stream: StreamView { clear: 1, captured_at: 900, refusal: None },
+            stream: StreamView {
+                clear: 1,
+                evaluated: 1,
+                captured_at: 900,
+                refusal: None,
+                ..StreamView::SILENT
+            },
             overruns_exceeded: false,
             supervisor_at: 1000,
             now: 1000,
@@ -171,6 +178,7 @@ fn all_causes() -> Vec<Cause> {
         Cause::Threshold { of: Watched::Torque(axis), band: Band { high: Some(900), ..band } },
         Cause::NotReferenced { axis },
         Cause::StaleVision { stream: StreamId(0) },
+        Cause::Separation(crate::separation::testing::plan()),
     ]
 }
 
@@ -209,6 +217,7 @@ fn reads(cause: &Cause) -> Reads {
         | Cause::TargetIgnored { .. }
         | Cause::NotReferenced { .. } => axis,
         Cause::TwinZone { .. } => Reads { axis: true, ..Reads::default() },
+        Cause::Separation(_) => Reads { axis: true, stream: true, ..Reads::default() },
         Cause::Zone { .. } | Cause::StaleVision { .. } => stream,
         // What the exchange says is never missing: a state that is not good is a demand by itself.
         Cause::WorkingCounter { .. }

@@ -90,6 +90,7 @@ pub(crate) fn machine_plan() -> MachinePlan {
         axes: Box::new([axis_plan(0), axis_plan(1), belt]),
         groups: Box::new([group(&[0, 1]), group(&[2])]),
         interlocks: Box::new([]),
+        parts: Box::new([]),
         streams: Box::new([]),
         outputs: Box::new([]),
         control: ControlPlan {

@@ -59,6 +59,11 @@ pub struct Object {
     pub uncertainty: u32,
 }
 
+impl Object {
+    /// Nothing.
+    const NONE: Self = Self { x: 0, y: 0, vx: 0, vy: 0, radius: 0, uncertainty: 0 };
+}
+
 taped!(Object { x, y, vx, vy, radius, uncertainty });
 
 /// Why a stream does not count.
@@ -119,15 +124,34 @@ taped_enum!(Refusal {
 pub struct StreamView {
     /// Zones that are clear; 0 while the stream does not count.
     pub clear: u32,
+    /// Zones that were looked at; 0 while the stream does not count.
+    pub evaluated: u32,
     /// When the newest picture that passed was taken, ns; 0 = never.
     pub captured_at: u64,
     /// Why it does not count; `None`: it does.
     pub refusal: Option<Refusal>,
+    /// How many objects it shows; 0 while it does not count.
+    pub seen: u8,
+    /// What it shows, `seen` of them.
+    pub shown: [Object; OBJECTS_MAX],
 }
 
 impl StreamView {
     /// Nothing arrived, nothing is clear.
-    pub const SILENT: Self = Self { clear: 0, captured_at: 0, refusal: Some(Refusal::Silent) };
+    pub const SILENT: Self = Self {
+        clear: 0,
+        evaluated: 0,
+        captured_at: 0,
+        refusal: Some(Refusal::Silent),
+        seen: 0,
+        shown: [Object::NONE; OBJECTS_MAX],
+    };
+
+    /// What the newest picture that counts shows.
+    #[must_use]
+    pub fn objects(&self) -> &[Object] {
+        self.shown.get(..usize::from(self.seen)).unwrap_or(&self.shown)
+    }
 
     /// Whether zone `zone` is clear; a zone above 31 never is.
     #[must_use]
@@ -200,14 +224,17 @@ pub struct StreamState {
     verdict: Result<Occupancy, Refusal>,
     /// The latest capture time that ever passed.
     captured_at: u64,
+    /// What the last picture that passed shows.
+    shown: [Object; OBJECTS_MAX],
 }
 
 impl Taped for StreamState {
     fn tape<T: Tape>(&mut self, tape: &mut T) {
-        let Self { plan: _, config_hash: _, judged, verdict, captured_at } = self;
+        let Self { plan: _, config_hash: _, judged, verdict, captured_at, shown } = self;
         tape::bytes(judged, tape);
         verdict.tape(tape);
         captured_at.tape(tape);
+        shown.tape(tape);
     }
 }
 
@@ -221,6 +248,7 @@ impl StreamState {
             judged: [0; DATAGRAM_LENGTH],
             verdict: Err(Refusal::Silent),
             captured_at: 0,
+            shown: [Object::NONE; OBJECTS_MAX],
         }
     }
 
@@ -233,6 +261,10 @@ impl StreamState {
             self.verdict = self.judge(received, now);
             if let Ok(occupancy) = &self.verdict {
                 self.captured_at = occupancy.captured_at;
+                self.shown = [Object::NONE; OBJECTS_MAX];
+                for (place, object) in self.shown.iter_mut().zip(objects(&received.bytes)) {
+                    *place = object;
+                }
             }
         }
         let verdict = match self.verdict {
@@ -245,12 +277,17 @@ impl StreamState {
         match verdict {
             Ok(occupancy) => StreamView {
                 clear: occupancy.clear(),
+                evaluated: occupancy.evaluated,
                 captured_at: occupancy.captured_at,
                 refusal: None,
+                seen: occupancy.objects,
+                shown: self.shown,
             },
-            Err(refusal) => {
-                StreamView { clear: 0, captured_at: self.captured_at, refusal: Some(refusal) }
-            }
+            Err(refusal) => StreamView {
+                captured_at: self.captured_at,
+                refusal: Some(refusal),
+                ..StreamView::SILENT
+            },
         }
     }
 
@@ -340,7 +377,8 @@ mod tests {
     #[test]
     fn a_good_result_clears_what_was_evaluated_and_is_not_occupied_and_no_more() {
         let view = state().update(&datagram(1000, |_| {}), 1020);
-        assert_eq!(view, StreamView { clear: 0b01, captured_at: 1000, refusal: None });
+        assert_eq!((view.clear, view.evaluated), (0b01, 0b11));
+        assert_eq!((view.captured_at, view.refusal), (1000, None));
         assert!(view.is_clear(0));
         assert!(!view.is_clear(1), "occupied");
         assert!(!view.is_clear(2), "not looked at");

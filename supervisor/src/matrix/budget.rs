@@ -5,6 +5,7 @@
 
 use config::Machine;
 use rt_core::plan::{AxisPlan, Cause, GroupId, MutingPlan};
+use rt_core::separation::SeparationPlan;
 use serde::Serialize;
 
 use super::Matrix;
@@ -104,7 +105,7 @@ fn detection(machine: &Machine, cause: &Cause) -> (u64, &'static str) {
         Cause::Threshold { band, .. } => {
             (band.filter_ns, "the value is beyond its limit for so long")
         }
-        Cause::StaleVision { stream } => {
+        Cause::StaleVision { stream } | Cause::Separation(SeparationPlan { stream, .. }) => {
             let age = plan.streams.get(usize::from(stream.0)).map_or(0, |stream| stream.age_max_ns);
             (age, "the oldest picture that counts")
         }

@@ -68,6 +68,7 @@ impl<'a> Bench<'a> {
             let middle = axis.limits.position.map_or(0, |(low, high)| i64::midpoint(low.0, high.0));
             let mut facts = AxisFacts {
                 position: Nano(middle),
+                commanded: Nano(middle),
                 commanded_stop: Nano(middle),
                 in_position_mode: true,
                 following_error_max: axis.limits.following_error,
@@ -80,7 +81,13 @@ impl<'a> Bench<'a> {
             facts.view.follows_target = true;
             facts
         });
-        let well = StreamView { clear: u32::MAX, captured_at: 1, refusal: None };
+        let well = StreamView {
+            clear: u32::MAX,
+            evaluated: u32::MAX,
+            captured_at: 1_000_000_000,
+            refusal: None,
+            ..StreamView::SILENT
+        };
         Self {
             machine,
             interlocks: Interlocks::new(plan),
@@ -205,6 +212,9 @@ impl<'a> Bench<'a> {
             Cause::DcUnlocked => self.exchange.dc_unlocked = true,
             Cause::Overrun => self.overruns_exceeded = true,
             Cause::Supervisor { .. } => self.supervisor_silent = true,
+            Cause::Separation(plan) => {
+                self.streams[usize::from(plan.stream.0)].evaluated &= !(1 << plan.zone);
+            }
         }
         Vec::new()
     }

@@ -2,6 +2,7 @@
 
 use config::Machine;
 use rt_core::plan::{AxisId, Cause, DualChannelKind, Watched};
+use rt_core::separation::SeparationPlan;
 use rt_core::signal::SignalId;
 use rt_core::vision::StreamId;
 
@@ -111,6 +112,7 @@ impl Words<'_> {
     fn block(&self, cause: &Cause) -> String {
         let signal = |id: &SignalId| self.signal(*id);
         match cause {
+            Cause::Separation(plan) => self.separation(plan),
             Cause::Antivalent { closed, open, discrepancy_ns } => format!(
                 "{} is 0 or {} is 1, or they contradict each other for more than {}",
                 signal(closed),
@@ -164,6 +166,20 @@ impl Words<'_> {
         }
     }
 
+    fn separation(&self, plan: &SeparationPlan) -> String {
+        let part = self.machine.names.parts.get(usize::from(plan.part.0));
+        format!(
+            "{} would not stand before somebody at {} mm/s can be there (C {} mm, Zd {} mm, Zr {} mm), or {} was not \
+             seen by a verified picture",
+            part.map_or("?", |name| name),
+            plan.person_speed.units(),
+            plan.intrusion.units(),
+            plan.person_uncertainty.units(),
+            plan.part_uncertainty.units(),
+            self.zone(plan.stream, plan.zone)
+        )
+    }
+
     fn watched(&self, of: Watched) -> String {
         match of {
             Watched::Signal(signal) => self.signal(signal).to_owned(),
@@ -213,6 +229,7 @@ impl Words<'_> {
             }
             Cause::NotReferenced { .. } => "the axis has a reference".to_owned(),
             Cause::StaleVision { .. } => "a fresh verified picture is there".to_owned(),
+            Cause::Separation(_) => "everybody is far enough away".to_owned(),
             Cause::ModeSelector => "the selector says one mode".to_owned(),
         }
     }

@@ -23,6 +23,8 @@ pub(super) mod name {
     pub(in crate::record) const EVENT: &str = "tactus.Event";
     /// A camera's result.
     pub(in crate::record) const VISION: &str = "tactus.Vision";
+    /// What separation found.
+    pub(in crate::record) const SEPARATION: &str = "tactus.Separation";
     /// What a step was given.
     pub(in crate::record) const INPUTS: &str = "tactus.Inputs";
     /// What the loop remembers.
@@ -94,7 +96,7 @@ pub(super) fn tactus_file() -> FileDescriptorProto {
         package: Some("tactus".into()),
         syntax: Some("proto3".into()),
         message_type: [
-            vec![cycle(), axis(), signal(), drive(), event(), vision(), object()],
+            vec![cycle(), axis(), signal(), drive(), event(), vision(), object(), separation()],
             replay::messages(),
         ]
         .concat(),
@@ -276,6 +278,20 @@ fn object() -> DescriptorProto {
             field("uncertainty", 6, Type::Uint32),
         ],
     )
+}
+
+fn separation() -> DescriptorProto {
+    let fields = message(
+        "Separation",
+        vec![
+            field("margin", 1, Type::Double),
+            field("speed_limit", 2, Type::Double),
+            field("moving", 3, Type::Bool),
+            field("picture_age_ns", 4, Type::Uint64),
+            field("rest_ns", 5, Type::Uint64),
+        ],
+    );
+    with_optional(fields, &["margin", "speed_limit"])
 }
 
 fn timestamp_file() -> FileDescriptorProto {

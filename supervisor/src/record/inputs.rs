@@ -26,7 +26,7 @@ pub(super) fn take(inputs: &mut Inputs, body: &Body) {
             let stream = u32::from(stream.0);
             inputs.pictures.push(InputPicture { stream, received_at, sequence_good, refused, crc });
         }
-        Body::Cycle(_) | Body::Axis(_) | Body::Event(_) => {}
+        Body::Cycle(_) | Body::Axis(_) | Body::Separation(_) | Body::Event(_) => {}
     }
 }
 

@@ -252,6 +252,26 @@ pub struct Vision {
     pub datagram: Vec<u8>,
 }
 
+/// What an interlock of kind `separation` found: topic `/separation/<interlock>`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Separation {
+    /// Distance that is left beyond Sp, mm; below 0: stop. Not there: no picture counts, or the axes are not heard.
+    #[prost(double, optional, tag = "1")]
+    pub margin: Option<f64>,
+    /// The speed from which the part still rests in time, mm/s. Not there: any that it has.
+    #[prost(double, optional, tag = "2")]
+    pub speed_limit: Option<f64>,
+    /// The part moves.
+    #[prost(bool, tag = "3")]
+    pub moving: bool,
+    /// Age of the picture, ns.
+    #[prost(uint64, tag = "4")]
+    pub picture_age_ns: u64,
+    /// Until the part stands, ns.
+    #[prost(uint64, tag = "5")]
+    pub rest_ns: u64,
+}
+
 /// Something that a camera sees, mm and mm/s in cell coordinates.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Object {

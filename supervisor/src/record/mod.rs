@@ -9,6 +9,7 @@
 //! | `/signals/<name>` | `tactus.Signal` | every other signal, when it changed, and once a second |
 //! | `/events` | `tactus.Event` | when something happened |
 //! | `/log` | `foxglove.Log` | the same, in words |
+//! | `/separation/<interlock>` | `tactus.Separation` | every cycle |
 //! | `/vision/<name>` | `tactus.Vision` | each datagram of a camera |
 //! | `/replay/inputs` | `tactus.Inputs` | every cycle: what `tactus replay` gives the step again |
 //! | `/replay/checkpoints` | `tactus.Checkpoint` | at the start, each second, after each trip |
@@ -32,6 +33,7 @@ use prost::Message as _;
 use rt_core::bus::BusState;
 use rt_core::machine::SafeCause;
 use rt_core::record::{AxisRecord, Body, CycleRecord, Record};
+use rt_core::separation::SeparationRecord;
 use rt_core::signal::{Quality, Sample, SignalId};
 
 pub use file::{FILE_BYTES_MAX, FileRecorder};
@@ -91,6 +93,8 @@ struct Channels {
     events: u16,
     log: u16,
     vision: Vec<u16>,
+    /// By interlock; `None`: of another kind.
+    separations: Vec<Option<u16>>,
     inputs: u16,
     checkpoints: u16,
 }
@@ -159,6 +163,11 @@ impl<W: Write + Seek> Recorder<W> {
             Body::Axis(axis) => {
                 axis_message(axis).encode_raw(&mut self.buffer);
                 self.channels.axes.get(usize::from(axis.axis.0)).copied()
+            }
+            Body::Separation(found) => {
+                separation_message(found).encode_raw(&mut self.buffer);
+                let place = usize::from(found.interlock.0);
+                self.channels.separations.get(place).copied().flatten()
             }
             Body::Stamp { .. } | Body::Command(_) | Body::Picture(_) => {
                 inputs::take(&mut self.inputs, &record.body);
@@ -322,6 +331,7 @@ impl Channels {
         let drive = writer.add_schema(descriptor::name::DRIVE, "protobuf", &tactus)?;
         let event = writer.add_schema(descriptor::name::EVENT, "protobuf", &tactus)?;
         let vision = writer.add_schema(descriptor::name::VISION, "protobuf", &tactus)?;
+        let separation = writer.add_schema(descriptor::name::SEPARATION, "protobuf", &tactus)?;
         let inputs = writer.add_schema(descriptor::name::INPUTS, "protobuf", &tactus)?;
         let checkpoint = writer.add_schema(descriptor::name::CHECKPOINT, "protobuf", &tactus)?;
         let log = writer.add_schema(descriptor::name::LOG, "protobuf", &log)?;
@@ -349,7 +359,15 @@ impl Channels {
             let zones = BTreeMap::from([("zones".to_owned(), stream.zones.join(","))]);
             streams.push(channel(vision, &format!("/vision/{}", stream.name), &zones)?);
         }
+        let mut separations = Vec::with_capacity(labels.interlocks.len());
+        for (name, kind) in labels.interlocks.iter().zip(&labels.kinds) {
+            separations.push(match *kind {
+                "separation" => Some(channel(separation, &format!("/separation/{name}"), &none)?),
+                _ => None,
+            });
+        }
         Ok(Self {
+            separations,
             cycle: channel(cycle, "/cycle", &none)?,
             axes,
             drives,
@@ -411,6 +429,16 @@ fn cycle_message(record: &Record, cycle: &CycleRecord) -> messages::Cycle {
         working_counter_errors: exchange.counts.working_counter_errors,
         frames_duplicate: exchange.counts.duplicate,
         frames_truncated: exchange.counts.truncated,
+    }
+}
+
+fn separation_message(found: &SeparationRecord) -> messages::Separation {
+    messages::Separation {
+        margin: found.margin.map(twin_lite::Nano::units),
+        speed_limit: found.speed.map(twin_lite::Nano::units),
+        moving: found.moving,
+        picture_age_ns: found.age_ns,
+        rest_ns: found.rest_ns,
     }
 }
 

@@ -291,6 +291,14 @@ fn the_descriptors_describe_what_is_written() {
         datagram: vec![1],
     };
     agrees(&file, "Vision", &vision);
+    let separation = messages::Separation {
+        margin: Some(0.0),
+        speed_limit: Some(0.0),
+        moving: true,
+        picture_age_ns: 1,
+        rest_ns: 1,
+    };
+    agrees(&file, "Separation", &separation);
     let log = messages::Log {
         timestamp: Some(timestamp(1)),
         level: 1,

@@ -17,6 +17,7 @@ use crate::exit::{Error, ExitCode};
 use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::record::Stored;
+use crate::separation::{self, SeparationReport};
 use crate::stats::{Statistics, Trip};
 use crate::{events, stats};
 
@@ -112,6 +113,8 @@ pub struct Report {
     pub flight_recorder: FlightReport,
     /// Camera datagrams.
     pub vision: VisionReport,
+    /// Interlocks of kind `separation`.
+    pub separation: Vec<SeparationReport>,
     /// Memory of the process at the end, bytes; `null` in virtual time, where reports are equal for equal runs.
     pub resident_bytes: Option<u64>,
     /// Of it, what cannot be paged out.
@@ -569,6 +572,7 @@ impl Report {
             audit: ledger.audit.clone(),
             flight_recorder: context.flight.clone(),
             vision,
+            separation: separation::report(&statistics.separation, labels),
             resident_bytes: context.resident_bytes,
             locked_bytes: context.locked_bytes,
             speed: context.speed,

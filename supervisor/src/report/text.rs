@@ -24,6 +24,7 @@ fn write_all(report: &Report, out: &mut String) -> std::fmt::Result {
     bus(report, out)?;
     axes(report, out)?;
     trips(report, out)?;
+    crate::separation::write(&report.separation, out)?;
     tail(report, out)
 }
 

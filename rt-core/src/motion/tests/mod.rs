@@ -73,6 +73,7 @@ fn machine(axes: Vec<AxisPlan>) -> MachinePlan {
         groups: (0..groups).map(members).collect(),
         axes: axes.into_boxed_slice(),
         interlocks: Box::new([]),
+        parts: Box::new([]),
         streams: Box::new([]),
         outputs: Box::new([]),
         control: ControlPlan {
