@@ -7,6 +7,7 @@
 //! sections into plans (names, references, everything that needs more than one key), `machine` and `cell` are the outcome.
 #![forbid(unsafe_code)]
 
+pub mod budget;
 mod build;
 pub mod cell;
 mod file;

@@ -6,6 +6,7 @@ use fieldbus::plan::BusPlan;
 use rt_core::plan::{AxisId, GroupId, MachinePlan};
 use rt_core::signal::SignalId;
 
+use crate::budget::Budget;
 use crate::cell::VirtualCell;
 use crate::problem::Problem;
 
@@ -24,6 +25,8 @@ pub struct Machine {
     pub bus_patience_ns: u64,
     /// What people call its parts.
     pub names: Names,
+    /// Response-time budgets, by `InterlockId`.
+    pub budgets: Vec<Budget>,
     /// How the loop is run.
     pub cycle: CycleSettings,
     /// What the file says carries the frames.

@@ -12,9 +12,10 @@ use rt_linux::run::WatchCalls;
 use rt_linux::signal::Shutdown;
 use tracing_subscriber::EnvFilter;
 
+use crate::budget;
 use crate::cli::{
-    AuditArgs, AuditCommand, CheckArgs, Cli, Command, DoctorArgs, GuardCalls, Link, MatrixArgs,
-    RunArgs, SdoCommand, SimArgs,
+    AuditArgs, AuditCommand, BudgetArgs, CheckArgs, Cli, Command, DoctorArgs, GuardCalls, Link,
+    MatrixArgs, RunArgs, SdoCommand, SimArgs,
 };
 use crate::doctor::{self, System, Target};
 use crate::exit::{Error, ExitCode};
@@ -57,6 +58,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             flight::trace_command(arguments, &mut out)
         }
         Command::Matrix(arguments) => matrix(arguments),
+        Command::Budget(arguments) => budget(arguments),
         Command::Audit(arguments) => audit_log(arguments),
     };
     match done {
@@ -382,6 +384,27 @@ fn matrix(arguments: &MatrixArgs) -> Result<ExitCode, Error> {
         })?);
     } else if arguments.html.is_none() {
         print(&matrix::render(&matrix));
+    }
+    Ok(ExitCode::Done)
+}
+
+fn budget(arguments: &BudgetArgs) -> Result<ExitCode, Error> {
+    let source = load(&arguments.file)?;
+    let run = match &arguments.report {
+        Some(path) => Some(budget::read(path)?),
+        None => None,
+    };
+    let table = budget::Table::of(&source.machine, run.as_ref());
+    if let Some(path) = &arguments.html {
+        leave(path, &table.page())?;
+    }
+    if arguments.json {
+        let json = table.to_json();
+        print(&json.map_err(|wrong| {
+            Error::environment(format!("the budget cannot be written: {wrong}"))
+        })?);
+    } else if arguments.html.is_none() {
+        print(&budget::render(&table));
     }
     Ok(ExitCode::Done)
 }

@@ -12,7 +12,7 @@ use crate::exit::EXIT_CODES_HELP;
 use crate::run::Park;
 
 pub use audit::{
-    AuditArgs, AuditCommand, AuditKeyArgs, AuditReportArgs, AuditVerifyArgs, MatrixArgs,
+    AuditArgs, AuditCommand, AuditKeyArgs, AuditReportArgs, AuditVerifyArgs, BudgetArgs, MatrixArgs,
 };
 pub use measure::{LatencyArgs, LoadKind, TuneArgs};
 
@@ -127,6 +127,9 @@ pub enum Command {
     /// Print the cause-and-effect matrix as the loop evaluates it.
     #[command(after_help = help(audit::MATRIX_EXAMPLES))]
     Matrix(MatrixArgs),
+    /// Print the response-time budget of every interlock, and what a run measured of it.
+    #[command(after_help = help(audit::BUDGET_EXAMPLES))]
+    Budget(BudgetArgs),
     /// Look after the audit log: is it whole, and whose key signs it.
     #[command(after_help = help(audit::AUDIT_EXAMPLES))]
     Audit(AuditArgs),

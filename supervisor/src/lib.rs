@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod budget;
 pub mod capture;
 pub mod cell;
 pub mod cli;

@@ -2,6 +2,7 @@
 
 mod axes;
 mod blocks;
+mod budget;
 mod bus;
 mod causes;
 mod cell;
@@ -97,6 +98,10 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         overrun: cycle.overrun,
         program,
     };
+    let budgets = budget::budgets(file, &plan, &interlocks.spans, problems);
+    if problems.any_error() {
+        return None;
+    }
     let bus = BusPlan { dc, copies, ..bus_plan(built.devices, &cycle, &plan) };
     Some(Machine {
         name: identification.name.value.clone(),
@@ -105,6 +110,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         bus,
         bus_patience_ns,
         names,
+        budgets,
         cycle,
         link,
         virtual_cell,

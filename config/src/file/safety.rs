@@ -73,6 +73,28 @@ section! {
         latch: bool,
         /// Only in this mode; without it in both.
         mode: Option<At<ModeWord>>,
+        /// How long each stage takes from what happens to a machine that stands; what is left out is derived.
+        budget: Option<Budget>,
+    }
+}
+
+section! {
+    /// The response-time budget of an interlock. `tactus budget FILE` prints what follows from it.
+    "the budget" Budget {
+        /// From what happens until the sensor says so: exposure and evaluation of a camera, filters of an input.
+        sensor: Option<Time>,
+        /// Until the loop has it. With a camera, `sensor` and `transport` are `age_max` of the stream; default: what is left of it.
+        transport: Option<Time>,
+        /// Until it is judged; default and least: one period.
+        cycle: Option<Time>,
+        /// Until the frame is on the wire; default and least: one period.
+        bus: Option<Time>,
+        /// Until the drives follow; default and least: `twin.response` of the slowest axis that is stopped.
+        drive: Option<Time>,
+        /// Until everything stands; default and least: the longest stop that keeps torque, the watchdog included.
+        mechanics: Option<Time>,
+        /// What all of it may take.
+        total: Option<Time>,
     }
 }
 

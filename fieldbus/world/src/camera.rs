@@ -212,7 +212,9 @@ impl Camera {
             if !self.plan.view.contains(person.at) || seen >= OBJECTS_MAX {
                 continue;
             }
-            let mut noisy = |value: f64| value + self.plan.noise_mm * self.rng.bell();
+            // Bounded, so that in x and y together nobody is farther off than the uncertainty says.
+            let mut noisy =
+                |value: f64| value + self.plan.noise_mm * self.rng.bell().clamp(-2.12, 2.12);
             let at = Point::new(noisy(person.at.x), noisy(person.at.y));
             let velocity = Point::new(noisy(person.velocity.x), noisy(person.velocity.y));
             picture.zones_occupied |= self.occupied(at, person.radius_mm + uncertainty, zones);

@@ -207,6 +207,7 @@ impl Separation {
         Judged { stop, speed, margin: Some(margin), moving, age_ns, rest_ns, input_at }
     }
 
+    // SR-066
     /// The picture shows all of the watched area, and says of each person where he is.
     fn counts(&self, view: &StreamView) -> bool {
         let bit =

@@ -107,7 +107,7 @@ fn whoever_is_not_seen_stands_at_the_edge_of_what_is_watched() {
 }
 
 #[test]
-// SR-059
+// SR-066
 fn a_picture_that_does_not_count_is_a_person_anywhere() {
     let good = view(NOW, &[]);
     let axes = [axis(0, 0), axis(0, 0)];
@@ -223,6 +223,64 @@ fn a_plan_that_names_what_is_not_there_cannot_be_judged() {
     assert!(none(|plan, _| plan.stream = StreamId(1)));
     assert!(none(|_, machine| machine.parts[0].axes[0] = Some(AxisId(2))), "of another group");
     assert!(none(|_, machine| machine.parts[0].group = GroupId(9)));
+}
+
+/// Age of the picture, distance to the part's path: the nearest at which `separation` lets the part go on at 1 m/s.
+fn nearest(separation: &Separation, age_ns: u64) -> i32 {
+    let goes_on = |x: &i32| {
+        let axes = [axis(0, 1000), axis(0, 0)];
+        !judge(separation, &axes, view(NOW - age_ns, &[person(*x, 0)]), NOW).stop
+    };
+    (0..9000).find(goes_on).expect("somewhere it is far enough")
+}
+
+/// A person at `x` runs at the part from the moment of the picture, which gains speed until it hears of it, and then takes the longest
+/// way there is; true: they meet before it stands.
+fn they_meet(x: i32, age_ms: u64) -> bool {
+    let (mut at, mut speed) = (0.0, 1005.0);
+    let mut person = f64::from(x) - 1.6 * age_ms as f64;
+    for ms in 0..1000 {
+        if speed <= 0.0 {
+            return false;
+        }
+        // 300 and 30 of the person, C, Zd, Zr.
+        if person - 585.0 <= at + 100.0 {
+            return true;
+        }
+        at += speed * 1e-3;
+        person -= 1.6;
+        speed -= if ms >= 107 { 20.0 } else { 0.0 };
+    }
+    true
+}
+
+#[test]
+// SR-060
+fn what_is_forgotten_is_found() {
+    let age = 80_000_000;
+    let right = nearest(&separation(), age);
+    assert!(!they_meet(right, 80), "{right}");
+    assert!(they_meet(right - 40, 80), "and it asks for hardly more than it needs");
+    let with = |edit: fn(&mut SeparationPlan, &mut MachinePlan)| {
+        let (mut plan, mut machine) = (plan(), machine());
+        edit(&mut plan, &mut machine);
+        nearest(&Separation::new(plan, &machine).unwrap(), age)
+    };
+    let no_person = with(|plan, _| plan.person_speed = Nano::ZERO);
+    assert!(they_meet(no_person, 80), "Sh: {no_person}");
+    let no_answer = with(|_, machine| machine.axes[0].model.response_ns = 0);
+    assert!(no_answer < right - 8, "Sr: {no_answer} {right}");
+    let no_watchdog = with(|_, machine| machine.axes[0].stop.watchdog_ns = 0);
+    assert!(they_meet(no_watchdog, 80), "the longest way to stop: {no_watchdog}");
+    let no_stop = with(|_, machine| {
+        machine.axes[0].stop.quick_stop_deceleration = Nano(i64::MAX / 4);
+        machine.axes[0].stop.ramp_deceleration = Nano(i64::MAX / 4);
+    });
+    assert!(they_meet(no_stop, 80), "Ss: {no_stop}");
+    let no_age = nearest(&separation(), 0);
+    assert!(they_meet(no_age, 80), "the age of the picture: {no_age}");
+    let no_intrusion = with(|plan, _| plan.intrusion = Nano::ZERO);
+    assert!(they_meet(no_intrusion, 80), "C: {no_intrusion}");
 }
 
 proptest::proptest! {

@@ -239,7 +239,9 @@ fn response(html: &mut Html, machine: &Machine, matrix: &Matrix) {
             duration(row.total_ns),
         ]);
     }
-    html.markup("</table>\n<h2>Three ways to stop, from the highest velocity</h2>\n<table>\n");
+    html.markup("</table>\n<p>Stage by stage, with the distance that somebody who walks goes meanwhile:</p>\n");
+    crate::budget::Table::of(machine, None).html(html);
+    html.markup("<h2>Three ways to stop, from the highest velocity</h2>\n<table>\n");
     html.head(&[
         "Group",
         "Axis",

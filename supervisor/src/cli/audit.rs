@@ -25,6 +25,16 @@ pub(super) const MATRIX_EXAMPLES: &str = "Examples:
   tactus matrix demo-cell.toml --html matrix.html
       the same as a page to print and sign";
 
+pub(super) const BUDGET_EXAMPLES: &str = "Examples:
+  tactus budget demo-cell.toml
+      how long each interlock takes from what happens to a machine that stands, and the distance that it costs
+  tactus budget demo-cell.toml --report run.json
+      the same, with what that run measured and what is left (run.json: tactus run demo-cell.toml --report run.json)
+  tactus budget demo-cell.toml --report run.json --html budget.html
+      the same as a page to print and sign
+
+A budget that does not add up is an error of tactus check (exit code 2).";
+
 /// `tactus audit`.
 #[derive(Args, Clone, Debug)]
 pub struct AuditArgs {
@@ -89,6 +99,22 @@ pub struct AuditReportArgs {
 pub struct MatrixArgs {
     /// Machine file (TOML).
     pub file: PathBuf,
+    /// Write it as a page (HTML, printable, no network) to this file.
+    #[arg(long, value_name = "FILE.html")]
+    pub html: Option<PathBuf>,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `tactus budget`.
+#[derive(Args, Clone, Debug)]
+pub struct BudgetArgs {
+    /// Machine file (TOML).
+    pub file: PathBuf,
+    /// Report of a run: what it measured is set beside what is allowed.
+    #[arg(long, value_name = "FILE.json")]
+    pub report: Option<PathBuf>,
     /// Write it as a page (HTML, printable, no network) to this file.
     #[arg(long, value_name = "FILE.html")]
     pub html: Option<PathBuf>,
