@@ -129,6 +129,9 @@ impl<'a> Bench<'a> {
     fn run(&mut self, cycles: u64, wrong: &[SignalIdOf]) {
         for _ in 0..cycles {
             self.now += self.machine.plan.period_ns;
+            for stream in self.streams.iter_mut().filter(|stream| stream.refusal.is_none()) {
+                stream.captured_at = self.now;
+            }
             for row in &self.machine.plan.interlocks {
                 for (signal, well, bad) in levels(&row.cause) {
                     let value = if wrong.contains(&signal) { bad } else { well };
