@@ -82,7 +82,7 @@ fn parts_and_separation_that_cannot_be_are_refused() {
             (row, &with("gantry = \"limit 100 mm/s\""), "separation-without-stop"),
             (row, &with("gantry = \"stop 0\""), "separation-without-stop"),
             (row, &with("conveyor = \"stop 1\""), "separation-without-stop"),
-            ("connection_lost = 3", "connection_lost = 1", "separation-coasts"),
+            ("connection_lost = 3", "connection_lost = 2", "separation-coasts"),
         ],
     );
 }

@@ -181,7 +181,7 @@ fn check_axes(built: &Built<'_>, part: &PartPlan, span: &Span, problems: &mut Pr
                         built.axes.name(*axis)
                     ),
                 )
-                .expected("a drive that brakes when frames stay away (connection_lost = 3 or 2)")
+                .expected("a drive that brakes when frames stay away: connection_lost = 3, or 1 with fault = 2")
                 .found("one that takes its torque away")
                 .remedy("set `reactions.connection_lost` of its drive"),
             );
