@@ -244,6 +244,7 @@ impl Separation {
         })
     }
 
+    // SR-065
     /// The largest path speed from which the part would rest in time, for as long as this picture counts.
     fn speed(
         &self,

@@ -242,6 +242,7 @@ fn row(name: &str, budget: &Budget, measured: Option<Measured>) -> Row {
     }
 }
 
+// SR-068
 /// What a run says of a row: trips that it caused, and for separation every picture that was judged.
 fn measured(run: &Run, name: &str, budget: &Budget, picture: bool) -> Option<Measured> {
     let allowed = budget.until_wire_ns();
