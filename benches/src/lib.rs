@@ -121,7 +121,7 @@ impl Bench {
                 bytes: picture(plan.config_hash, 1 + cycle / PICTURE_CYCLES, now),
                 received_at: now,
                 sequence_good: true,
-                refused: 0,
+                ..Received::default()
             };
         }
         self.now = now;

@@ -5,6 +5,7 @@ use rt_core::bus::Emergency;
 use rt_core::interlock::Mode;
 use rt_core::plan::{Reaction, StopWay};
 use rt_core::program::AxisState;
+use rt_core::vision::Verdict;
 use rt_core::record::{ButtonFault, Event, GateLimit, MachineState};
 use twin_lite::Nano;
 
@@ -109,6 +110,18 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
                 format!("vision {name}: not clear: {zones}")
             };
             described("vision", Info, name, text)
+        }
+        Event::Inspection { stream, trigger, verdict, refusal } => {
+            let name = labels.stream(stream);
+            let text = match refusal {
+                Some(refusal) => {
+                    let why = crate::vision::refusal_word(refusal);
+                    format!("inspection {name}: a result does not count: {why}")
+                }
+                None => format!("inspection {name}: part {trigger} is {}", found(verdict)),
+            };
+            let severity = if refusal.is_some() { Warning } else { Info };
+            described("inspection", severity, name, text)
         }
         Event::Overrun { missed } => {
             let text = format!("overrun: {missed} cycles missed, the phase is kept");
@@ -336,6 +349,14 @@ fn button(fault: ButtonFault) -> &'static str {
         ButtonFault::TooLong => "the button was pressed too long, or is stuck",
         ButtonFault::HeldAtBoot => "the button was held when the machine started",
         ButtonFault::CauseNotClear => "a cause still demands",
+    }
+}
+
+fn found(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Unknown => "not known to be good",
+        Verdict::Good => "good",
+        Verdict::Bad => "bad",
     }
 }
 

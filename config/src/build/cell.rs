@@ -7,6 +7,7 @@ use super::axes::{above_zero, in_unit, time_in};
 use super::bus::identity;
 use super::model;
 use super::names::{Table, check_count, check_identifier};
+use crate::machine::StreamSocket;
 use crate::cell::{
     Channel, DeviceKind, Spot, VirtualBarrier, VirtualBrake, VirtualCamera, VirtualConveyor,
     VirtualDevice, VirtualGripper, VirtualPerson, VirtualSafetyChain, VirtualServo, VirtualZone,
@@ -301,6 +302,15 @@ pub(crate) fn cameras(
                     .expected("one [[virtual.camera]] for each stream")
                     .found("the second")
                     .remedy("remove one"),
+            );
+        }
+        let source = built.vision.sources.get(usize::from(place));
+        if source.is_some_and(|source| source.socket != StreamSocket::Unix || source.own_clock) {
+            problems.push(
+                Problem::error("camera-elsewhere", &camera.stream.span, "its datagrams come from elsewhere")
+                    .expected("a stream with `socket = \"unix\"` and `clock = \"host\"`")
+                    .found("another")
+                    .remedy("remove the virtual camera: `python -m tactus_vision send` can stand in"),
             );
         }
         let period = time_in(&camera.period, MS..=10_000 * MS, "the period", problems);

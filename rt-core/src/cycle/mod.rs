@@ -233,7 +233,7 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
     }
 
     /// Takes the inspection results that have come, each of them, and leaves what counts as records.
-    // SR-121
+    // SR-071
     fn inspections(&mut self, now: u64) {
         for _ in 0..INSPECTIONS_PER_CYCLE {
             let Some(result) = self.ports.inspection() else { return };

@@ -214,7 +214,7 @@ fn counts(
 }
 
 /// A capture time in the time of this host, at the earliest; `None`: nobody knows.
-// SR-119
+// SR-070
 fn here(header: &Header, offset_ns: Option<i64>) -> Option<u64> {
     if !header.own_clock {
         return Some(header.captured_at);
@@ -228,7 +228,7 @@ fn here(header: &Header, offset_ns: Option<i64>) -> Option<u64> {
 ///
 /// # Errors
 /// Why it does not count.
-// SR-121
+// SR-071
 pub fn inspect(
     result: &Inspected,
     plan: &StreamPlan,
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    // SR-119
+    // SR-070
     fn a_time_of_the_cameras_own_clock_counts_from_the_earliest_moment_it_can_mean() {
         let own = |offset_ns| Received {
             received_at: 5_010,
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    // SR-121
+    // SR-071
     fn an_inspection_result_says_what_was_found_and_each_wrong_field_takes_it_out() {
         let found = inspect(&result(|_| {}), &PLAN, HASH, 1020).unwrap();
         assert_eq!((found.trigger, found.verdict, found.score), (77, Verdict::Bad, 990_000));

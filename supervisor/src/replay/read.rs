@@ -105,7 +105,9 @@ impl Recorded {
         (stream, at, good, crc): (&str, u64, bool, u32),
     ) -> Option<[u8; DATAGRAM_LENGTH]> {
         let found = self.pictures.get(&(stream.to_owned(), at, good, crc))?;
-        found.as_slice().try_into().ok()
+        let mut place = [0; DATAGRAM_LENGTH];
+        place.get_mut(..found.len())?.copy_from_slice(found);
+        Some(place)
     }
 }
 
