@@ -121,7 +121,7 @@ impl Bench {
                 bytes: picture(plan.config_hash, 1 + cycle / PICTURE_CYCLES, now),
                 received_at: now,
                 sequence_good: true,
-                refused: 0,
+                ..Received::default()
             };
         }
         self.now = now;
@@ -193,7 +193,7 @@ fn picture(config_hash: u64, sequence: u64, captured_at: u64) -> [u8; DATAGRAM_L
     let mut bytes = [0; DATAGRAM_LENGTH];
     let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
     put(0, b"TVIS");
-    put(4, &[1, 1]);
+    put(4, &[2, 1]);
     put(6, &STREAM.to_le_bytes());
     put(8, &config_hash.to_le_bytes());
     put(16, &sequence.to_le_bytes());

@@ -21,7 +21,7 @@ mod units;
 pub use cell::VirtualCell;
 pub use machine::{
     AxisUnit, Compression, CycleSettings, FlightSettings, LinkChoice, Machine, Names, Realtime,
-    RecordingSettings,
+    RecordingSettings, StreamSocket, StreamSource,
 };
 pub use problem::{Diagnostics, Problem, Severity, Style};
 pub use schema::schema;

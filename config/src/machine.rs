@@ -1,5 +1,6 @@
 //! What a machine file becomes: the plans that the other crates own, and what people call things.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use fieldbus::plan::BusPlan;
@@ -33,6 +34,8 @@ pub struct Machine {
     pub link: LinkChoice,
     /// What stands behind the devices when there is no machine.
     pub virtual_cell: VirtualCell,
+    /// How datagrams of each stream come, by `StreamId`.
+    pub stream_sources: Vec<StreamSource>,
     /// What is kept of a run.
     pub recording: RecordingSettings,
     /// Where the state file is; relative to the directory in which the run was started.
@@ -43,6 +46,29 @@ pub struct Machine {
     pub hash64: u64,
     /// What is allowed but looks like a mistake.
     pub warnings: Vec<Problem>,
+}
+
+/// How datagrams of a stream come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamSource {
+    /// Where they come in.
+    pub socket: StreamSocket,
+    /// Capture times are of the camera process's own clock.
+    pub own_clock: bool,
+}
+
+/// Where datagrams of a stream come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamSocket {
+    /// The Unix datagram socket of the run.
+    Unix,
+    /// A UDP socket.
+    Udp {
+        /// Where this host listens.
+        listen: SocketAddr,
+        /// The file with the shared key; `None`: written out as insecure.
+        key_file: Option<PathBuf>,
+    },
 }
 
 /// Names, each by the id that the loop uses.

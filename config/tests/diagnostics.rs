@@ -617,3 +617,52 @@ fn a_syntax_error_does_not_hide_what_is_wrong_elsewhere() {
     let found = codes(&refused(&text));
     assert!(found.contains(&"syntax") && found.contains(&"out-of-range"), "{found:?}");
 }
+
+#[test]
+// SR-072
+fn a_stream_from_the_network_has_a_key_or_says_that_it_has_none() {
+    let id = "id = 1\nage_max = \"150 ms\"";
+    let with = |keys: &str| format!("id = 1\n{keys}\nage_max = \"150 ms\"");
+    let camera = "[[virtual.camera]]\nstream = \"overhead\"";
+    let udp = "socket = \"udp\"\naddress = \"127.0.0.1:5600\"";
+    let rows = [
+        (with("socket = \"tcp\""), "unknown-word"),
+        (with("socket = \"udp\""), "bad-address"),
+        (with("socket = \"udp\"\naddress = \"camera\"\ninsecure = true"), "bad-address"),
+        (with("socket = \"udp\"\naddress = \"127.0.0.1:0\"\ninsecure = true"), "bad-address"),
+        (with(udp), "no-key"),
+        (with(&format!("{udp}\ninsecure = false")), "no-key"),
+        (with(&format!("{udp}\ninsecure = true\nkey_file = \"a.key\"")), "no-key"),
+        (with(&format!("{udp}\nkey_file = \"a.key\"")), "camera-elsewhere"),
+        (with("key_file = \"a.key\""), "not-for-unix"),
+        (with("clock = \"camera\""), "camera-elsewhere"),
+    ];
+    let rows: Vec<_> = rows.iter().map(|(to, code)| (id, to.as_str(), *code)).collect();
+    check(&rows);
+    assert!(DEMO.contains(camera), "without its virtual camera the stream is right");
+    let alone = DEMO.split(camera).collect::<Vec<_>>();
+    let rest = alone[1].find("[[").expect("something follows");
+    let text = format!("{}{}", alone[0], &alone[1][rest..]);
+    let insecure = text.replacen(id, &with(&format!("{udp}\ninsecure = true")), 1);
+    let machine = config::load(&insecure, "cell.toml").unwrap_or_else(|wrong| panic!("{wrong}"));
+    let warned: Vec<_> = machine.warnings.iter().map(|problem| problem.code).collect();
+    assert!(warned.contains(&"insecure-stream"), "{warned:?}");
+    assert!(machine.stream_sources[0].own_clock);
+}
+
+#[test]
+fn a_zone_without_a_stream_and_a_stream_that_nobody_reads_are_errors() {
+    check(&[
+        (
+            "name = \"warn\"\nstream = \"overhead\"",
+            "name = \"warn\"\nstream = \"ceiling\"",
+            "unknown-name",
+        ),
+        ("name = \"warn\"\nstream = \"overhead\"", "name = \"warn\"", "missing-key"),
+        (
+            "[[stream]]",
+            "[[stream]]\nname = \"idle\"\nid = 9\nage_max = \"1 s\"\n\n[[stream]]",
+            "unread-stream",
+        ),
+    ]);
+}

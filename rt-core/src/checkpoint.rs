@@ -54,11 +54,12 @@ impl<P: Program> Taped for Whole<'_, P> {
 
 impl Taped for Received {
     fn tape<T: Tape>(&mut self, tape: &mut T) {
-        let Self { bytes, received_at, sequence_good, refused } = self;
+        let Self { bytes, received_at, sequence_good, refused, offset_ns } = self;
         twin_lite::tape::bytes(bytes, tape);
         received_at.tape(tape);
         sequence_good.tape(tape);
         refused.tape(tape);
+        offset_ns.tape(tape);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::plan::{AxisId, GroupId, InterlockId, Reaction, StopWay};
 use crate::program::{AxisState, AxisView};
 use crate::separation::SeparationRecord;
 use crate::signal::{Sample, SignalId};
-use crate::vision::StreamId;
+use crate::vision::{Refusal, StreamId, Verdict};
 use twin_lite::{Nano, taped};
 
 /// One record. Sequence numbers are given by the stream it goes through.
@@ -67,9 +67,11 @@ pub struct Picture {
     pub refused: u64,
     /// Its last four bytes: its own CRC.
     pub crc: u32,
+    /// This host's clock less the camera's at the least, ns, of a camera with a clock of its own.
+    pub offset_ns: Option<i64>,
 }
 
-taped!(Picture { stream, received_at, sequence_good, refused, crc });
+taped!(Picture { stream, received_at, sequence_good, refused, crc, offset_ns });
 
 /// How one cycle went. Durations are 0 in virtual time.
 #[derive(Clone, Copy, Debug, Default)]
@@ -266,6 +268,17 @@ pub enum Event {
         not_clear: u32,
         /// The newest result counts.
         valid: bool,
+    },
+    /// An inspection result was taken.
+    Inspection {
+        /// The stream that it came in.
+        stream: StreamId,
+        /// The trigger that it answers; 0 when it does not count.
+        trigger: u64,
+        /// What was found; unknown when it does not count.
+        verdict: Verdict,
+        /// Why it does not count; `None`: it does.
+        refusal: Option<Refusal>,
     },
     /// The loop was late by whole periods: they were skipped, before this cycle.
     Overrun {

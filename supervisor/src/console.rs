@@ -11,6 +11,7 @@ use rt_core::record::MachineState;
 use crate::events;
 use crate::labels::{AxisLabel, Labels};
 use crate::stats::{AxisTotals, Statistics};
+use crate::vision::StreamReport;
 use rt_core::vision::Object;
 
 /// Between two pictures on a terminal, ns.
@@ -38,6 +39,8 @@ pub struct Scene {
     pub link: String,
     /// What the cameras see, all streams.
     pub people: Vec<Object>,
+    /// What came from cameras and what became of it; only in real time.
+    pub cameras: Vec<StreamReport>,
     /// Records: produced, dropped.
     pub records: (u64, u64),
     /// Time since start, ns.
@@ -289,6 +292,9 @@ fn zones(statistics: &Statistics, labels: &Labels, out: &mut String) -> std::fmt
 }
 
 fn people(scene: &Scene, out: &mut String) -> std::fmt::Result {
+    for stream in &scene.cameras {
+        writeln!(out, "  camera    {}", stream.line())?;
+    }
     write!(out, "  seen      ")?;
     if scene.people.is_empty() {
         return writeln!(out, "nobody");

@@ -9,10 +9,10 @@ use rt_core::cycle::{Command, Ports};
 use rt_core::flight::Ring;
 use rt_core::plan::AxisId;
 use rt_core::program::Program;
-use rt_core::record::{Body, Event, Record};
+use rt_core::record::{Body, Event, Picture, Record};
 use rt_core::signal::Signals;
 use rt_core::step::Core;
-use rt_core::vision::{Received, STREAMS_MAX, VisionInputs};
+use rt_core::vision::{Inspected, Received, STREAMS_MAX, VisionInputs};
 
 use crate::audit::Audit;
 use crate::flight::RingGiver;
@@ -25,15 +25,21 @@ use twin_lite::Nano;
 /// Records that fit between the loop and the drain, at least: more than a second of a busy small machine at 1 kHz, so that the stop that a
 /// silent supervisor causes is told.
 pub const STREAM_RECORDS: usize = 16_384;
+/// Inspection results that fit between the receiver and the loop: a quarter of a second of 1000 parts a second.
+const STREAM_INSPECTIONS: usize = 256;
 /// For every axis of a large machine: 50 cycles of all that an axis and its drive leave in one.
 const STREAM_RECORDS_PER_AXIS: usize = 50 * 12;
 /// Records taken at once, so that the heartbeat is never late: three rounds of the drain of a machine with 256 axes at 1 kHz.
 const DRAIN_MAX: usize = 32_768;
 
+/// Pictures that nobody asked for are not kept beyond this.
+const PICTURES_MAX: usize = 256;
+
 /// The loop's ends of its channels.
 pub struct LoopPorts {
     records: stream::Producer<Record>,
     vision: latest::Reader<VisionInputs>,
+    inspections: stream::Consumer<Inspected>,
     command: latest::Reader<Command>,
     flight: Option<RingGiver>,
     checkpoints: Option<swap::Giver<Box<Checkpoint>>>,
@@ -56,6 +62,10 @@ impl LoopPorts {
 impl Ports for LoopPorts {
     fn vision(&mut self) -> &VisionInputs {
         self.vision.read()
+    }
+
+    fn inspection(&mut self) -> Option<Inspected> {
+        self.inspections.pop().map(|(_, result)| result)
     }
 
     fn command(&mut self) -> Command {
@@ -83,6 +93,8 @@ pub struct Outside {
     pub records: stream::Consumer<Record>,
     /// What the cameras say.
     pub vision: latest::Writer<VisionInputs>,
+    /// What became of parts that cameras looked at.
+    pub inspections: stream::Producer<Inspected>,
     /// What people say.
     pub command: latest::Writer<Command>,
 }
@@ -93,9 +105,23 @@ pub fn channels(axes: usize) -> (LoopPorts, Outside) {
     let (producer, consumer) =
         stream::channel(STREAM_RECORDS.max(axes.saturating_mul(STREAM_RECORDS_PER_AXIS)));
     let (vision_writer, vision) = latest::channel([Received::default(); STREAMS_MAX]);
+    let (inspections_producer, inspections) = stream::channel(STREAM_INSPECTIONS);
     let (command_writer, command) = latest::channel(Command::default());
-    let ports = LoopPorts { records: producer, vision, command, flight: None, checkpoints: None };
-    (ports, Outside { records: consumer, vision: vision_writer, command: command_writer })
+    let ports = LoopPorts {
+        records: producer,
+        vision,
+        inspections,
+        command,
+        flight: None,
+        checkpoints: None,
+    };
+    let outside = Outside {
+        records: consumer,
+        vision: vision_writer,
+        inspections: inspections_producer,
+        command: command_writer,
+    };
+    (ports, outside)
 }
 
 /// Checkpoints that may wait for the drain: one a second and one for each trip come.
@@ -131,6 +157,8 @@ pub struct Drain {
     pub statistics: Statistics,
     /// Offsets that homing found, for whoever keeps them: to be taken after each [`take`](Self::take).
     pub homed: Vec<(AxisId, Nano)>,
+    /// Datagrams of cameras that the loop took, and when, ns: to be taken after each [`take`](Self::take).
+    pub pictures: Vec<(Picture, u64)>,
     recording: Recording,
     audit: Audit,
     not_recorded: u64,
@@ -142,7 +170,15 @@ impl Drain {
     #[must_use]
     pub fn new(statistics: Statistics, recording: Recording) -> Self {
         let audit = Audit::off();
-        Self { statistics, recording, audit, homed: Vec::new(), not_recorded: 0, park: None }
+        Self {
+            statistics,
+            recording,
+            audit,
+            homed: Vec::new(),
+            pictures: Vec::new(),
+            not_recorded: 0,
+            park: None,
+        }
     }
 
     /// With an audit log.
@@ -159,12 +195,17 @@ impl Drain {
 
     /// Takes what is there now, up to a bound; returns how many.
     pub fn take(&mut self, records: &mut stream::Consumer<Record>) -> usize {
-        let Self { statistics, homed, recording, audit, not_recorded, park } = self;
+        let Self { statistics, homed, pictures, recording, audit, not_recorded, park } = self;
         let taken = records.drain(DRAIN_MAX, |sequence, record| {
             if let Some(length) = park.take() {
                 std::thread::sleep(length);
             }
             statistics.take(&record);
+            if let Body::Picture(picture) = record.body
+                && pictures.len() < PICTURES_MAX
+            {
+                pictures.push((picture, record.now));
+            }
             if let Body::Event(event) = &record.body {
                 audit.event(&record, event);
                 if let Event::Referenced { axis, offset, kept: false } = *event {

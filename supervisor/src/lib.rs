@@ -34,6 +34,7 @@ pub mod stats;
 pub mod stops;
 pub mod tune;
 pub mod vision;
+pub mod zones;
 
 #[cfg(test)]
 #[path = "../tests/folder/mod.rs"]

@@ -295,6 +295,7 @@ impl Statistics {
             Event::ShutdownDone => self.shutdown_done = true,
             // Counted by the record of the cycle.
             Event::Overrun { .. }
+            | Event::Inspection { .. }
             | Event::Demand { .. }
             | Event::Clear { .. }
             | Event::Diagnostic { .. }

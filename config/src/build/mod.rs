@@ -114,6 +114,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         cycle,
         link,
         virtual_cell,
+        stream_sources: built.vision.sources,
         recording,
         state_directory: cycle::state_directory(file.state.0.as_ref()),
         hash,

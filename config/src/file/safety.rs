@@ -355,6 +355,36 @@ section! {
         age_max: Time,
         /// Results below this quality do not count, 0 to 100; default 50.
         quality_min: Option<Int<0, 100>>,
+        /// Where its datagrams come in; default `unix`.
+        socket: Option<SocketWord>,
+        /// For `udp`: address and port of this host to listen on, such as `192.168.7.1:5600`.
+        address: Option<Name>,
+        /// For `udp`: file with the key that camera process and this host share, 64 hexadecimal digits; nobody else may read it. Relative to the directory in which the run is started.
+        key_file: Option<Name>,
+        /// For `udp`: `true` does without a key, and every report says so. Anybody on that network can then clear a zone.
+        insecure: Option<bool>,
+        /// Whose clock its capture times are of; default: `host` with `unix`, `camera` with `udp`.
+        clock: Option<ClockWord>,
+    }
+}
+
+word! {
+    /// Where datagrams of a stream come in.
+    "socket" SocketWord {
+        /// The Unix datagram socket of the run, from this host.
+        "unix" => Unix,
+        /// A UDP socket, from other hosts too.
+        "udp" => Udp,
+    }
+}
+
+word! {
+    /// Whose clock capture times are of.
+    "clock" ClockWord {
+        /// CLOCK_MONOTONIC of this host.
+        "host" => Host,
+        /// The camera process's own; clock exchanges say what that is here, and without them nothing counts.
+        "camera" => Camera,
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct Picture {
 pub(crate) fn encode(picture: &Picture) -> [u8; DATAGRAM_LENGTH] {
     let mut bytes = [0; DATAGRAM_LENGTH];
     put(&mut bytes, 0, b"TVIS");
-    put(&mut bytes, 4, &[1, 1]);
+    put(&mut bytes, 4, &[2, 1]);
     put(&mut bytes, 6, &picture.stream_id.to_le_bytes());
     put(&mut bytes, 8, &picture.config_hash.to_le_bytes());
     put(&mut bytes, 16, &picture.sequence.to_le_bytes());
@@ -140,7 +140,7 @@ mod tests {
         };
         picture.objects[0] = Object { x: -1, y: 2, vx: -3, vy: 4, radius: 300, uncertainty: 60 };
         let bytes = encode(&picture);
-        assert_eq!(&bytes[..8], b"TVIS\x01\x01\x02\x01");
+        assert_eq!(&bytes[..8], b"TVIS\x02\x01\x02\x01");
         assert_eq!(bytes[8..16], 0x1122_3344_5566_7788_u64.to_le_bytes());
         assert_eq!(bytes[16..24], 9_u64.to_le_bytes());
         assert_eq!(bytes[24..32], 0x0A0B_0C0D_u64.to_le_bytes());

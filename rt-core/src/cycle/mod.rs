@@ -17,7 +17,7 @@ use crate::program::Program;
 use crate::record::{Body, Event, Record};
 use crate::signal::Signals;
 use crate::step::{Core, Sink, Snapshot, StepInputs};
-use crate::vision::{Received, STREAMS_MAX, VisionInputs};
+use crate::vision::{INSPECTIONS_PER_CYCLE, Inspected, Received, STREAMS_MAX, VisionInputs};
 use alloc::boxed::Box;
 use twin_lite::taped;
 
@@ -39,6 +39,11 @@ taped!(Command { shutdown, supervisor_at });
 pub trait Ports {
     /// The newest result of each vision stream.
     fn vision(&mut self) -> &VisionInputs;
+
+    /// The next inspection result, in the order of arrival.
+    fn inspection(&mut self) -> Option<Inspected> {
+        None
+    }
 
     /// The newest command.
     fn command(&mut self) -> Command;
@@ -189,6 +194,7 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         take_new(&mut self.vision, self.ports.vision());
         // Inputs that have just come in are not from the future.
         let now = wake.max(exchange.received_at);
+        self.inspections(now);
         let inputs = StepInputs {
             now,
             cycle: self.cycle,
@@ -224,6 +230,18 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         }
         self.cycle = self.cycle.saturating_add(1);
         !self.core.finished()
+    }
+
+    /// Takes the inspection results that have come, each of them, and leaves what counts as records.
+    // SR-071
+    fn inspections(&mut self, now: u64) {
+        for _ in 0..INSPECTIONS_PER_CYCLE {
+            let Some(result) = self.ports.inspection() else { return };
+            let body = Body::Event(self.core.inspected(&result, now));
+            let record = Record { cycle: self.cycle, now, body };
+            self.flight.note(&record);
+            self.ports.record(record);
+        }
     }
 
     /// After the last cycle: a trigger that still waits for what comes after it is frozen with what there is.

@@ -198,6 +198,7 @@ impl Mark {
             | Event::ResetRefused { .. }
             | Event::Step { .. }
             | Event::Vision { .. }
+            | Event::Inspection { .. }
             | Event::ShutdownDone => return None,
         })
     }

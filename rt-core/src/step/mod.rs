@@ -25,7 +25,7 @@ use crate::plan::{AxisId, GroupId, MachinePlan};
 use crate::program::{AxisState, AxisView, Program, Request, Requests, STRANDS_MAX, View};
 use crate::record::{Event, MachineState};
 use crate::signal::{SignalId, Signals};
-use crate::vision::{StreamState, StreamView, VisionInputs};
+use crate::vision::{Inspected, Refusal, StreamState, StreamView, Verdict, VisionInputs, inspect};
 use alloc::boxed::Box;
 use recorder::Recorder;
 use trips::Trips;
@@ -195,6 +195,15 @@ impl<P: Program> Core<P> {
         log.over(Phase::Gate);
         self.leave(inputs, signals, log);
         log.over(Phase::Records);
+    }
+
+    /// What an inspection result says that counts at `now`. The step has no use for it yet.
+    #[must_use]
+    pub fn inspected(&self, result: &Inspected, now: u64) -> Event {
+        let plan = self.plan.streams.get(usize::from(result.stream.0)).ok_or(Refusal::Stream);
+        let found = plan.and_then(|plan| inspect(result, plan, self.plan.config_hash, now));
+        let (trigger, verdict) = found.map_or((0, Verdict::Unknown), |at| (at.trigger, at.verdict));
+        Event::Inspection { stream: result.stream, trigger, verdict, refusal: found.err() }
     }
 
     /// Phase 3, vision: what the cameras say that counts.

@@ -13,7 +13,7 @@ use crate::plan::{AxisId, MachinePlan};
 use crate::record::{AxisRecord, Body, CycleRecord, MachineState, Picture};
 use crate::signal::{Quality, Sample, SignalId, Signals};
 use crate::step::Log;
-use crate::vision::{Received, STREAMS_MAX, StreamId};
+use crate::vision::{Received, STREAMS_MAX, StreamId, carried_crc};
 use alloc::boxed::Box;
 use twin_lite::tape::{Digest, Tape, Taped};
 use twin_lite::taped;
@@ -165,13 +165,13 @@ impl Recorder {
 }
 
 fn picture(stream: StreamId, received: &Received) -> Picture {
-    let crc = received.bytes.last_chunk::<4>().copied().unwrap_or_default();
     Picture {
         stream,
         received_at: received.received_at,
         sequence_good: received.sequence_good,
         refused: received.refused,
-        crc: u32::from_le_bytes(crc),
+        crc: carried_crc(&received.bytes),
+        offset_ns: received.offset_ns,
     }
 }
 

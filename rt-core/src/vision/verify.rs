@@ -1,71 +1,13 @@
 //! From bytes to what may be believed. Layout and rules: docs/vision-channel.md.
 
-use super::{DATAGRAM_LENGTH, OBJECTS_MAX, Received, crc32};
+use super::wire::{Header, Inspection, Kind, Occupancy, exact, inspection, parse};
+use super::{DATAGRAM_LENGTH, Inspected, Received, crc32};
 use crate::plan::StreamPlan;
 use twin_lite::tape::{self, Tape, Taped};
-use twin_lite::{taped, taped_enum};
+use twin_lite::taped_enum;
 
 /// The loop's time is read before the newest datagram is fetched: one may be younger than `now` by this much, ns.
 const FETCH_SLACK_NS: u64 = 1_000_000;
-/// Where the objects begin in a datagram, and how long one is, bytes.
-const OBJECTS_AT: usize = 48;
-const OBJECT_LENGTH: usize = 24;
-
-/// What a datagram says, before anyone asked whether it counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Occupancy {
-    /// Stream id of the sender.
-    pub wire_id: u16,
-    /// Machine file the sender was set up for.
-    pub config_hash: u64,
-    /// Goes up by 1 with each datagram.
-    pub sequence: u64,
-    /// When the picture was taken, ns of CLOCK_MONOTONIC.
-    pub captured_at: u64,
-    /// 0 to 100.
-    pub quality: u8,
-    /// The picture moves as live pictures do.
-    pub live: bool,
-    /// How many objects were seen.
-    pub objects: u8,
-    /// Zones looked at.
-    pub evaluated: u32,
-    /// Zones with something in them.
-    pub occupied: u32,
-}
-
-impl Occupancy {
-    /// Zones that are clear, bit by bit: evaluated and not occupied.
-    #[must_use]
-    pub fn clear(&self) -> u32 {
-        self.evaluated & !self.occupied
-    }
-}
-
-/// Something that a camera sees, in cell coordinates.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Object {
-    /// mm.
-    pub x: i32,
-    /// mm.
-    pub y: i32,
-    /// mm/s.
-    pub vx: i32,
-    /// mm/s.
-    pub vy: i32,
-    /// mm.
-    pub radius: u32,
-    /// How far from the truth `x` and `y` may be, mm.
-    pub uncertainty: u32,
-}
-
-impl Object {
-    /// Nothing.
-    const NONE: Self = Self { x: 0, y: 0, vx: 0, vy: 0, radius: 0, uncertainty: 0 };
-}
-
-taped!(Object { x, y, vx, vy, radius, uncertainty });
-
 /// Why a stream does not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Refusal {
@@ -92,19 +34,10 @@ pub enum Refusal {
     Quality,
     /// The picture is frozen, or nobody knows.
     Frozen,
+    /// Its time is of a clock that nobody has compared with this host's of late.
+    Clock,
 }
 
-taped!(Occupancy {
-    wire_id,
-    config_hash,
-    sequence,
-    captured_at,
-    quality,
-    live,
-    objects,
-    evaluated,
-    occupied,
-});
 taped_enum!(Refusal {
     0: Silent,
     1: Format,
@@ -117,6 +50,7 @@ taped_enum!(Refusal {
     8: Stale,
     9: Quality,
     10: Frozen,
+    11: Clock,
 });
 
 /// A stream as interlocks see it this cycle.
@@ -161,59 +95,6 @@ impl StreamView {
     }
 }
 
-/// Reads the fields of a datagram whose format is right.
-#[must_use]
-pub fn parse(bytes: &[u8; DATAGRAM_LENGTH]) -> Option<Occupancy> {
-    let (magic, rest) = bytes.split_first_chunk::<4>()?;
-    let (&[version, kind], rest) = rest.split_first_chunk::<2>()?;
-    let (wire_id, rest) = rest.split_first_chunk::<2>()?;
-    let (config_hash, rest) = rest.split_first_chunk::<8>()?;
-    let (sequence, rest) = rest.split_first_chunk::<8>()?;
-    let (captured_at, rest) = rest.split_first_chunk::<8>()?;
-    let (_exposure, rest) = rest.split_first_chunk::<4>()?;
-    let (&[quality, liveness, objects, _reserved], rest) = rest.split_first_chunk::<4>()?;
-    let (evaluated, rest) = rest.split_first_chunk::<4>()?;
-    let (occupied, _objects) = rest.split_first_chunk::<4>()?;
-    let well_formed = magic == b"TVIS"
-        && version == 1
-        && kind == 1
-        && quality <= 100
-        && liveness <= 1
-        && usize::from(objects) <= OBJECTS_MAX;
-    well_formed.then(|| Occupancy {
-        wire_id: u16::from_le_bytes(*wire_id),
-        config_hash: u64::from_le_bytes(*config_hash),
-        sequence: u64::from_le_bytes(*sequence),
-        captured_at: u64::from_le_bytes(*captured_at),
-        quality,
-        live: liveness == 1,
-        objects,
-        evaluated: u32::from_le_bytes(*evaluated),
-        occupied: u32::from_le_bytes(*occupied),
-    })
-}
-
-/// What is where, of a datagram whose format is right; of any other, nothing.
-pub fn objects(bytes: &[u8; DATAGRAM_LENGTH]) -> impl Iterator<Item = Object> + '_ {
-    let count = parse(bytes).map_or(0, |occupancy| usize::from(occupancy.objects));
-    let places = bytes.get(OBJECTS_AT..).unwrap_or_default().chunks_exact(OBJECT_LENGTH);
-    places.take(count.min(OBJECTS_MAX)).map(object)
-}
-
-fn object(bytes: &[u8]) -> Object {
-    let word = |place: usize| {
-        bytes.get(place * 4..).and_then(|rest| rest.first_chunk::<4>()).map_or([0; 4], |word| *word)
-    };
-    Object {
-        x: i32::from_le_bytes(word(0)),
-        y: i32::from_le_bytes(word(1)),
-        vx: i32::from_le_bytes(word(2)),
-        vy: i32::from_le_bytes(word(3)),
-        radius: u32::from_le_bytes(word(4)),
-        uncertainty: u32::from_le_bytes(word(5)),
-    }
-}
-
 /// One stream: the newest datagram, judged once when it is new; its age is judged every cycle.
 #[derive(Clone, Debug)]
 pub struct StreamState {
@@ -253,6 +134,7 @@ impl StreamState {
     }
 
     /// One cycle: what of `received` counts at `now`.
+    // SR-074
     pub fn update(&mut self, received: &Received, now: u64) -> StreamView {
         if received.received_at == 0 {
             self.verdict = Err(Refusal::Silent);
@@ -294,32 +176,111 @@ impl StreamState {
     /// A new datagram: the CRC first, for nothing else is to be believed before.
     // SR-039
     fn judge(&self, received: &Received, now: u64) -> Result<Occupancy, Refusal> {
-        let (body, crc) = received.bytes.split_last_chunk::<4>().ok_or(Refusal::Format)?;
-        if crc32(body) != u32::from_le_bytes(*crc) {
-            return Err(Refusal::Crc);
-        }
-        let occupancy = parse(&received.bytes).ok_or(Refusal::Format)?;
-        let refusal = if occupancy.wire_id != self.plan.wire_id {
-            Refusal::Stream
-        } else if occupancy.config_hash != self.config_hash {
-            Refusal::Configuration
-        } else if !received.sequence_good {
-            Refusal::Sequence
-        } else if occupancy.captured_at <= self.captured_at {
-            Refusal::Backwards
-        } else if occupancy.captured_at
-            > received.received_at.min(now.saturating_add(FETCH_SLACK_NS))
-        {
-            Refusal::Future
-        } else if occupancy.quality < self.plan.quality_min {
-            Refusal::Quality
-        } else if !occupancy.live {
-            Refusal::Frozen
-        } else {
-            return Ok(occupancy);
+        let bytes = exact(&received.bytes).ok_or(Refusal::Format)?;
+        intact(bytes)?;
+        let mut occupancy = parse(&received.bytes).ok_or(Refusal::Format)?;
+        let header = Header {
+            kind: Kind::Occupancy,
+            wire_id: occupancy.wire_id,
+            config_hash: occupancy.config_hash,
+            captured_at: occupancy.captured_at,
+            quality: occupancy.quality,
+            liveness: u8::from(occupancy.live),
+            own_clock: occupancy.own_clock,
+            ..Header::default()
         };
-        Err(refusal)
+        let arrival = Arrival {
+            received_at: received.received_at,
+            sequence_good: received.sequence_good,
+            offset_ns: received.offset_ns,
+            after: self.captured_at,
+        };
+        occupancy.captured_at = counts(&header, &arrival, (&self.plan, self.config_hash), now)?;
+        Ok(occupancy)
     }
+}
+
+/// How a datagram came.
+struct Arrival {
+    received_at: u64,
+    sequence_good: bool,
+    offset_ns: Option<i64>,
+    /// The latest capture time that passed before it, ns.
+    after: u64,
+}
+
+fn intact(bytes: &[u8]) -> Result<(), Refusal> {
+    let (body, crc) = bytes.split_last_chunk::<4>().ok_or(Refusal::Format)?;
+    if crc32(body) == u32::from_le_bytes(*crc) { Ok(()) } else { Err(Refusal::Crc) }
+}
+
+/// Everything that no kind may lack; when the picture was taken at the earliest, in the time of this host, ns.
+fn counts(
+    header: &Header,
+    arrival: &Arrival,
+    (plan, config_hash): (&StreamPlan, u64),
+    now: u64,
+) -> Result<u64, Refusal> {
+    if header.wire_id != plan.wire_id {
+        return Err(Refusal::Stream);
+    }
+    if header.config_hash != config_hash {
+        return Err(Refusal::Configuration);
+    }
+    if !arrival.sequence_good {
+        return Err(Refusal::Sequence);
+    }
+    let captured_at = here(header, arrival.offset_ns).ok_or(Refusal::Clock)?;
+    if captured_at <= arrival.after {
+        return Err(Refusal::Backwards);
+    }
+    if captured_at > arrival.received_at.min(now.saturating_add(FETCH_SLACK_NS)) {
+        return Err(Refusal::Future);
+    }
+    if header.quality < plan.quality_min {
+        return Err(Refusal::Quality);
+    }
+    if header.liveness != 1 {
+        return Err(Refusal::Frozen);
+    }
+    Ok(captured_at)
+}
+
+/// A capture time in the time of this host, at the earliest; `None`: nobody knows.
+// SR-070
+fn here(header: &Header, offset_ns: Option<i64>) -> Option<u64> {
+    if !header.own_clock {
+        return Some(header.captured_at);
+    }
+    // A picture from before this host's clock began is as old as can be.
+    let at = i128::from(header.captured_at).saturating_add(i128::from(offset_ns?));
+    Some(u64::try_from(at.max(0)).unwrap_or(u64::MAX))
+}
+
+/// What of an inspection result counts at `now`. Each is judged for itself: none has a state.
+///
+/// # Errors
+/// Why it does not count.
+// SR-071
+pub fn inspect(
+    result: &Inspected,
+    plan: &StreamPlan,
+    config_hash: u64,
+    now: u64,
+) -> Result<Inspection, Refusal> {
+    intact(&result.bytes)?;
+    let mut found = inspection(&result.bytes).ok_or(Refusal::Format)?;
+    let arrival = Arrival {
+        received_at: result.received_at,
+        sequence_good: result.sequence_good,
+        offset_ns: result.offset_ns,
+        after: 0,
+    };
+    found.header.captured_at = counts(&found.header, &arrival, (plan, config_hash), now)?;
+    if now.saturating_sub(found.header.captured_at) > plan.age_max_ns {
+        return Err(Refusal::Stale);
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -339,7 +300,7 @@ pub(crate) mod testing {
     ) -> Received {
         let mut bytes = [0; DATAGRAM_LENGTH];
         bytes[..4].copy_from_slice(b"TVIS");
-        bytes[4..6].copy_from_slice(&[1, 1]);
+        bytes[4..6].copy_from_slice(&[2, 1]);
         bytes[6..8].copy_from_slice(&wire_id.to_le_bytes());
         bytes[8..16].copy_from_slice(&config_hash.to_le_bytes());
         bytes[16..24].copy_from_slice(&captured_at.to_le_bytes());
@@ -349,7 +310,7 @@ pub(crate) mod testing {
         bytes[44..48].copy_from_slice(&occupied.to_le_bytes());
         let crc = crc32(&bytes[..CRC_AT]);
         bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
-        Received { bytes, received_at: captured_at, sequence_good: true, refused: 0 }
+        Received { bytes, received_at: captured_at, sequence_good: true, ..Received::default() }
     }
 }
 
@@ -357,6 +318,7 @@ pub(crate) mod testing {
 mod tests {
     use super::testing::CRC_AT;
     use super::*;
+    use crate::vision::{INSPECTION_LENGTH, Verdict};
 
     const HASH: u64 = 0x1122_3344_5566_7788;
     const PLAN: StreamPlan = StreamPlan { wire_id: 7, age_max_ns: 100, quality_min: 60 };
@@ -404,10 +366,12 @@ mod tests {
     #[test]
     fn each_field_that_is_wrong_makes_the_result_not_count() {
         type Edit = fn(&mut [u8; DATAGRAM_LENGTH]);
-        let cases: [(Edit, Refusal); 10] = [
+        let cases: [(Edit, Refusal); 12] = [
             (|b| b[0] = b'X', Refusal::Format),
-            (|b| b[4] = 2, Refusal::Format),
+            (|b| b[4] = 1, Refusal::Format),
             (|b| b[5] = 2, Refusal::Format),
+            (|b| b[39] = 2, Refusal::Format),
+            (|b| b[39] = 1, Refusal::Clock),
             (|b| b[38] = 17, Refusal::Format),
             (|b| b[36] = 101, Refusal::Format),
             (|b| b[6] = 8, Refusal::Stream),
@@ -432,7 +396,10 @@ mod tests {
         for bit in 0..DATAGRAM_LENGTH * 8 {
             let mut damaged = good;
             damaged.bytes[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(state().update(&damaged, 1020).refusal, Some(Refusal::Crc), "bit {bit}");
+            let refusal = state().update(&damaged, 1020).refusal;
+            // A kind that is another one may have another length, which is found first.
+            let format = bit / 8 == 5 && refusal == Some(Refusal::Format);
+            assert!(format || refusal == Some(Refusal::Crc), "bit {bit}: {refusal:?}");
         }
     }
 
@@ -468,5 +435,80 @@ mod tests {
         let forged = datagram(1030, |b| b[8] ^= 0xFF);
         assert_eq!(state.update(&forged, 1040).refusal, Some(Refusal::Configuration));
         assert!(state.update(&datagram(1050, |_| {}), 1060).is_clear(0));
+    }
+
+    /// A datagram of zones alone: zone 0 clear, zone 1 occupied.
+    fn zones(captured_at: u64) -> Received {
+        let mut received = testing::datagram(7, HASH, captured_at, 0b11, 0b10);
+        received.bytes[5] = 2;
+        received.bytes[48..].fill(0);
+        let crc = crc32(&received.bytes[..48]);
+        received.bytes[48..52].copy_from_slice(&crc.to_le_bytes());
+        received
+    }
+
+    #[test]
+    fn zones_alone_count_as_occupancy_does_and_nothing_may_stand_behind_them() {
+        assert!(state().update(&zones(1000), 1020).is_clear(0));
+        let mut longer = zones(1000);
+        longer.bytes[60] = 1;
+        assert_eq!(state().update(&longer, 1020).refusal, Some(Refusal::Format));
+    }
+
+    #[test]
+    // SR-070
+    fn a_time_of_the_cameras_own_clock_counts_from_the_earliest_moment_it_can_mean() {
+        let own =
+            |offset_ns| Received { received_at: 5_010, offset_ns, ..datagram(1000, |b| b[39] = 1) };
+        assert_eq!(state().update(&own(None), 5_020).refusal, Some(Refusal::Clock));
+        let view = state().update(&own(Some(3_990)), 5_020);
+        assert_eq!((view.captured_at, view.refusal), (4_990, None));
+        assert_eq!(state().update(&own(Some(3_919)), 5_020).refusal, Some(Refusal::Stale));
+        assert_eq!(state().update(&own(Some(4_020)), 5_020).refusal, Some(Refusal::Future));
+        assert!(state().update(&own(Some(-2_000)), 50).refusal.is_some(), "before this host began");
+    }
+
+    /// An inspection result, edited before its CRC is put on.
+    fn result(edit: impl FnOnce(&mut [u8; INSPECTION_LENGTH])) -> Inspected {
+        let mut bytes = [0; INSPECTION_LENGTH];
+        bytes[..40].copy_from_slice(&datagram(1000, |_| {}).bytes[..40]);
+        bytes[5] = 3;
+        bytes[40..48].copy_from_slice(&77_u64.to_le_bytes());
+        bytes[48..50].copy_from_slice(&[2, 1]);
+        bytes[52..56].copy_from_slice(&990_000_u32.to_le_bytes());
+        bytes[56..60].copy_from_slice(&(-5_i32).to_le_bytes());
+        edit(&mut bytes);
+        let crc = crc32(&bytes[..INSPECTION_LENGTH - 4]);
+        bytes[INSPECTION_LENGTH - 4..].copy_from_slice(&crc.to_le_bytes());
+        Inspected { bytes, received_at: 1010, sequence_good: true, ..Inspected::default() }
+    }
+
+    #[test]
+    // SR-071
+    fn an_inspection_result_says_what_was_found_and_each_wrong_field_takes_it_out() {
+        let found = inspect(&result(|_| {}), &PLAN, HASH, 1020).unwrap();
+        assert_eq!((found.trigger, found.verdict, found.score), (77, Verdict::Bad, 990_000));
+        assert_eq!((found.value_count, found.values[0]), (1, -5));
+        type Edit = fn(&mut [u8; INSPECTION_LENGTH]);
+        let cases: [(Edit, Refusal); 9] = [
+            (|b| b[5] = 2, Refusal::Format),
+            (|b| b[48] = 3, Refusal::Format),
+            (|b| b[49] = 9, Refusal::Format),
+            (|b| b[50] = 1, Refusal::Format),
+            (|b| b[55] = 1, Refusal::Format),
+            (|b| b[6] = 8, Refusal::Stream),
+            (|b| b[8] ^= 1, Refusal::Configuration),
+            (|b| b[36] = 59, Refusal::Quality),
+            (|b| b[37] = 0, Refusal::Frozen),
+        ];
+        for (edit, refusal) in cases {
+            assert_eq!(inspect(&result(edit), &PLAN, HASH, 1020), Err(refusal));
+        }
+        assert_eq!(inspect(&result(|_| {}), &PLAN, HASH, 1101), Err(Refusal::Stale));
+        let mut damaged = result(|_| {});
+        damaged.bytes[41] ^= 1;
+        assert_eq!(inspect(&damaged, &PLAN, HASH, 1020), Err(Refusal::Crc));
+        let repeated = Inspected { sequence_good: false, ..result(|_| {}) };
+        assert_eq!(inspect(&repeated, &PLAN, HASH, 1020), Err(Refusal::Sequence));
     }
 }

@@ -22,9 +22,16 @@ pub(super) fn take(inputs: &mut Inputs, body: &Body) {
                 supervisor_at: command.supervisor_at,
             });
         }
-        Body::Picture(Picture { stream, received_at, sequence_good, refused, crc }) => {
-            let stream = u32::from(stream.0);
-            inputs.pictures.push(InputPicture { stream, received_at, sequence_good, refused, crc });
+        Body::Picture(picture) => {
+            let Picture { stream, received_at, sequence_good, refused, crc, offset_ns } = picture;
+            inputs.pictures.push(InputPicture {
+                stream: u32::from(stream.0),
+                received_at,
+                sequence_good,
+                refused,
+                crc,
+                offset_ns,
+            });
         }
         Body::Cycle(_) | Body::Axis(_) | Body::Separation(_) | Body::Event(_) => {}
     }

@@ -364,6 +364,9 @@ pub struct InputPicture {
     /// Its last four bytes.
     #[prost(fixed32, tag = "5")]
     pub crc: u32,
+    /// This host's clock less the camera's at the least, ns, of a camera with a clock of its own.
+    #[prost(sfixed64, optional, tag = "6")]
+    pub offset_ns: Option<i64>,
 }
 
 /// What was asked from outside.

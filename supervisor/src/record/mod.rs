@@ -555,6 +555,7 @@ fn event_ids(event: &rt_core::record::Event) -> messages::Event {
         | E::Step { .. }
         | E::ProgramFault { .. }
         | E::Vision { .. }
+        | E::Inspection { .. }
         | E::Overrun { .. }
         | E::ShutdownRequested
         | E::ShutdownDone => none,

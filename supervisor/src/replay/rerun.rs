@@ -272,6 +272,7 @@ impl<'a> Rerun<'a> {
                 received_at: picture.received_at,
                 sequence_good: picture.sequence_good,
                 refused: picture.refused,
+                offset_ns: picture.offset_ns,
             };
         }
         Ok(())

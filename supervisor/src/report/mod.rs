@@ -19,6 +19,7 @@ use crate::labels::Labels;
 use crate::record::Stored;
 use crate::separation::{self, SeparationReport};
 use crate::stats::{Statistics, Trip};
+pub use crate::vision::VisionReport;
 use crate::{events, stats};
 
 pub(crate) use flight::table as phase_table;
@@ -423,17 +424,6 @@ pub struct Records {
     pub bytes: u64,
     /// Why recording failed.
     pub fault: Option<String>,
-}
-
-/// Camera datagrams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct VisionReport {
-    /// That arrived.
-    pub received: u64,
-    /// That were refused at receipt.
-    pub refused: u64,
-    /// That are in the recording.
-    pub stored: u64,
 }
 
 /// What the report needs besides the statistics.

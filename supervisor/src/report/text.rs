@@ -137,7 +137,11 @@ fn bus(report: &Report, out: &mut String) -> std::fmt::Result {
         out,
         "  camera results received {}, refused {}",
         report.vision.received, report.vision.refused
-    )
+    )?;
+    for stream in &report.vision.streams {
+        writeln!(out, "    {}", stream.line())?;
+    }
+    Ok(())
 }
 
 fn granted(interface: &Interface, out: &mut String) -> std::fmt::Result {

@@ -13,12 +13,12 @@ use fieldbus::bringup::Progress;
 use fieldbus::coe::{CoeClient, drive_error_text};
 use fieldbus::link::{Link as _, RawOptions, SocketLink, serve};
 use fieldbus::{Emergency, EtherCat, bring_up};
-use rt_channel::latest;
+use rt_channel::{latest, stream};
 use rt_core::cycle::{Command, Cycle, CycleReport};
 use rt_core::flight::Flight;
 use rt_core::program::Program;
 use rt_core::step::Core;
-use rt_core::vision::{Object, VisionInputs, objects};
+use rt_core::vision::{Inspected, Object, VisionInputs, objects};
 use rt_linux::admission::{self, Locked, Outcome};
 use rt_linux::broken::{self, Broken};
 use rt_linux::clock;
@@ -41,7 +41,7 @@ use crate::drain::{Checkpoints, Drain, LoopPorts, Recording};
 use crate::exit::Error;
 use crate::flight::{self, FlightThread};
 use crate::inquiry::Inquiry;
-use crate::receiver::{Socket, VisionThread};
+use crate::receiver::{Sockets, VisionThread};
 use crate::record::RecorderThread;
 use crate::references::{Keeper, Kept, Verdict};
 use crate::replay::fields;
@@ -174,7 +174,7 @@ pub(super) fn run<P: Program + Send + 'static>(
     let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
     let (ports, outside, checkpoints) = channels(&mut core, prepared.giver);
     let dumps = FlightThread::spawn(prepared.taker, parts.dumps.clone()).map_err(no_thread)?;
-    let vision = cameras(source, options, outside.vision)?;
+    let vision = cameras(source, options, outside.vision, outside.inspections)?;
     let (news, hear) = bounded(NEWS_MAX);
     let leave = Arc::new(AtomicBool::new(false));
     let (hand_over, resting) = bounded(1);
@@ -260,14 +260,23 @@ fn cameras(
     source: &Source,
     options: &Options,
     vision: latest::Writer<VisionInputs>,
+    inspections: stream::Producer<Inspected>,
 ) -> Result<Option<VisionThread>, Error> {
     let machine = &source.machine;
     if machine.plan.streams.is_empty() {
         return Ok(None);
     }
-    let judge = Judge::new(&machine.plan.streams, machine.hash64);
-    let socket = Socket::bind(&options.vision_socket)?;
-    Ok(Some(VisionThread::spawn(socket, judge, vision)?))
+    let judge = Judge::of(machine)?;
+    let sockets = Sockets::bind(&options.vision_socket, machine)?;
+    Ok(Some(VisionThread::spawn(sockets, judge, vision, inspections)?))
+}
+
+/// Streams that anybody on their network can speak for.
+// SR-072
+fn insecure(vision: &Option<VisionThread>) -> Vec<String> {
+    let streams = vision.as_ref().map(|vision| vision.counts(0).streams).unwrap_or_default();
+    let open = streams.iter().filter(|stream| stream.socket.ends_with("INSECURE"));
+    open.map(|stream| format!("stream {} is INSECURE: it has no key", stream.name)).collect()
 }
 
 /// What the machine file allows; what became of it is a remark in the recording.
@@ -395,7 +404,7 @@ fn became_of(watch: &Watch, ran: &Ran) -> Calls {
 struct Run {
     drain: Drain,
     keeper: Keeper,
-    records: rt_channel::stream::Consumer<rt_core::Record>,
+    records: stream::Consumer<rt_core::Record>,
     checkpoints: Checkpoints,
     command: latest::Writer<Command>,
     vision: Option<VisionThread>,
@@ -528,6 +537,9 @@ impl Run {
     /// Whoever reads the recording must see what its timing is worth.
     fn label_recording(&mut self) {
         let now = clock::now();
+        for text in insecure(&self.vision) {
+            self.drain.note(now, &text);
+        }
         for reason in self.degraded_reasons() {
             self.drain.note(now, &format!("degraded, not real time: {reason}"));
         }
@@ -567,11 +579,16 @@ impl Run {
     }
 
     fn pictures(&mut self) {
-        let Some(vision) = &self.vision else { return };
-        while let Ok(datagram) = vision.datagrams.try_recv() {
+        let Some(vision) = &mut self.vision else { return };
+        while let Some(datagram) = vision.next() {
             self.drain.vision(&datagram);
-            self.people.clear();
-            self.people.extend(objects(&datagram.bytes));
+            if datagram.inspected().is_none() {
+                self.people.clear();
+                self.people.extend(objects(&datagram.bytes));
+            }
+        }
+        for (picture, at) in self.drain.pictures.drain(..) {
+            vision.taken(picture.stream, picture.received_at, at);
         }
     }
 
@@ -581,7 +598,9 @@ impl Run {
             return;
         }
         let stopping = asked.then(|| "stopping the axes in a controlled way …".to_owned());
+        let counts = self.vision.as_ref().map(|vision| vision.counts(now));
         let scene = Scene {
+            cameras: counts.map(|counts| counts.streams).unwrap_or_default(),
             realtime: self.realtime().into(),
             link: options.link.to_string(),
             people: self.people.clone(),

@@ -72,6 +72,7 @@ pub(super) fn run<P: Program>(
         .duration
         .map_or(DURATION_NS, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     let horizon_ns = duration_ns.saturating_add(HORIZON_NS / 24).min(HORIZON_NS * 7);
+    let judge = Judge::of(machine)?;
     let cell = Cell::new(machine, options.seed, START_NS, horizon_ns, None)?;
     let disturbance = cell.disturbance();
     let link = Disturbed::new(InlineLink::new(cell, START_NS), disturbance);
@@ -111,7 +112,7 @@ pub(super) fn run<P: Program>(
         outside,
         checkpoints,
         inquiry,
-        judge: Judge::new(&machine.plan.streams, machine.hash64),
+        judge,
         supervise: Supervise::new(now, Some(duration_ns))
             .waiting_for_devices(machine.bus_patience_ns),
         allocator: Counts::default(),
@@ -195,6 +196,9 @@ impl<P: Program> Run<P> {
         if any {
             self.outside.vision.write(*self.judge.inputs());
         }
+        for (picture, at) in self.drain.pictures.drain(..) {
+            self.judge.taken(picture.stream, picture.received_at, at);
+        }
     }
 
     fn show(&self, parts: &mut Parts, options: &Options, began: Instant) {
@@ -206,6 +210,7 @@ impl<P: Program> Run<P> {
             realtime: "virtual".into(),
             link: options.link.to_string(),
             people: self.people.clone(),
+            cameras: Vec::new(),
             records: (self.outside.records.produced(), self.outside.records.dropped()),
             elapsed,
             measured: false,
@@ -238,6 +243,7 @@ impl<P: Program> Run<P> {
         parts.console.leave();
         self.cycle.bus_mut().link_mut().finish()?;
         let mut vision = self.judge.counts();
+        vision.look(time::now());
         vision.stored = ledger.stored.vision;
         let context = Context {
             loop_report,

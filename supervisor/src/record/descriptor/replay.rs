@@ -45,7 +45,7 @@ fn input_stamp() -> DescriptorProto {
 }
 
 fn input_picture() -> DescriptorProto {
-    message(
+    let fields = message(
         "InputPicture",
         vec![
             field("stream", 1, Type::Uint32),
@@ -53,8 +53,10 @@ fn input_picture() -> DescriptorProto {
             field("sequence_good", 3, Type::Bool),
             field("refused", 4, Type::Uint64),
             field("crc", 5, Type::Fixed32),
+            field("offset_ns", 6, Type::Sfixed64),
         ],
-    )
+    );
+    super::with_optional(fields, &["offset_ns"])
 }
 
 fn input_command() -> DescriptorProto {
