@@ -10,7 +10,7 @@ use serde_json::Value;
 const INTRODUCTION: &str = include_str!("golden/reference-introduction.md");
 
 /// Sections in the order in which a file has them: heading, name in the schema.
-const SECTIONS: [(&str, &str); 18] = [
+const SECTIONS: [(&str, &str); 19] = [
     ("[machine]", "Identification"),
     ("[cycle]", "Cycle"),
     ("[link]", "Link"),
@@ -25,6 +25,7 @@ const SECTIONS: [(&str, &str); 18] = [
     ("[[stream]]", "Stream"),
     ("[[zone]]", "Zone"),
     ("[program]", "Program"),
+    ("[twin]", "TwinSettings"),
     ("[recording]", "Recording"),
     ("[state]", "State"),
     ("[virtual]", "Virtual"),

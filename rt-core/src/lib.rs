@@ -31,6 +31,7 @@ pub mod record;
 pub mod signal;
 pub mod step;
 pub mod vision;
+pub mod watch;
 
 pub use axis::Axis;
 pub use bus::Bus;

@@ -13,6 +13,7 @@ use twin_lite::tape::{Tape, Taped};
 use twin_lite::{Nano, taped, taped_enum};
 
 pub use twin_lite::AxisModel;
+pub use twin_lite::thermal::ThermalModel;
 
 /// An axis' place in [`MachinePlan::axes`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,7 +80,36 @@ pub struct MachinePlan {
     pub overrun: OverrunPlan,
     /// The built-in program; integrators may link another `Program`.
     pub program: ProgramPlan,
+    /// What the twin watches and decides beyond stopping distances; `None`: nothing is watched, limits are predicted and acted upon.
+    pub twin: Option<TwinPlan>,
 }
+
+/// What the twin watches and decides.
+#[derive(Clone, Debug, Default)]
+pub struct TwinPlan {
+    /// Slow down before a soft limit.
+    pub slow: TwinMode,
+    /// Stop before a soft limit.
+    pub stop: TwinMode,
+    /// Slow down before motor or drive are too warm.
+    pub derate: TwinMode,
+    /// By `AxisId`; `None`, or none there: its warmth is not watched.
+    pub thermal: Box<[Option<ThermalModel>]>,
+}
+
+/// What becomes of a decision of the twin, for rolling it out in phases. None of them can allow what would not be allowed without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TwinMode {
+    /// What it would have done is recorded.
+    Observe,
+    /// People are told.
+    Advise,
+    /// It is done.
+    #[default]
+    Act,
+}
+
+taped_enum!(TwinMode { 0: Observe, 1: Advise, 2: Act });
 
 /// One axis over one CiA 402 drive in CSP.
 #[derive(Clone, Debug)]
@@ -451,6 +481,12 @@ pub enum Cause {
         from: Nano,
         /// Last forbidden position.
         to: Nano,
+    },
+    /// The residuals of the twin say that the axis is another than its model: heavier than stopping distances count on, or its encoder
+    /// and the model diverge. Its margins are wider meanwhile, with or without this.
+    TwinDoubt {
+        /// Which axis.
+        axis: AxisId,
     },
     /// |commanded − actual| beyond the limit of any axis of the group.
     FollowingError {

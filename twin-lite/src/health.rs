@@ -36,7 +36,7 @@ const LAMBDA: f64 = 0.2;
 /// √(λ ÷ (2 − λ)).
 const LAMBDA_DEVIATION: f64 = 1.0 / 3.0;
 /// Least deviation of a channel, so that an axis that repeats itself exactly does not cry at nothing.
-const LEAST: [f64; 4] = [0.004, 0.004, 0.02, 0.01];
+const LEAST: [f64; 4] = [0.004, 0.004, 0.02, 0.000_5];
 /// Σ φ² of a block that says something of inertia.
 const ACCELERATES: f64 = 0.01;
 

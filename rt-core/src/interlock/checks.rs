@@ -10,6 +10,7 @@ use super::block::request::Request;
 use super::block::threshold::Threshold;
 use super::block::two_hand::TwoHand;
 use super::block::{Code, Level, level};
+use super::ledger::Foresight;
 use super::{AxisFacts, Boundary, Facts, TwinCheck};
 use crate::bus::BusState;
 use crate::plan::{AxisId, Bits, Cause, DualChannelKind, MachinePlan, Watched};
@@ -39,10 +40,12 @@ pub struct Verdict {
     pub cap: Option<Cap>,
     /// What is wrong, in a code.
     pub code: Code,
+    /// What the twin foresees, where its decisions are recorded.
+    pub foresight: Option<Foresight>,
 }
 
 impl Verdict {
-    const PERMIT: Self = Self { demand: None, cap: None, code: Code::ENABLED };
+    const PERMIT: Self = Self { demand: None, cap: None, code: Code::ENABLED, foresight: None };
 
     fn demanded(input_at: u64) -> Self {
         Self::of(Code::DEMAND, input_at)
@@ -54,7 +57,8 @@ impl Verdict {
 
     /// What a block says.
     fn of(code: Code, input_at: u64) -> Self {
-        Self { demand: (!code.permits()).then_some(input_at), cap: None, code }
+        let demand = (!code.permits()).then_some(input_at);
+        Self { demand, cap: None, code, foresight: None }
     }
 }
 
@@ -130,12 +134,14 @@ impl Memory {
                     let axis = plan.axes.get(usize::from(axis.0))?;
                     axis.limits.position.map(|(low, high)| Boundary::Limits(low, high))
                 };
-                Self::Twin(check(axis, &limits))
+                let modes = plan.twin.as_ref().map(|twin| (twin.slow, twin.stop));
+                Self::Twin(check(axis, &limits).map(|check| check.recorded(modes)))
             }
             Cause::TwinZone { axis, from, to, .. } => {
                 Self::Twin(check(axis, &|| Some(Boundary::Zone(*from, *to))))
             }
             Cause::Zone { .. }
+            | Cause::TwinDoubt { .. }
             | Cause::FollowingError { .. }
             | Cause::DriveFault { .. }
             | Cause::Bus
@@ -256,6 +262,8 @@ fn stateless(cause: &Cause, facts: &Facts<'_>) -> Verdict {
             let error = Nano::from_units(axis.view.following_error);
             error.is_none_or(|error| error.magnitude() > axis.following_error_max)
         }),
+        // SR-053
+        Cause::TwinDoubt { axis } => of_axis(facts, *axis, |axis| axis.doubted),
         Cause::DriveFault { axis } => of_axis(facts, *axis, |axis| axis.view.fault),
         Cause::NotReferenced { axis } => of_axis(facts, *axis, |axis| !axis.view.referenced),
         // SR-034
@@ -322,9 +330,12 @@ fn predict(twin: &TwinCheck, facts: &Facts<'_>, axis: AxisId, input_at: u64) -> 
     let Some(known) = facts.axes.get(usize::from(axis.0)) else {
         return Verdict::demand_if(true, facts.now);
     };
-    let prediction = twin.predict(known);
+    let foreseen = twin.predict(known);
+    let foresight = twin.foresight(axis, known, &foreseen);
+    // SR-051
+    let prediction = twin.in_mode(foreseen);
     let cap = prediction.speed.map(|speed| Cap { axis, speed });
-    Verdict { cap, ..Verdict::demand_if(prediction.stop, input_at) }
+    Verdict { cap, foresight, ..Verdict::demand_if(prediction.stop, input_at) }
 }
 
 /// A demand if `bad`, or if the axis' inputs do not say.

@@ -204,6 +204,7 @@ fn reads(cause: &Cause) -> Reads {
         }
         Cause::Threshold { .. }
         | Cause::TwinLimit { .. }
+        | Cause::TwinDoubt { .. }
         | Cause::FollowingError { .. }
         | Cause::DriveFault { .. }
         | Cause::TargetIgnored { .. }

@@ -85,6 +85,7 @@ fn machine(axes: Vec<AxisPlan>) -> MachinePlan {
         mode: None,
         overrun: OverrunPlan { demand: None },
         program: ProgramPlan::default(),
+        twin: None,
     }
 }
 
