@@ -12,7 +12,7 @@ const S: i64 = 1_000_000_000;
 /// `None`: the file has no `[twin]`.
 pub(crate) fn twin(file: &File, problems: &mut Problems) -> Option<TwinPlan> {
     let Some(section) = &file.twin.0 else {
-        if !file.twin.1 {
+        if !file.twin.1 && problems.lost.is_empty() {
             for axis in file.axis.iter().filter(|axis| thermal(axis).is_some()) {
                 problems.push(missing(&axis.name.span, "warmth is described and not watched"));
             }
@@ -32,7 +32,8 @@ pub(crate) fn twin(file: &File, problems: &mut Problems) -> Option<TwinPlan> {
         .map(|axis| thermal(axis).and_then(|section| model(section, problems)))
         .collect();
     let asked = section.thermal_derating.as_ref();
-    if let (Some(asked), false) = (asked, models.iter().any(Option::is_some)) {
+    let described = models.iter().any(Option::is_some) || !problems.lost.is_empty();
+    if let (Some(asked), false) = (asked, described) {
         problems.push(
             Problem::error("key-does-not-fit", &asked.span, "no axis says how it warms up")
                 .expected("`[axis.twin.thermal]` of at least one axis")

@@ -554,3 +554,5 @@ fn outputs_of(plan: &MachinePlan) -> Box<[OutputDemand]> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tightens;

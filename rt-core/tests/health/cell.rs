@@ -264,6 +264,8 @@ pub struct Cell {
     pub world: World,
     pub axis: Axis,
     pub watch: Watch,
+    pub facts: AxisFacts,
+    pub physics: AxisPhysics,
     signals: Signals,
     motion: Motion,
     cycle: u64,
@@ -290,6 +292,8 @@ impl Cell {
             world: World::new(world, PERIOD).expect("a sound world"),
             watch: Watch::new(AxisId(0), &plan, &TwinPlan::default(), PERIOD),
             axis: Axis::new(&plan, PERIOD),
+            facts: AxisFacts::default(),
+            physics,
             signals: Signals::new(8),
             motion,
             cycle: 1,
@@ -307,9 +311,12 @@ impl Cell {
         self.signals.set(POSITION, sensed.position_counts, at);
         self.signals.set(TORQUE, i64::from(sensed.torque_permille), at);
         self.axis.sense(&self.signals, at);
-        let mut facts = AxisFacts::default();
         let mut nobody = Nobody;
-        self.watch.update(&mut self.axis, &mut facts, &mut Log::new(&mut nobody, self.cycle, at));
+        self.watch.update(
+            &mut self.axis,
+            &mut self.facts,
+            &mut Log::new(&mut nobody, self.cycle, at),
+        );
         self.cycle += 1;
         let step = (f64::from(self.target) - self.demand) / f64::from(TICKS);
         let position = mm(self.motion.next());

@@ -6,7 +6,7 @@
 
 mod cell;
 
-use cell::{FAULTS, Fault, Found, run};
+use cell::{Cell, FAULTS, Fault, Found, run};
 
 /// First seed of those that the thresholds were tuned on.
 const TUNED: u64 = 0;
@@ -124,4 +124,51 @@ fn faults_are_found_as_the_document_says_from_the_seeds_that_it_names() {
         }
     }
     assert!(seeds.is_some() || wrong.is_empty(), "not so in docs/twin.md:\n{}", wrong.join("\n"));
+}
+
+/// What the drive's own torque makes of the inertia: a motor whose constant is 10 % too small needs 10 % more of what it calls torque.
+fn inertia_as_the_drive_sees_it(cell: &Cell) -> f64 {
+    let axis = cell.physics;
+    let inertia = axis.motor_inertia_kgm2 + axis.load_inertia_kgm2;
+    inertia * axis.torque_constant_nominal_nm_per_a / axis.torque_constant_nm_per_a
+}
+
+#[test]
+fn inertia_is_learnt_within_a_tenth_from_a_model_that_is_wrong_by_up_to_half() {
+    let mut worst = 0.0_f64;
+    for seed in 0..24 {
+        let mut cell = Cell::new(seed);
+        for _ in 0..12_000 {
+            cell.cycle();
+        }
+        let found = cell.watch.identified().expect("it moved").inertia_kgm2;
+        let off = found / inertia_as_the_drive_sees_it(&cell) - 1.0;
+        worst = worst.max(off.abs());
+    }
+    println!("largest error of the inertia: {:.1} %", worst * 100.0);
+    assert!(worst < 0.1, "{worst}");
+}
+
+#[test]
+// SR-053
+fn a_twin_with_the_wrong_mass_doubts_itself_and_widens_until_the_mass_is_right_again() {
+    let mut cell = Cell::new(3);
+    for _ in 0..12_000 {
+        cell.cycle();
+    }
+    assert!(!cell.facts.doubted && cell.axis.twin().doubt() <= 1.0);
+    let before = cell.axis.twin().stopping(20_000.0, 800.0).distance;
+    cell.world.act(world::Action::PayloadScale { axis: 0, factor: 5.0 });
+    for _ in 0..20_000 {
+        cell.cycle();
+    }
+    assert!(cell.facts.doubted, "{:?}", cell.watch.identified());
+    let doubt = cell.axis.twin().doubt();
+    assert!(doubt > 4.0 / 3.0, "{doubt}");
+    assert!(cell.axis.twin().stopping(20_000.0, 800.0).distance > before * 1.02);
+    cell.world.act(world::Action::PayloadScale { axis: 0, factor: 1.0 });
+    for _ in 0..20_000 {
+        cell.cycle();
+    }
+    assert!(!cell.facts.doubted && cell.axis.twin().doubt() <= 1.0);
 }
