@@ -15,6 +15,9 @@ use twin_lite::{Nano, taped, taped_enum};
 pub use twin_lite::AxisModel;
 pub use twin_lite::thermal::ThermalModel;
 
+mod twin;
+pub use twin::{TwinMode, TwinPlan};
+
 /// An axis' place in [`MachinePlan::axes`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AxisId(pub u8);
@@ -83,33 +86,6 @@ pub struct MachinePlan {
     /// What the twin watches and decides beyond stopping distances; `None`: nothing is watched, limits are predicted and acted upon.
     pub twin: Option<TwinPlan>,
 }
-
-/// What the twin watches and decides.
-#[derive(Clone, Debug, Default)]
-pub struct TwinPlan {
-    /// Slow down before a soft limit.
-    pub slow: TwinMode,
-    /// Stop before a soft limit.
-    pub stop: TwinMode,
-    /// Slow down before motor or drive are too warm.
-    pub derate: TwinMode,
-    /// By `AxisId`; `None`, or none there: its warmth is not watched.
-    pub thermal: Box<[Option<ThermalModel>]>,
-}
-
-/// What becomes of a decision of the twin, for rolling it out in phases. None of them can allow what would not be allowed without.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TwinMode {
-    /// What it would have done is recorded.
-    Observe,
-    /// People are told.
-    Advise,
-    /// It is done.
-    #[default]
-    Act,
-}
-
-taped_enum!(TwinMode { 0: Observe, 1: Advise, 2: Act });
 
 /// One axis over one CiA 402 drive in CSP.
 #[derive(Clone, Debug)]

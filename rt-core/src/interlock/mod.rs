@@ -554,5 +554,3 @@ fn outputs_of(plan: &MachinePlan) -> Box<[OutputDemand]> {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tightens;

@@ -1,3 +1,5 @@
+mod tightens;
+
 use super::*;
 use crate::bus::BusState;
 use crate::plan::{AxisId, Bits, DualChannelKind, MutingPlan, OverrunLimit, Watched};

@@ -6,7 +6,7 @@ use rt_core::plan::{
     AxisId, AxisLimits, AxisModel, AxisPlan, AxisSignals, Directions, GroupId, HomingPlan, Ratio,
     StopPlan, StopWay, TwinPlan,
 };
-use rt_core::record::Record;
+use rt_core::record::{Body, Event, Record};
 use rt_core::signal::{SignalId, Signals};
 use rt_core::step::{Log, Sink};
 use rt_core::watch::Watch;
@@ -252,11 +252,15 @@ fn plan(nominal: &Nominal) -> AxisPlan {
     }
 }
 
-/// Nobody listens.
-struct Nobody;
+/// Keeps events.
+struct Events<'a>(&'a mut Vec<Event>);
 
-impl Sink for Nobody {
-    fn record(&mut self, _: Record) {}
+impl Sink for Events<'_> {
+    fn record(&mut self, record: Record) {
+        if let Body::Event(event) = record.body {
+            self.0.push(event);
+        }
+    }
 }
 
 /// An axis of ours over a drive of the world: what is sent in one cycle is seen in the next.
@@ -265,6 +269,7 @@ pub struct Cell {
     pub axis: Axis,
     pub watch: Watch,
     pub facts: AxisFacts,
+    pub events: Vec<Event>,
     pub physics: AxisPhysics,
     signals: Signals,
     motion: Motion,
@@ -275,6 +280,10 @@ pub struct Cell {
 
 impl Cell {
     pub fn new(seed: u64) -> Self {
+        Self::watched(seed, &TwinPlan::default())
+    }
+
+    pub fn watched(seed: u64, twin: &TwinPlan) -> Self {
         let nominal = Nominal { travel: Some((-2000.0, 2000.0)), ..Nominal::default() };
         let physics = AxisPhysics::from_nominal(&nominal).randomised(seed, SPREAD);
         let world = WorldPlan { axes: vec![physics], ..WorldPlan::default() };
@@ -290,9 +299,10 @@ impl Cell {
         };
         Self {
             world: World::new(world, PERIOD).expect("a sound world"),
-            watch: Watch::new(AxisId(0), &plan, &TwinPlan::default(), PERIOD),
+            watch: Watch::new(AxisId(0), &plan, twin, PERIOD),
             axis: Axis::new(&plan, PERIOD),
             facts: AxisFacts::default(),
+            events: Vec::new(),
             physics,
             signals: Signals::new(8),
             motion,
@@ -311,11 +321,11 @@ impl Cell {
         self.signals.set(POSITION, sensed.position_counts, at);
         self.signals.set(TORQUE, i64::from(sensed.torque_permille), at);
         self.axis.sense(&self.signals, at);
-        let mut nobody = Nobody;
+        let mut events = Events(&mut self.events);
         self.watch.update(
             &mut self.axis,
             &mut self.facts,
-            &mut Log::new(&mut nobody, self.cycle, at),
+            &mut Log::new(&mut events, self.cycle, at),
         );
         self.cycle += 1;
         let step = (f64::from(self.target) - self.demand) / f64::from(TICKS);

@@ -6,6 +6,9 @@
 
 mod cell;
 
+use rt_core::plan::{ThermalModel, TwinMode, TwinPlan};
+use rt_core::record::{Decision, Event};
+
 use cell::{Cell, FAULTS, Fault, Found, run};
 
 /// First seed of those that the thresholds were tuned on.
@@ -171,4 +174,38 @@ fn a_twin_with_the_wrong_mass_doubts_itself_and_widens_until_the_mass_is_right_a
         cell.cycle();
     }
     assert!(!cell.facts.doubted && cell.axis.twin().doubt() <= 1.0);
+}
+
+/// Motor and drive that are warm within seconds.
+fn warm(derate: TwinMode) -> Cell {
+    let (winding_s, housing_s, drive_s) = (3.0, 10.0, 2.0);
+    let model = ThermalModel { winding_s, housing_s, housing_share: 0.5, drive_s, limit: 0.12 };
+    let plan = TwinPlan { derate, thermal: Box::new([Some(model)]), ..TwinPlan::default() };
+    let mut cell = Cell::watched(3, &plan);
+    for _ in 0..90_000 {
+        cell.cycle();
+    }
+    cell
+}
+
+#[test]
+// SR-052
+fn who_gets_too_warm_slows_when_it_may_act_and_only_records_it_when_it_may_not() {
+    let acts = warm(TwinMode::Act);
+    let full = 1000_000_000_000;
+    assert!(acts.facts.derated.is_some_and(|cap| cap.0 >= full / 4 && cap.0 < full));
+    let observes = warm(TwinMode::Observe);
+    assert_eq!(observes.facts.derated, None);
+    for (cell, mode) in [(&acts, TwinMode::Act), (&observes, TwinMode::Observe)] {
+        let foreseen = cell.events.iter().find_map(|event| match *event {
+            Event::Foreseen { decision: Decision::Derate, mode, predicted, actual, .. } => {
+                Some((mode, predicted.units(), actual.units()))
+            }
+            _ => None,
+        });
+        let (told, predicted, actual) = foreseen.expect("a minute is over");
+        assert_eq!(told, mode);
+        // The load is that of a motion drawn at random: as predicted to a fifth.
+        assert!((actual / predicted - 1.0).abs() < 0.2, "{predicted} {actual}");
+    }
 }

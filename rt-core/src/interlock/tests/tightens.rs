@@ -1,7 +1,8 @@
 //! `with_twin ≤ without_twin`: whatever the twin says, in whatever mode, no group may do more than without it.
 
-use super::*;
 use crate::bus::BusState;
+use crate::interlock::*;
+use crate::plan::StopOrder;
 use crate::plan::{AxisId, TwinMode, TwinPlan};
 use crate::step::log_testing::Kept;
 use crate::step::testing::{MM, machine_plan};
@@ -112,8 +113,8 @@ fn no_more(with: &GroupDemand, without: &GroupDemand) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 
-    // SR-051
     #[test]
+    // SR-051
     fn with_the_twin_no_group_may_do_more_than_without_it(
         states in proptest::collection::vec((axis(), axis(), any::<bool>()), 1..4),
         slow in mode(),
@@ -134,8 +135,8 @@ proptest! {
         }
     }
 
-    // SR-051
     #[test]
+    // SR-051
     fn a_decision_that_only_observes_does_nothing_and_one_that_acts_does_all(
         first in axis(),
         second in axis(),
