@@ -26,6 +26,7 @@ const SECTIONS: [(&str, &str); 19] = [
     ("[[stream]]", "Stream"),
     ("[[zone]]", "Zone"),
     ("[program]", "Program"),
+    ("[twin]", "TwinSettings"),
     ("[recording]", "Recording"),
     ("[state]", "State"),
     ("[virtual]", "Virtual"),

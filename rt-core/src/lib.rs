@@ -32,6 +32,7 @@ pub mod separation;
 pub mod signal;
 pub mod step;
 pub mod vision;
+pub mod watch;
 
 pub use axis::Axis;
 pub use bus::Bus;

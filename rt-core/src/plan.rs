@@ -14,6 +14,10 @@ use twin_lite::tape::{Tape, Taped};
 use twin_lite::{Nano, taped, taped_enum};
 
 pub use twin_lite::AxisModel;
+pub use twin_lite::thermal::ThermalModel;
+
+mod twin;
+pub use twin::{TwinMode, TwinPlan};
 
 /// An axis' place in [`MachinePlan::axes`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +86,8 @@ pub struct MachinePlan {
     pub overrun: OverrunPlan,
     /// The built-in program; integrators may link another `Program`.
     pub program: ProgramPlan,
+    /// What the twin watches and decides beyond stopping distances; `None`: nothing is watched, limits are predicted and acted upon.
+    pub twin: Option<TwinPlan>,
 }
 
 /// One axis over one CiA 402 drive in CSP.
@@ -457,6 +463,12 @@ pub enum Cause {
     },
     /// A part would not stand before a person can be where it is.
     Separation(SeparationPlan),
+    /// The residuals of the twin say that the axis is another than its model: heavier than stopping distances count on, or its encoder
+    /// and the model diverge. Its margins are wider meanwhile, with or without this.
+    TwinDoubt {
+        /// Which axis.
+        axis: AxisId,
+    },
     /// |commanded − actual| beyond the limit of any axis of the group.
     FollowingError {
         /// Which axis.

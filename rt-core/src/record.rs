@@ -4,12 +4,12 @@ use crate::bus::{Emergency, Exchange};
 use crate::cycle::Command;
 use crate::interlock::Mode;
 use crate::machine::SafeCause;
-use crate::plan::{AxisId, GroupId, InterlockId, Reaction, StopWay};
+use crate::plan::{AxisId, GroupId, InterlockId, Reaction, StopWay, TwinMode};
 use crate::program::{AxisState, AxisView};
 use crate::separation::SeparationRecord;
 use crate::signal::{Sample, SignalId};
 use crate::vision::{Refusal, StreamId, Verdict};
-use twin_lite::{Nano, taped};
+use twin_lite::{Nano, taped, taped_enum};
 
 /// One record. Sequence numbers are given by the stream it goes through.
 #[derive(Clone, Copy, Debug)]
@@ -285,11 +285,82 @@ pub enum Event {
         /// How many.
         missed: u32,
     },
+    /// The twin decided something, or would have.
+    Foresight {
+        /// Which axis.
+        axis: AxisId,
+        /// What.
+        decision: Decision,
+        /// What becomes of it.
+        mode: TwinMode,
+        /// What it predicts, see [`Decision`].
+        predicted: Nano,
+        /// From now until what it prevents, as predicted, ns; `u64::MAX`: it cannot be said.
+        lead_ns: u64,
+    },
+    /// What became of a decision of the twin.
+    Foreseen {
+        /// Which axis.
+        axis: AxisId,
+        /// What.
+        decision: Decision,
+        /// What became of it.
+        mode: TwinMode,
+        /// What it had predicted.
+        predicted: Nano,
+        /// What happened.
+        actual: Nano,
+        /// From the decision until it was seen, ns.
+        after_ns: u64,
+    },
+    /// The twin doubts its model of an axis, more or less than before.
+    Doubt {
+        /// Which axis.
+        axis: AxisId,
+        /// So many times worse is the axis taken to be; 1: no doubt.
+        factor: Nano,
+    },
+    /// What is known of the health of an axis changed.
+    Health {
+        /// Which axis.
+        axis: AxisId,
+        /// Channels that alarm, bit by bit: load, friction, inertia, roughness.
+        channels: u8,
+        /// What is wrong with its sensors, bit by bit: flat line, range, rate, age, jump, disagreement.
+        sensors: u8,
+    },
+    /// What was learnt of an axis, now and then. At the motor shaft.
+    Learnt {
+        /// Which axis.
+        axis: AxisId,
+        /// kg m².
+        inertia_kgm2: f64,
+        /// N m.
+        coulomb_nm: f64,
+        /// N m s / rad.
+        viscous_nms: f64,
+        /// Warmth in shares of the limit; not a number: not watched.
+        warmth: f64,
+    },
     /// The controlled end was asked for (Ctrl-C, end of `--for`).
     ShutdownRequested,
     /// Every axis stands and is without power; the loop may end.
     ShutdownDone,
 }
+
+/// What the twin decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Decision {
+    /// Slow before a soft limit. Predicted: the room to the limit that slowing keeps; then the least room that was left.
+    #[default]
+    Slow,
+    /// Stop before a soft limit. Predicted: the room to the limit that is left when it stops now; then the least room that was left.
+    Stop,
+    /// Slow before it is too warm. Predicted: the share of the limit after a minute at the present load; then that share.
+    Derate,
+}
+
+taped_enum!(Decision { 0: Slow, 1: Stop, 2: Derate });
 
 /// A limit of the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -250,6 +250,95 @@ fn check(case: &Case) {
     assert!(excess_median <= case.excess_median_max, "wasteful: {excess_median} mm");
 }
 
+/// A number that looks drawn, in 0 .. 1.
+fn drawn(state: &mut u64) -> f64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    f64::from(u32::try_from(*state >> 40).expect("24 bits")) / 16_777_216.0
+}
+
+/// One stop, by `way`, of an axis, a motion and a moment that are all drawn: what was predicted, and how far it went.
+fn random_stop(way: StopWay, seed: u32) -> Outcome {
+    let mut state = (u64::from(seed) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let gravity_nm = [0.0, 0.4, -0.3][(drawn(&mut state) * 3.0) as usize % 3];
+    let nominal = Nominal { gravity_nm, travel: Some((-2000.0, 2000.0)), ..Nominal::default() };
+    let physics = AxisPhysics::from_nominal(&nominal).randomised(u64::from(seed) + 7_000_000, 0.2);
+    let plan = plan(&nominal);
+    let mut rig = Rig::new(physics, &plan);
+    rig.disturbed = (drawn(&mut state) < 0.5).then_some(0x9E37_79B9 ^ seed);
+    let sign = if drawn(&mut state) < 0.5 { -1.0 } else { 1.0 };
+    let speed = sign * (60.0 + 840.0 * drawn(&mut state));
+    let gain = sign * (1.0 + 4.0 * drawn(&mut state));
+    let cycles = 20 + (drawn(&mut state) * 300.0) as u32;
+    let deceleration = match way {
+        StopWay::Ramp => plan.stop.ramp_deceleration,
+        _ => plan.stop.quick_stop_deceleration,
+    };
+    let loss = deceleration.units() * 1e-3 * sign;
+    let (mut position, mut velocity) = (Nano::ZERO, 0.0_f64);
+    for cycle in 0..60 + cycles {
+        rig.sense();
+        if cycle >= 60 && (velocity - speed).abs() > 5.0 {
+            velocity += gain;
+        }
+        position = Nano(position.0 + mm(velocity * 1e-3).0);
+        rig.command(position);
+    }
+    rig.sense();
+    let predicted = rig.axis.stopping_by(way).units();
+    let start = rig.truth();
+    // Without the loop the drive goes on as it went, until its watchdog.
+    let mut unheard =
+        if way == StopWay::ConnectionLost { plan.stop.watchdog_ns / PERIOD } else { 0 };
+    let (mut travelled, mut rest) = (0.0_f64, 0);
+    while rest < 80 {
+        if unheard > 0 {
+            unheard -= 1;
+        } else {
+            velocity = if velocity.abs() > loss.abs() { velocity - loss } else { 0.0 };
+        }
+        rest += u32::from(velocity == 0.0);
+        position = Nano(position.0 + mm(velocity * 1e-3).0);
+        rig.command(position);
+        travelled = travelled.max((rig.truth() - start) * sign);
+        rig.sense();
+    }
+    Outcome { predicted, travelled }
+}
+
+/// The campaign of docs/twin.md: `TACTUS_STOPS=33334 cargo test --release -p rt-core --test stopping_in_the_world random`.
+#[test]
+// SR-031
+fn random_stops_of_every_way_stay_under_their_prediction() {
+    let ways = [StopWay::Ramp, StopWay::QuickStop, StopWay::ConnectionLost];
+    let campaign = |way: StopWay| {
+        let outcomes: Vec<_> = (0..stops()).map(|seed| (seed, random_stop(way, seed))).collect();
+        (way, outcomes)
+    };
+    let threads = ways.map(|way| std::thread::spawn(move || campaign(way)));
+    for thread in threads {
+        let (way, outcomes) = thread.join().expect("it ran");
+        let mut excess: Vec<f64> =
+            outcomes.iter().map(|(_, outcome)| outcome.predicted - outcome.travelled).collect();
+        excess.sort_by(f64::total_cmp);
+        let share = |part: usize| excess[(excess.len() - 1) * part / 100];
+        println!(
+            "| {way:?} | {} | {:.3} | {:.3} | {:.3} | {:.3} |",
+            excess.len(),
+            share(0),
+            share(50),
+            share(95),
+            share(100)
+        );
+        let under = outcomes.iter().find(|(_, outcome)| outcome.predicted < outcome.travelled);
+        if let Some((seed, outcome)) = under {
+            panic!("{way:?}, seed {seed}: {} mm of {}", outcome.travelled, outcome.predicted);
+        }
+        assert!(share(50) < 4.0, "wasteful: {} mm", share(50));
+    }
+}
+
 #[test]
 fn a_horizontal_axis_never_stops_later_than_predicted() {
     check(&Case {

@@ -11,6 +11,10 @@ use twin_lite::Nano;
 
 use crate::labels::Labels;
 
+mod twin;
+
+pub(crate) use twin::{channels, decision, sensors, twin_mode};
+
 /// How serious an event is. Its numbers are those of `foxglove.Log`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -74,6 +78,11 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
         | Event::SpeedLimit { .. }
         | Event::Diagnostic { .. }
         | Event::Mode { .. } => describe_protection(event, labels),
+        Event::Foresight { .. }
+        | Event::Foreseen { .. }
+        | Event::Doubt { .. }
+        | Event::Health { .. }
+        | Event::Learnt { .. } => twin::describe(event, labels),
         Event::GateViolation { .. }
         | Event::Axis { .. }
         | Event::Referenced { .. }

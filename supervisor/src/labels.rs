@@ -252,6 +252,7 @@ fn kind(cause: &Cause) -> &'static str {
         Cause::ModeSelector => "mode_selector",
         Cause::Zone { .. } => "zone",
         Cause::TwinLimit { .. } => "twin_limit",
+        Cause::TwinDoubt { .. } => "twin_doubt",
         Cause::TwinZone { .. } => "twin_zone",
         Cause::FollowingError { .. } => "following_error",
         Cause::DriveFault { .. } => "drive_fault",

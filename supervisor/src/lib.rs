@@ -15,6 +15,7 @@ pub mod drain;
 pub mod events;
 pub mod exit;
 pub mod flight;
+pub mod foresight;
 pub mod histogram;
 pub mod inquiry;
 pub mod labels;

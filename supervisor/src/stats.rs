@@ -8,6 +8,7 @@ use rt_core::program::{AXES_MAX, AxisState, AxisView, STRANDS_MAX};
 use rt_core::record::{AxisRecord, Body, CycleRecord, Event, MachineState, Record};
 use rt_core::vision::{STREAMS_MAX, StreamId};
 
+use crate::foresight::TwinTotals;
 use crate::histogram::Histogram;
 use crate::separation;
 
@@ -133,6 +134,8 @@ pub struct Statistics {
     pub gate_violations: u64,
     /// Failures of the program.
     pub program_faults: u64,
+    /// What the twin decided and learnt.
+    pub twin: TwinTotals,
     /// Time of the last cycle, ns.
     pub now: u64,
     awaiting_reaction: usize,
@@ -175,6 +178,7 @@ impl Statistics {
             separation: Vec::with_capacity(4),
             gate_violations: 0,
             program_faults: 0,
+            twin: TwinTotals::default(),
             now: 0,
             awaiting_reaction: 0,
         }
@@ -289,6 +293,11 @@ impl Statistics {
                     axis.reference_kept = Some(kept);
                 }
             }
+            Event::Foresight { .. }
+            | Event::Foreseen { .. }
+            | Event::Doubt { .. }
+            | Event::Health { .. }
+            | Event::Learnt { .. } => self.twin.take(record.now, event),
             Event::GateViolation { .. } => self.gate_violations += 1,
             Event::ProgramFault { .. } => self.program_faults += 1,
             Event::ShutdownRequested => self.shutting_down = true,

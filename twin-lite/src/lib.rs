@@ -8,10 +8,19 @@
 #![deny(clippy::as_conversions)]
 
 pub mod axis;
+pub mod backlash;
+pub mod following;
+pub mod friction;
+pub mod health;
+pub mod identify;
+pub mod limits;
 pub mod math;
 mod riccati;
+pub mod sensor;
 pub mod tape;
+pub mod thermal;
 pub mod units;
+pub mod window;
 
-pub use axis::{AxisModel, AxisTwin, Estimate, Stopping};
+pub use axis::{AxisModel, AxisTwin, Deviation, Estimate, Stopping};
 pub use units::Nano;

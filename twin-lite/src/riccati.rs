@@ -1,6 +1,7 @@
 //! Constant gains of the axis observer, from the Riccati recursion.
 
 use crate::axis::AxisModel;
+use crate::math;
 
 /// Gains of the observer: what one unit of innovation corrects.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +14,10 @@ pub(crate) struct Gains {
     pub(crate) drift: f64,
     /// They are finite, and the observer built with them is stable.
     pub(crate) usable: bool,
+    /// What the estimates are uncertain by once the recursion has settled: standard deviations of position, velocity and drift.
+    pub(crate) deviation: [f64; 3],
+    /// Standard deviation of an innovation, a period after the last sample.
+    pub(crate) innovation: f64,
 }
 
 impl Gains {
@@ -92,11 +97,12 @@ pub(crate) fn gains(period: f64, damping: f64, noise: Noise) -> Gains {
         [0.0, start / (period * period), 0.0],
         [0.0, 0.0, start / (period * period * period * period)],
     ];
-    let mut gain = [0.0; 3];
+    let (mut gain, mut surprise) = ([0.0; 3], noise.measured);
     for _ in 0..ITERATIONS_MAX {
         let predicted = add(&multiply(&multiply(&transition, &covariance), &transposed), &process);
         let [[p00, p01, p02], [_, p11, p12], [_, _, p22]] = predicted;
         let innovation = p00 + noise.measured;
+        surprise = innovation;
         let next = [p00 / innovation, p01 / innovation, p02 / innovation];
         let [k0, k1, k2] = next;
         // Symmetric by construction: (I − K H) P, upper half mirrored.
@@ -113,8 +119,12 @@ pub(crate) fn gains(period: f64, damping: f64, noise: Noise) -> Gains {
         }
     }
     let [position, velocity, drift] = gain;
-    let usable = is_stable(period, keep, gain) && period.is_finite();
-    Gains { position, velocity, drift, usable }
+    let [[p00, _, _], [_, p11, _], [_, _, p22]] = covariance;
+    let deviation = [p00, p11, p22].map(|variance| math::sqrt(variance.max(0.0)));
+    let innovation = math::sqrt(surprise.max(0.0));
+    let known = deviation.iter().all(|value| value.is_finite()) && innovation > 0.0;
+    let usable = is_stable(period, keep, gain) && period.is_finite() && known;
+    Gains { position, velocity, drift, usable, deviation, innovation }
 }
 
 fn add(a: &Matrix, b: &Matrix) -> Matrix {

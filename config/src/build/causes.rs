@@ -45,7 +45,14 @@ fn companions(cause: &file::Cause) -> [Companion; 30] {
     let channels = contacts || is(&[K::EnablingSwitch, K::TwoHand]);
     let limit = is(&[K::SpeedLimit, K::PositionLimit, K::TorqueLimit]);
     let of_axis = limit
-        || is(&[K::TwinLimit, K::TwinZone, K::FollowingError, K::DriveFault, K::TargetIgnored])
+        || is(&[
+            K::TwinLimit,
+            K::TwinDoubt,
+            K::TwinZone,
+            K::FollowingError,
+            K::DriveFault,
+            K::TargetIgnored,
+        ])
         || kind == K::NotReferenced
         || (kind == K::SafetyRequest && cause.output.is_none());
     let name = |name: &Option<Name>| name.as_ref().map(|name| name.span.clone());
@@ -137,6 +144,7 @@ pub(crate) fn causes(
         }
         K::Separation => separation(section, scope, problems),
         K::TwinLimit
+        | K::TwinDoubt
         | K::FollowingError
         | K::DriveFault
         | K::TargetIgnored
@@ -219,6 +227,7 @@ fn axis_rows(cause: &file::Cause, scope: &Scope<'_, '_>, problems: &mut Problems
             CauseKind::TwinLimit => {
                 check_linear(axis, &span, scope, problems).then_some(Cause::TwinLimit { axis })
             }
+            CauseKind::TwinDoubt => Some(Cause::TwinDoubt { axis }),
             CauseKind::FollowingError => Some(Cause::FollowingError { axis }),
             CauseKind::DriveFault => Some(Cause::DriveFault { axis }),
             CauseKind::TargetIgnored => Some(Cause::TargetIgnored { axis }),

@@ -26,6 +26,7 @@ mod scenario;
 mod sdo;
 mod separation;
 mod signals;
+mod twin;
 mod vision;
 
 use fieldbus::plan::BusPlan;
@@ -71,6 +72,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     let (section, signals) = (file.program.0.as_ref(), &built.devices.signals);
     let (program, steps) = program::program(section, &built.axes, signals, &outputs, problems);
     let wired = (control.as_ref(), mode.as_ref());
+    let twin = twin::twin(file, problems);
     check_whole(file, &built, wired, &interlocks, &program, problems);
     let virtual_cell = virtual_cell(file, &built, control.as_ref(), &interlocks, problems);
     let copies = bus::copies(bus_section, &built.devices, problems);
@@ -97,6 +99,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         mode,
         overrun: cycle.overrun,
         program,
+        twin,
     };
     let budgets = budget::budgets(file, &plan, &interlocks.spans, problems);
     if problems.any_error() {

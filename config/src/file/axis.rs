@@ -204,6 +204,24 @@ section! {
         coulomb: Option<Torque>,
         /// Viscous friction.
         viscous: Option<Viscous>,
+        /// How motor and drive warm up; without it their warmth is not watched. Needs `[twin]`.
+        thermal: Option<Thermal>,
+    }
+}
+
+section! {
+    /// How motor and drive warm up, as data sheets say. All in shares of what rated torque makes of them in the end.
+    "[axis.twin.thermal]" Thermal {
+        /// Time constant of the winding against the housing, 1 s to 1 h.
+        winding: Time,
+        /// Time constant of the housing against the air, 1 s to 24 h.
+        housing: Time,
+        /// The housing's share of the winding's rise at rated torque, 0 to 95 %; default 50 %.
+        housing_share: Option<Share>,
+        /// Time constant of the drive's I²t, 100 ms to 1 h.
+        drive: Time,
+        /// What must not be reached, in shares of the rise at rated torque, 10 to 200 %; default 100 %.
+        limit: Option<Share>,
     }
 }
 

@@ -52,6 +52,10 @@ section! {
         /// The built-in program.
         #[schemars(default)]
         program: Part<program::Program>,
+        /// What the twin watches and decides beyond stopping distances; without it: limits are predicted and acted upon, nothing is
+        /// learnt and recorded.
+        #[schemars(default)]
+        twin: Part<TwinSettings>,
         /// What is kept of a run.
         #[schemars(default)]
         recording: Part<Recording>,
@@ -134,6 +138,30 @@ word! {
         "virtual" => Virtual,
         /// AF_PACKET on a network interface.
         "raw" => Raw,
+    }
+}
+
+section! {
+    /// What becomes of the twin's decisions. Whatever is said here, the twin only tightens; see docs/guide/twin.md.
+    "[twin]" TwinSettings {
+        /// Slow down before a soft limit; default `act`.
+        slow_before_limit: Option<crate::read::At<TwinMode>>,
+        /// Stop before a soft limit (cause `twin_limit`); default `act`. In the other modes only the gate holds the soft limits.
+        stop_before_limit: Option<crate::read::At<TwinMode>>,
+        /// Slow down before motor or drive are too warm; needs `[axis.twin.thermal]`; default `observe`.
+        thermal_derating: Option<crate::read::At<TwinMode>>,
+    }
+}
+
+word! {
+    /// What becomes of a decision.
+    "mode of a decision" TwinMode {
+        /// What it would have done is recorded, and what happened then.
+        "observe" => Observe,
+        /// People are told, too.
+        "advise" => Advise,
+        /// It is done.
+        "act" => Act,
     }
 }
 

@@ -233,6 +233,8 @@ word! {
         "zone" => Zone,
         /// The twin predicts that the axis cannot stop before its soft limit.
         "twin_limit" => TwinLimit,
+        /// The twin's residuals say that its model of the axis is wrong; needs [twin].
+        "twin_doubt" => TwinDoubt,
         /// A zone is not clear and the twin predicts that the axis would enter `from` .. `to`.
         "twin_zone" => TwinZone,
         /// |commanded − actual| is beyond the limit.

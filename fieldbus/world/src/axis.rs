@@ -7,6 +7,7 @@ use crate::drive::{Loops, Obeys, ServoDrive, ServoSense};
 use crate::friction::Bristles;
 use crate::num::{TAU, TICK_S, floor, from_counts, limit, nearest_i16};
 use crate::physics::AxisPhysics;
+use crate::wear::Wear;
 
 /// How fast the load would swing on a hard stop, rad / s.
 const STOP_RAD_PER_S: f64 = 800.0;
@@ -101,6 +102,8 @@ pub(crate) struct Axis {
     obeys: Obeys,
     travel: f64,
     work: f64,
+    wear: Wear,
+    worn_torque: f64,
 }
 
 impl Axis {
@@ -151,6 +154,8 @@ impl Axis {
             obeys: Obeys::All,
             travel: 0.0,
             work: 0.0,
+            wear: Wear::default(),
+            worn_torque: 0.0,
         };
         axis.sense_switches();
         axis
@@ -180,6 +185,7 @@ impl Axis {
         self.load_before = self.load_angle;
         let teeth = self.motor_angle * self.teeth_per_radian;
         self.cogging = self.physics.cogging_nm * wave(teeth - from_counts(floor(teeth)));
+        self.worn_torque = self.wear.torque(self.motor_angle, self.motor_velocity);
     }
 
     /// Steps of mechanics a tick.
@@ -192,7 +198,8 @@ impl Axis {
         self.motor_velocity = limit(self.motor_velocity, VELOCITY_MOST);
         self.load_velocity = limit(self.load_velocity, VELOCITY_MOST);
         self.travel += (self.load_angle - self.load_before).abs();
-        self.counts = encoder(&self.physics, self.counts_per_radian, self.motor_angle);
+        self.counts = encoder(&self.physics, self.counts_per_radian, self.motor_angle)
+            .saturating_add(self.wear.slip_counts);
         self.sense_index();
         self.sense_switches();
     }
@@ -206,8 +213,11 @@ impl Axis {
         let before = self.motor_velocity;
         let twist = self.motor_angle - self.load_angle;
         let coupling = f.coupling.torque(twist, self.motor_velocity - self.load_velocity);
-        let mut on_motor =
-            motor - self.cogging - coupling - self.motor_bristles.torque(self.motor_velocity);
+        let mut on_motor = motor
+            - self.cogging
+            - self.worn_torque
+            - coupling
+            - self.motor_bristles.torque(self.motor_velocity);
         if let Some(brake) = self.brake.as_mut() {
             on_motor -= brake.torque(self.motor_velocity);
         }
@@ -259,7 +269,9 @@ impl Axis {
         ServoSense {
             position_counts: self.counts,
             velocity_counts_per_s: self.loops.velocity() * self.counts_per_radian,
-            torque_permille: nearest_i16(self.current * self.permille_an_ampere),
+            torque_permille: nearest_i16(
+                self.current * self.permille_an_ampere + self.wear.torque_offset_permille,
+            ),
             index_counts: self.index_counts,
             index_pulses: self.index_pulses,
             limit_negative: self.limit_negative,
@@ -305,6 +317,12 @@ impl Axis {
         self.retune();
     }
 
+    /// What is worn from now on.
+    pub(crate) fn set_wear(&mut self, wear: Wear) {
+        self.wear = wear.bounded();
+        self.retune();
+    }
+
     /// What a gripped part makes of inertia and gravity, on top, within 0.2 ..= 5.
     pub(crate) fn set_part_scale(&mut self, scale: f64) {
         self.part_scale = within(scale, 0.2, 5.0, self.part_scale);
@@ -313,7 +331,13 @@ impl Axis {
 
     fn retune(&mut self) {
         let payload = within(self.payload_scale * self.part_scale, 0.2, 5.0, 1.0);
-        self.fixed = Fixed::new(&self.physics, self.friction_scale, payload, self.steps);
+        let slack = self.wear.slack;
+        let worn = AxisPhysics {
+            stiffness_nm_per_rad: self.physics.stiffness_nm_per_rad / slack,
+            backlash_rad: self.physics.backlash_rad * slack,
+            ..self.physics
+        };
+        self.fixed = Fixed::new(&worn, self.friction_scale, payload, self.steps);
         let scaled = |friction: &crate::friction::Friction| crate::friction::Friction {
             coulomb_nm: friction.coulomb_nm * self.friction_scale,
             static_nm: friction.static_nm * self.friction_scale,

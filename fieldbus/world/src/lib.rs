@@ -37,6 +37,7 @@ mod plan;
 mod script;
 mod signals;
 mod views;
+mod wear;
 mod world;
 
 pub use camera::{CameraFault, CameraPlan};
@@ -52,4 +53,5 @@ pub use physics::{AxisPhysics, Brake, DriveTuning};
 pub use plan::{BrakeOutput, Echo, PlanError, SafetyChain, WorldPlan};
 pub use script::{Action, BusAction, Condition, Event, Rule, Step};
 pub use views::AxisView;
+pub use wear::Wear;
 pub use world::World;

@@ -11,6 +11,7 @@ use crate::person::{Person, PersonState};
 use crate::plan::{BrakeOutput, Echo, PlanError, SafetyChain, WorldPlan};
 use crate::script::{Action, BusAction, Event};
 use crate::signals::{Source, Timed};
+use crate::wear::Wear;
 
 /// At most this many ticks are caught up in one call (1 s); time beyond is skipped and counted.
 const CATCH_UP_TICKS: u32 = 8_000;
@@ -127,6 +128,11 @@ impl World {
     /// exist does nothing.
     pub fn act(&mut self, action: Action) {
         self.apply(action, self.now);
+    }
+
+    /// Wears an axis from now on. An axis that does not exist does nothing.
+    pub fn wear(&mut self, axis: usize, wear: Wear) {
+        self.on_axis(axis, |axis| axis.set_wear(wear));
     }
 
     fn tick(&mut self, now: u64) {

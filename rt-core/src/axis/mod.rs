@@ -44,6 +44,10 @@ pub struct Axis {
     commanded_velocity: f64,
     /// When the last good position came in, ns.
     sampled_at: u64,
+    /// From the good position before the last to this cycle's, ns; `None`: this cycle brought none.
+    elapsed: Option<u64>,
+    /// The twin could not calculate with this cycle's inputs.
+    twin_refused: bool,
     drive_state: DriveState,
     statusword: u16,
     torque_permille: i16,
@@ -71,7 +75,7 @@ pub enum ReferenceNews {
 taped_enum!(ReferenceNews { 0: Found, 1: Kept, 2: Refused(position) });
 
 taped!(Axis {
-    twin, scale, counter, offset, turns, found, kept, news, referenced, is_restarted, position, rebased, commanded, commanded_velocity, sampled_at,
+    twin, scale, counter, offset, turns, found, kept, news, referenced, is_restarted, position, rebased, commanded, commanded_velocity, sampled_at, elapsed, twin_refused,
     drive_state, statusword, torque_permille, error_code, switches, touch_probe, inputs_good, state, done;
     plan, period,
 });
@@ -108,6 +112,8 @@ impl Axis {
             commanded: Nano::ZERO,
             commanded_velocity: 0.0,
             sampled_at: 0,
+            elapsed: None,
+            twin_refused: false,
             drive_state: DriveState::Unknown,
             statusword: 0,
             torque_permille: 0,
@@ -170,6 +176,29 @@ impl Axis {
     #[must_use]
     pub fn twin(&self) -> &AxisTwin {
         &self.twin
+    }
+
+    /// So many times worse than its model is it taken to be: stopping distances grow by it. Below 1 or no number: 1.
+    pub fn set_doubt(&mut self, factor: f64) {
+        self.twin.set_doubt(factor);
+    }
+
+    /// From the good position before the last to this cycle's, ns; `None`: this cycle brought none; 0: the same sample once more.
+    #[must_use]
+    pub fn elapsed_ns(&self) -> Option<u64> {
+        self.elapsed
+    }
+
+    /// The twin could not calculate with this cycle's inputs: what it says of the axis is not to be believed.
+    #[must_use]
+    pub fn twin_refused(&self) -> bool {
+        self.twin_refused
+    }
+
+    /// 0x6077 as last received, ‰ of rated.
+    #[must_use]
+    pub fn torque_permille(&self) -> i16 {
+        self.torque_permille
     }
 
     /// Actual position; endless axes: in `0 .. wrap`.

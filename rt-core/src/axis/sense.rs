@@ -54,7 +54,11 @@ impl Axis {
             self.sense_position(scale::raw(counts));
         }
         let elapsed = counts.is_some().then(|| self.elapsed(signals));
+        let refused = self.twin.refused();
         self.twin.update(self.position.units(), self.torque_permille, elapsed);
+        // SR-050
+        self.twin_refused = self.twin.refused() != refused;
+        self.elapsed = elapsed;
         if self.inputs_good {
             self.follow_drive();
         }

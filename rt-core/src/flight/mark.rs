@@ -194,6 +194,11 @@ impl Mark {
             | Event::Mode { .. }
             | Event::Referenced { .. }
             | Event::ReferenceRefused { .. }
+            | Event::Foresight { .. }
+            | Event::Foreseen { .. }
+            | Event::Doubt { .. }
+            | Event::Health { .. }
+            | Event::Learnt { .. }
             | Event::Overrun { .. }
             | Event::ResetRefused { .. }
             | Event::Step { .. }

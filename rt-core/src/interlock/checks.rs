@@ -10,6 +10,7 @@ use super::block::request::Request;
 use super::block::threshold::Threshold;
 use super::block::two_hand::TwoHand;
 use super::block::{Code, Level, level};
+use super::ledger::Foresight;
 use super::{AxisFacts, Boundary, Facts, TwinCheck};
 use crate::bus::BusState;
 use crate::plan::{AxisId, Bits, Cause, DualChannelKind, MachinePlan, Watched};
@@ -43,10 +44,13 @@ pub struct Verdict {
     pub code: Code,
     /// What separation found, to be recorded.
     pub separation: Option<Judged>,
+    /// What the twin foresees, where its decisions are recorded.
+    pub foresight: Option<Foresight>,
 }
 
 impl Verdict {
-    const PERMIT: Self = Self { demand: None, cap: None, code: Code::ENABLED, separation: None };
+    const PERMIT: Self =
+        Self { demand: None, cap: None, code: Code::ENABLED, separation: None, foresight: None };
 
     fn demanded(input_at: u64) -> Self {
         Self::of(Code::DEMAND, input_at)
@@ -59,7 +63,7 @@ impl Verdict {
     /// What a block says.
     fn of(code: Code, input_at: u64) -> Self {
         let demand = (!code.permits()).then_some(input_at);
-        Self { demand, cap: None, code, separation: None }
+        Self { demand, cap: None, code, separation: None, foresight: None }
     }
 }
 
@@ -137,7 +141,8 @@ impl Memory {
                     let axis = plan.axes.get(usize::from(axis.0))?;
                     axis.limits.position.map(|(low, high)| Boundary::Limits(low, high))
                 };
-                Self::Twin(check(axis, &limits))
+                let modes = plan.twin.as_ref().map(|twin| (twin.slow, twin.stop));
+                Self::Twin(check(axis, &limits).map(|check| check.recorded(modes)))
             }
             Cause::TwinZone { axis, from, to, .. } => {
                 Self::Twin(check(axis, &|| Some(Boundary::Zone(*from, *to))))
@@ -146,6 +151,7 @@ impl Memory {
                 Self::Separation(Separation::new(*separation, plan).map(Box::new))
             }
             Cause::Zone { .. }
+            | Cause::TwinDoubt { .. }
             | Cause::FollowingError { .. }
             | Cause::DriveFault { .. }
             | Cause::Bus
@@ -272,6 +278,8 @@ fn stateless(cause: &Cause, facts: &Facts<'_>) -> Verdict {
             let error = Nano::from_units(axis.view.following_error);
             error.is_none_or(|error| error.magnitude() > axis.following_error_max)
         }),
+        // SR-053
+        Cause::TwinDoubt { axis } => of_axis(facts, *axis, |axis| axis.doubted),
         Cause::DriveFault { axis } => of_axis(facts, *axis, |axis| axis.view.fault),
         Cause::NotReferenced { axis } => of_axis(facts, *axis, |axis| !axis.view.referenced),
         // SR-034
@@ -338,9 +346,12 @@ fn predict(twin: &TwinCheck, facts: &Facts<'_>, axis: AxisId, input_at: u64) -> 
     let Some(known) = facts.axes.get(usize::from(axis.0)) else {
         return Verdict::demand_if(true, facts.now);
     };
-    let prediction = twin.predict(known);
+    let foreseen = twin.predict(known);
+    let foresight = twin.foresight(axis, known, &foreseen);
+    // SR-051
+    let prediction = twin.in_mode(foreseen);
     let cap = prediction.speed.map(|speed| Cap { axis, speed });
-    Verdict { cap, ..Verdict::demand_if(prediction.stop, input_at) }
+    Verdict { cap, foresight, ..Verdict::demand_if(prediction.stop, input_at) }
 }
 
 /// A demand if `bad`, or if the axis' inputs do not say.

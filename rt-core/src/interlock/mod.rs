@@ -9,6 +9,7 @@
 
 pub mod block;
 mod checks;
+mod ledger;
 mod overruns;
 mod twin;
 
@@ -34,6 +35,7 @@ use alloc::vec::Vec;
 use block::selector::Selector;
 use block::{Code, level};
 use checks::Memory;
+use ledger::Ledger;
 use twin_lite::tape::{Tape, Taped};
 use twin_lite::{Nano, taped};
 
@@ -66,6 +68,10 @@ pub struct AxisFacts {
     pub quick_stopping: bool,
     /// Ways that are free: a limit switch that is hit blocks its own.
     pub directions: Directions,
+    /// The twin doubts its model of this axis.
+    pub doubted: bool,
+    /// Speed that keeps motor and drive cool enough, per s; `None`: any.
+    pub derated: Option<Nano>,
     /// From enabling the drive until its brake is free, ns: it ignores its target so long.
     pub brake_release_ns: u64,
 }
@@ -187,6 +193,8 @@ struct Row {
     ran: bool,
     /// What its check said last.
     code: Code,
+    /// What became of the twin's decisions.
+    ledger: Ledger,
 }
 
 /// What an interlock asks of an output.
@@ -205,7 +213,7 @@ fn is_held(cause: &Cause) -> bool {
     matches!(cause, Cause::EnablingSwitch { .. } | Cause::TwoHand { .. })
 }
 
-taped!(Row { memory, demand, latched, ran, code; plan, stops });
+taped!(Row { memory, demand, latched, ran, code, ledger; plan, stops });
 
 impl Row {
     /// It counts in this mode.
@@ -226,6 +234,9 @@ impl Row {
         log: &mut Log<'_>,
     ) -> Verdict {
         let mut verdict = self.memory.check(&self.plan.cause, facts, selected);
+        if let Some(foresight) = verdict.foresight {
+            self.ledger.update(&foresight, log);
+        }
         if !self.counts(mode) {
             (verdict.demand, verdict.cap) = (None, None);
         }
@@ -377,6 +388,7 @@ impl Interlocks {
                 latched: None,
                 ran: false,
                 code: Code::IDLE,
+                ledger: Ledger::default(),
             })
             .collect();
         Self {
@@ -388,6 +400,18 @@ impl Interlocks {
             groups: plan.groups.iter().map(|_| GroupDemand::NONE).collect(),
             orders: plan.groups.iter().map(|group| group.stop.order).collect(),
             axis_groups: plan.axes.iter().map(|axis| axis.group).collect(),
+        }
+    }
+
+    /// What warmth leaves of the speed: motion is told, and nothing is ever given that was not there.
+    // SR-052
+    fn derate(&mut self, axes: &[AxisFacts]) {
+        for (facts, group) in axes.iter().zip(&self.axis_groups) {
+            if let Some(speed) = facts.derated
+                && let Some(demand) = self.groups.get_mut(usize::from(group.0))
+            {
+                demand.speed_advised = demand.speed_advised.min(speed);
+            }
         }
     }
 
@@ -423,6 +447,7 @@ impl Interlocks {
                 demand.speed_advised = demand.speed_advised.min(cap.speed);
             }
         }
+        self.derate(facts.axes);
         self.tally = tally;
     }
 

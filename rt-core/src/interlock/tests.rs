@@ -1,3 +1,5 @@
+mod tightens;
+
 use super::*;
 use crate::bus::BusState;
 use crate::plan::{AxisId, Bits, DualChannelKind, MutingPlan, OverrunLimit, Watched};
@@ -212,6 +214,7 @@ fn reads(cause: &Cause) -> Reads {
         }
         Cause::Threshold { .. }
         | Cause::TwinLimit { .. }
+        | Cause::TwinDoubt { .. }
         | Cause::FollowingError { .. }
         | Cause::DriveFault { .. }
         | Cause::TargetIgnored { .. }

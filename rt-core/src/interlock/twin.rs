@@ -5,7 +5,8 @@
 //! in the room; motion is told of it, the gate does not hold it to it: who is too fast runs into the stop. A prediction never gives more than the checks without it.
 
 use super::AxisFacts;
-use crate::plan::AxisPlan;
+use super::ledger::Foresight;
+use crate::plan::{AxisId, AxisPlan, TwinMode};
 use twin_lite::Nano;
 
 /// A part of the axis that must not be entered.
@@ -31,6 +32,8 @@ pub struct TwinCheck {
     ample: i64,
     /// Below this an estimated velocity is noise, per s.
     still: Nano,
+    /// Whether its decisions (slow, stop) are done; they are recorded then. `None`: done, and not recorded.
+    modes: Option<(TwinMode, TwinMode)>,
 }
 
 /// What the twin says of one axis this cycle.
@@ -40,11 +43,19 @@ pub struct Prediction {
     pub stop: bool,
     /// It may be at most this fast, per s; `None`: no more than the limits without the twin.
     pub speed: Option<Nano>,
+    /// It cannot be predicted: inputs are not good, or there is no reference.
+    pub unknown: bool,
+    /// Room to the boundary ahead; `Nano::MAX`: none is ahead.
+    pub room: Nano,
+    /// How far it goes when it is told now to stop.
+    pub reach: Nano,
 }
 
 impl Prediction {
-    const FREE: Self = Self { stop: false, speed: None };
-    const STOP: Self = Self { stop: true, speed: None };
+    const FREE: Self =
+        Self { stop: false, speed: None, unknown: false, room: Nano::MAX, reach: Nano::ZERO };
+    const STOP: Self = Self { stop: true, ..Self::FREE };
+    const UNKNOWN: Self = Self { unknown: true, ..Self::STOP };
 }
 
 impl TwinCheck {
@@ -75,7 +86,46 @@ impl TwinCheck {
             lead,
             ample: i64::try_from(ample).unwrap_or(i64::MAX),
             still: still(limits.velocity),
+            modes: None,
         }
+    }
+
+    /// Its decisions (slow, stop) are recorded, and done as these modes say; `None`: done, and not recorded.
+    #[must_use]
+    pub fn recorded(self, modes: Option<(TwinMode, TwinMode)>) -> Self {
+        Self { modes, ..self }
+    }
+
+    /// What is done of a prediction. Inputs that are not good are no prediction: they are a demand in every mode.
+    #[must_use]
+    pub(super) fn in_mode(&self, prediction: Prediction) -> Prediction {
+        let Some((slow, stop)) = self.modes else { return prediction };
+        Prediction {
+            stop: prediction.stop && (stop == TwinMode::Act || prediction.unknown),
+            speed: prediction.speed.filter(|_| slow == TwinMode::Act),
+            ..prediction
+        }
+    }
+
+    /// What is recorded of a prediction.
+    pub(super) fn foresight(
+        &self,
+        id: AxisId,
+        axis: &AxisFacts,
+        prediction: &Prediction,
+    ) -> Option<Foresight> {
+        let (slow, stop) = self.modes?;
+        let speed = axis.velocity.magnitude().max(axis.commanded_velocity.magnitude());
+        Some(Foresight {
+            axis: id,
+            moves: speed > self.still && !prediction.unknown,
+            speed,
+            slow: prediction.speed.is_some_and(|cap| cap < speed).then_some(slow),
+            stop: prediction.stop.then_some(stop),
+            room: prediction.room,
+            left: Nano(prediction.room.0.saturating_sub(prediction.reach.0)),
+            kept: axis.margin,
+        })
     }
 
     /// What must happen, judged from where the axis is, how it moves, and what has been commanded already.
@@ -83,7 +133,7 @@ impl TwinCheck {
     // SR-030
     pub fn predict(&self, axis: &AxisFacts) -> Prediction {
         if !axis.view.inputs_good {
-            return Prediction::STOP;
+            return Prediction::UNKNOWN;
         }
         match self.boundary {
             // Without a reference there are no soft limits; the gate holds the velocity down instead.
@@ -91,7 +141,7 @@ impl TwinCheck {
             Boundary::Limits(low, high) => self
                 .towards(axis, axis.position.0.saturating_sub(low.0), -1)
                 .worst(self.towards(axis, high.0.saturating_sub(axis.position.0), 1)),
-            Boundary::Zone(..) if !axis.view.referenced => Prediction::STOP,
+            Boundary::Zone(..) if !axis.view.referenced => Prediction::UNKNOWN,
             Boundary::Zone(from, to) if (from..=to).contains(&axis.position) => Prediction::STOP,
             Boundary::Zone(from, to) => {
                 let up = self.room(from.0.saturating_sub(axis.position.0));
@@ -124,7 +174,13 @@ impl TwinCheck {
         };
         let reach = stopping.0.max(commanded_reach.saturating_mul(sign));
         let usable = room.saturating_sub(axis.margin.0);
-        Prediction { stop: reach > room, speed: self.speed(usable) }
+        Prediction {
+            stop: reach > room,
+            speed: self.speed(usable),
+            unknown: false,
+            room: Nano(room),
+            reach: Nano(reach),
+        }
     }
 
     /// The speed from which `room` is enough: lead² + 2·d·room under the root, minus lead. `None`: any that the axis has.
@@ -149,7 +205,10 @@ impl Prediction {
             (Some(a), Some(b)) => Some(a.min(b)),
             (one, None) | (None, one) => one,
         };
-        Self { stop: self.stop || other.stop, speed }
+        let left = |one: &Self| one.room.0.saturating_sub(one.reach.0);
+        let nearer = if left(&other) < left(&self) { other } else { self };
+        let unknown = self.unknown || other.unknown;
+        Self { stop: self.stop || other.stop, speed, unknown, ..nearer }
     }
 }
 
@@ -220,10 +279,10 @@ mod tests {
         let zone = TwinCheck::new(&axis_plan(0), Boundary::Zone(Nano(200 * MM), Nano(300 * MM)), 1);
         let mut axis = facts(0, 0, 0);
         axis.view.referenced = false;
-        assert_eq!(zone.predict(&axis), Prediction::STOP);
+        assert_eq!(zone.predict(&axis), Prediction::UNKNOWN);
         assert_eq!(limits().predict(&axis), Prediction::FREE);
         axis.view.inputs_good = false;
-        assert_eq!(limits().predict(&axis), Prediction::STOP);
+        assert_eq!(limits().predict(&axis), Prediction::UNKNOWN);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::program::{AxisState, AxisView, Program, Request, Requests, STRANDS_MA
 use crate::record::{Event, MachineState};
 use crate::signal::{SignalId, Signals};
 use crate::vision::{Inspected, Refusal, StreamState, StreamView, Verdict, VisionInputs, inspect};
+use crate::watch::Watch;
 use alloc::boxed::Box;
 use recorder::Recorder;
 use trips::Trips;
@@ -54,6 +55,8 @@ pub struct Core<P: Program> {
     streams: Box<[StreamState]>,
     stream_views: Box<[StreamView]>,
     axes: Box<[Axis]>,
+    /// By `AxisId`; empty: nothing is watched.
+    watches: Box<[Watch]>,
     facts: Box<[AxisFacts]>,
     views: Box<[AxisView]>,
     /// When the inputs of each axis were good last, ns.
@@ -84,6 +87,7 @@ impl<P: Program> Taped for Core<P> {
         let Self {
             streams,
             axes,
+            watches,
             good_at,
             interlocks,
             overruns,
@@ -121,6 +125,7 @@ impl<P: Program> Taped for Core<P> {
         parts!(
             streams,
             axes,
+            watches,
             good_at,
             interlocks,
             overruns,
@@ -156,6 +161,7 @@ impl<P: Program> Core<P> {
             streams,
             stream_views: plan.streams.iter().map(|_| StreamView::SILENT).collect(),
             axes: plan.axes.iter().map(|axis| Axis::new(axis, plan.period_ns)).collect(),
+            watches: watches(&plan),
             facts: plan.axes.iter().map(inputs::facts_of).collect(),
             views: plan.axes.iter().map(|_| AxisView::default()).collect(),
             good_at: plan.axes.iter().map(|_| 0).collect(),
@@ -223,12 +229,18 @@ impl<P: Program> Core<P> {
         {
             axis.sense(signals, log.now);
             let mut view = axis.view();
+            // SR-050
+            view.inputs_good &= !axis.twin_refused();
             if view.inputs_good {
                 *good_at = log.now;
             }
             view.inputs_good =
                 *good_at != 0 && log.now.saturating_sub(*good_at) <= self.stale_after_ns;
             inputs::take_facts(facts, axis, view, signals);
+        }
+        let watched = self.watches.iter_mut().zip(self.axes.iter_mut().zip(&mut self.facts));
+        for (watch, (axis, facts)) in watched {
+            watch.update(axis, facts, log);
         }
         self.gate.rebase(&self.axes);
         self.gate.commanded(&mut self.facts);
@@ -468,11 +480,24 @@ impl<P: Program> Core<P> {
         self.recorder.command()
     }
 
+    /// What the twin has learnt, by `AxisId`; empty: nothing is watched.
+    #[must_use]
+    pub fn watches(&self) -> &[Watch] {
+        &self.watches
+    }
+
     /// The axes, for those who look from outside (replay, tests).
     #[must_use]
     pub fn axes(&self) -> &[Axis] {
         &self.axes
     }
+}
+
+/// A watch for each axis, if the plan asks for any.
+fn watches(plan: &MachinePlan) -> Box<[Watch]> {
+    let Some(twin) = &plan.twin else { return Box::new([]) };
+    let axes = AxisId::all().zip(&plan.axes);
+    axes.map(|(id, axis)| Watch::new(id, axis, twin, plan.period_ns)).collect()
 }
 
 /// A fault of ours: no interlock names it. A person's end of the run is none.

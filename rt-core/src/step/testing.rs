@@ -103,5 +103,6 @@ pub(crate) fn machine_plan() -> MachinePlan {
         mode: None,
         overrun: OverrunPlan { demand: None },
         program: ProgramPlan::default(),
+        twin: None,
     }
 }

@@ -114,6 +114,7 @@ fn detection(machine: &Machine, cause: &Cause) -> (u64, &'static str) {
         | Cause::NotReferenced { .. }
         | Cause::ModeSelector
         | Cause::TwinLimit { .. }
+        | Cause::TwinDoubt { .. }
         | Cause::FollowingError { .. }
         | Cause::DriveFault { .. }
         | Cause::DcUnlocked

@@ -198,6 +198,7 @@ impl<'a> Bench<'a> {
                 let (_, high) = plan.limits.position.expect("config refuses it without");
                 self.move_to(axis, Nano(high.0 - MM));
             }
+            Cause::TwinDoubt { axis } => self.axes[usize::from(axis.0)].doubted = true,
             Cause::TwinZone { axis, stream, zone, from, to } => {
                 self.occupy(stream, zone);
                 self.move_to(axis, Nano(i64::midpoint(from.0, to.0)));

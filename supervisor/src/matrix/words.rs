@@ -67,6 +67,10 @@ impl Words<'_> {
                 axis(id),
                 self.limits(*id)
             ),
+            Cause::TwinDoubt { axis: id } => format!(
+                "the twin's residuals say that {} is heavier than its model, or that encoder and model diverge",
+                axis(id)
+            ),
             Cause::TwinZone { axis: id, stream, zone, from, to } => format!(
                 "{} is not clear, and {} is in {} to {} {} or the twin predicts that it would come there",
                 self.zone(*stream, *zone),
@@ -198,6 +202,7 @@ impl Words<'_> {
             }
             Cause::Zone { .. } => "a fresh verified picture says that the zone is clear".to_owned(),
             Cause::TwinLimit { .. } => "the axis can stop within its limits".to_owned(),
+            Cause::TwinDoubt { .. } => "the residuals agree with the model again".to_owned(),
             Cause::TwinZone { .. } => {
                 "the zone is clear, or the axis is out of it and stays out".to_owned()
             }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use self::guards::Guards;
 use crate::audit::AuditReport;
 use crate::exit::{Error, ExitCode};
+use crate::foresight::TwinReport;
 use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::record::Stored;
@@ -100,6 +101,8 @@ pub struct Report {
     pub trips_total: u64,
     /// Predicted against measured stopping distance over all trips that came to rest; `null`: there was none.
     pub prediction: Option<Prediction>,
+    /// What the twin decided, how right it was, and what it learnt; `null`: the machine file has no `[twin]`, or nothing happened.
+    pub twin: Option<TwinReport>,
     /// Steps of the program that were begun.
     pub program_steps: u64,
     /// Failures of the program.
@@ -555,6 +558,7 @@ impl Report {
             trips: statistics.trips.iter().map(|trip| trip_report(trip, labels)).collect(),
             trips_total: statistics.trips_total,
             prediction: Prediction::of(&statistics.trips),
+            twin: statistics.twin.report(labels),
             program_steps: statistics.steps_begun,
             program_faults: statistics.program_faults,
             gate_violations: statistics.gate_violations,

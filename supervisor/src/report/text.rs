@@ -25,6 +25,7 @@ fn write_all(report: &Report, out: &mut String) -> std::fmt::Result {
     axes(report, out)?;
     trips(report, out)?;
     crate::separation::write(&report.separation, out)?;
+    twin(report, out)?;
     tail(report, out)
 }
 
@@ -256,6 +257,50 @@ fn trips(report: &Report, out: &mut String) -> std::fmt::Result {
         Some(ratio) => writeln!(out, ", mean ratio {ratio:.2}"),
         None => writeln!(out),
     }
+}
+
+/// What the twin decided and learnt.
+fn twin(report: &Report, out: &mut String) -> std::fmt::Result {
+    let Some(twin) = &report.twin else { return Ok(()) };
+    writeln!(out, "\nTwin")?;
+    for decided in &twin.decisions {
+        write!(
+            out,
+            "  {:<10} {:<18} {:<8} {} times",
+            decided.axis, decided.decision, decided.mode, decided.taken
+        )?;
+        if let Some(error) = decided.error {
+            write!(
+                out,
+                ", actual − predicted: mean {:+.3}, 95 % within {:.3}, worst {:+.3} {}",
+                error.bias, error.p95, error.worst, decided.unit
+            )?;
+        }
+        match decided.lead_ns {
+            Some(lead) => {
+                writeln!(out, ", ahead {} (least {})", duration(lead.median), duration(lead.least))?
+            }
+            None => writeln!(out)?,
+        }
+    }
+    for axis in &twin.axes {
+        write!(out, "  {:<10}", axis.axis)?;
+        if let (Some(inertia), Some(coulomb)) = (axis.inertia_kgm2, axis.coulomb_nm) {
+            write!(out, " learnt {:.3} kg cm2, {coulomb:.3} N m;", inertia * 1e4)?;
+        }
+        if let Some(warmth) = axis.warmth {
+            write!(out, " warm to {:.0} %;", warmth * 100.0)?;
+        }
+        if axis.doubt > 1.0 {
+            write!(out, " its model does not fit (× {:.2});", axis.doubt)?;
+        }
+        let changed = [axis.changed.clone(), axis.sensors.clone()].concat();
+        match changed.is_empty() {
+            true => writeln!(out, " {} alarms", axis.alarms)?,
+            false => writeln!(out, " {} alarms, now: {}", axis.alarms, changed.join(", "))?,
+        }
+    }
+    Ok(())
 }
 
 fn trip_line(trip: &TripReport, out: &mut String) -> std::fmt::Result {

@@ -86,6 +86,7 @@ fn machine(axes: Vec<AxisPlan>) -> MachinePlan {
         mode: None,
         overrun: OverrunPlan { demand: None },
         program: ProgramPlan::default(),
+        twin: None,
     }
 }
 

@@ -301,3 +301,15 @@ mod late;
 mod manual;
 mod stories;
 mod taped;
+
+#[test]
+// SR-050
+fn an_axis_that_its_twin_cannot_calculate_with_has_no_good_inputs() {
+    let mut plan = plan();
+    plan.axes[1].model.inertia_kgm2 = f64::NAN;
+    let mut bench = Bench::new(plan);
+    bench.cycles(5);
+    let shown = bench.core.status().axes;
+    assert!(shown[0].inputs_good && !shown[1].inputs_good);
+    assert!(bench.core.axes()[1].twin().refused() >= 5, "and each is counted");
+}
