@@ -1,7 +1,7 @@
 //! From bytes to what may be believed. Layout and rules: docs/vision-channel.md.
 
-use super::wire::{Header, Inspection, Kind, Occupancy, exact, inspection, parse};
-use super::{DATAGRAM_LENGTH, Inspected, Received, crc32};
+use super::wire::{Header, Inspection, Kind, Object, Occupancy, exact, inspection, objects, parse};
+use super::{DATAGRAM_LENGTH, Inspected, OBJECTS_MAX, Received, crc32};
 use crate::plan::StreamPlan;
 use twin_lite::tape::{self, Tape, Taped};
 use twin_lite::taped_enum;
