@@ -2,6 +2,7 @@
 
 mod audit;
 mod measure;
+mod what_if;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub use audit::{
     AuditArgs, AuditCommand, AuditKeyArgs, AuditReportArgs, AuditVerifyArgs, MatrixArgs,
 };
 pub use measure::{LatencyArgs, LoadKind, TuneArgs};
+pub use what_if::{Seeds, WhatIfArgs};
 
 const RUN_EXAMPLES: &str = "Examples:
   tactus run config/machines/demo-cell.toml
@@ -124,6 +126,9 @@ pub enum Command {
     /// Run a recording through the same step again and compare every output bit.
     #[command(after_help = help(REPLAY_EXAMPLES))]
     Replay(ReplayArgs),
+    /// Run the machine in virtual time with other values and compare.
+    #[command(after_help = help(what_if::WHAT_IF_EXAMPLES))]
+    WhatIf(WhatIfArgs),
     /// Print the cause-and-effect matrix as the loop evaluates it.
     #[command(after_help = help(audit::MATRIX_EXAMPLES))]
     Matrix(MatrixArgs),

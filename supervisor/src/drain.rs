@@ -159,12 +159,22 @@ impl Drain {
 
     /// Takes what is there now, up to a bound; returns how many.
     pub fn take(&mut self, records: &mut stream::Consumer<Record>) -> usize {
+        self.take_seen(records, &mut |_| {})
+    }
+
+    /// As [`take`](Self::take); `seen` looks at each record.
+    pub fn take_seen(
+        &mut self,
+        records: &mut stream::Consumer<Record>,
+        seen: &mut dyn FnMut(&Record),
+    ) -> usize {
         let Self { statistics, homed, recording, audit, not_recorded, park } = self;
         let taken = records.drain(DRAIN_MAX, |sequence, record| {
             if let Some(length) = park.take() {
                 std::thread::sleep(length);
             }
             statistics.take(&record);
+            seen(&record);
             if let Body::Event(event) = &record.body {
                 audit.event(&record, event);
                 if let Event::Referenced { axis, offset, kept: false } = *event {

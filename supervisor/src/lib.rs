@@ -32,6 +32,7 @@ pub mod stats;
 pub mod stops;
 pub mod tune;
 pub mod vision;
+pub mod what_if;
 
 /// A fresh folder for one test.
 #[cfg(test)]
