@@ -14,6 +14,7 @@ const FILE_LINES_MAX: usize = 800;
 /// What each crate of ours may import of ours, besides dev-dependencies.
 const ARROWS: &[(&str, &[&str])] = &[
     ("twin-lite", &[]),
+    ("twin-fmu", &["twin-lite"]),
     ("rt-channel", &[]),
     ("rt-core", &["twin-lite"]),
     ("rt-linux", &["rt-core"]),
@@ -30,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "rt-core",
             "rt-linux",
             "segment",
+            "twin-fmu",
             "twin-lite",
             "world",
         ],

@@ -214,7 +214,8 @@ fn missing<'p>(
         let trimmed = text.get(..at).map_or(at, |head| head.trim_end().len());
         return Place::Missing { at: trimmed, before, after: "", rest };
     }
-    let firsts = table.iter().filter(|(_, node)| is_value(text, node)).map(|(key, _)| key.span().start);
+    let firsts =
+        table.iter().filter(|(_, node)| is_value(text, node)).map(|(key, _)| key.span().start);
     let line_of = |at: usize| {
         let start = text.get(..at).and_then(|head| head.rfind('\n')).map_or(0, |end| end + 1);
         (start, text.get(start..at).unwrap_or_default().to_owned())

@@ -2,6 +2,7 @@
 
 mod audit;
 mod measure;
+mod twin;
 mod what_if;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use audit::{
     AuditArgs, AuditCommand, AuditKeyArgs, AuditReportArgs, AuditVerifyArgs, MatrixArgs,
 };
 pub use measure::{LatencyArgs, LoadKind, TuneArgs};
+pub use twin::{TwinArgs, TwinCommand, TwinEvaluateArgs, TwinExportArgs};
 pub use what_if::{Seeds, WhatIfArgs};
 
 const RUN_EXAMPLES: &str = "Examples:
@@ -129,6 +131,9 @@ pub enum Command {
     /// Run the machine in virtual time with other values and compare.
     #[command(after_help = help(what_if::WHAT_IF_EXAMPLES))]
     WhatIf(WhatIfArgs),
+    /// The axis twins outside of the loop: as an FMU, and against data with labels.
+    #[command(after_help = help(twin::TWIN_EXAMPLES))]
+    Twin(TwinArgs),
     /// Print the cause-and-effect matrix as the loop evaluates it.
     #[command(after_help = help(audit::MATRIX_EXAMPLES))]
     Matrix(MatrixArgs),

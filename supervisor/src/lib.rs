@@ -31,6 +31,7 @@ pub mod sim;
 pub mod stats;
 pub mod stops;
 pub mod tune;
+pub mod twin;
 pub mod vision;
 pub mod what_if;
 

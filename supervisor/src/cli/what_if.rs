@@ -36,7 +36,7 @@ pub struct WhatIfArgs {
     /// Begin with the machine of a recording, or from a moment in it: @12:31:07 (UTC), @90s from its first cycle, @cycle:90000.
     #[arg(long, value_name = "FILE.mcap[@MOMENT]", value_parser = At::parse_from)]
     pub from: Option<(PathBuf, Option<At>)>,
-    /// Time of the machine that each run takes; without it 2min, or as long as the recording.
+    /// Time of the machine that each run takes; without it 5min, or as long as the recording.
     #[arg(long = "for", value_name = "TIME", value_parser = super::duration)]
     pub for_: Option<Duration>,
     /// Seeds of the virtual cell: 1..5 or 1,2,7; without it 1..3, or the recording's.

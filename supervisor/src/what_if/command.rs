@@ -18,7 +18,7 @@ use crate::replay::Reading;
 use crate::run::{Onlooker, Source};
 
 /// Without `--for`, and with a file or a moment.
-const DURATION: Duration = Duration::from_secs(120);
+const DURATION: Duration = Duration::from_secs(300);
 /// Without `--seeds`.
 const SEEDS: [u64; 3] = [1, 2, 3];
 
@@ -27,6 +27,8 @@ struct Basis {
     source: Source,
     from: String,
     moment: Option<Moment>,
+    /// Of the recording, if there is one.
+    seed: Option<u64>,
     recording: Option<Whole>,
 }
 
@@ -45,6 +47,7 @@ pub(crate) fn run(arguments: &WhatIfArgs) -> Result<ExitCode, Error> {
             source: load(file)?,
             from: file.display().to_string(),
             moment: None,
+            seed: None,
             recording: None,
         },
         (None, None) => {
@@ -108,7 +111,7 @@ fn recorded(path: &Path, at: Option<At>) -> Result<Basis, Error> {
             reading,
         }),
     };
-    Ok(Basis { source, from, moment, recording })
+    Ok(Basis { source, from, moment, seed: Some(recorded.seed), recording })
 }
 
 /// For how long the recorded run was asked to run: until the cycle before the one that was told to end.
@@ -130,9 +133,9 @@ fn study(basis: &Basis, arguments: &WhatIfArgs, shutdown: &Shutdown) -> Result<S
     let changed = apply(&basis.source, &arguments.set)?;
     let of_recording = basis.recording.as_ref();
     let duration = arguments.for_.or(of_recording.map(|it| it.duration)).unwrap_or(DURATION);
-    let seeds = match (&arguments.seeds, of_recording) {
+    let seeds = match (&arguments.seeds, basis.seed) {
         (Some(seeds), _) => seeds.0.clone(),
-        (None, Some(whole)) => vec![whole.seed],
+        (None, Some(seed)) => vec![seed],
         (None, None) => SEEDS.to_vec(),
     };
     let recorded = match of_recording {
@@ -164,7 +167,10 @@ fn study(basis: &Basis, arguments: &WhatIfArgs, shutdown: &Shutdown) -> Result<S
     let sweep = arguments.sweep.as_ref().map(|sweep| SweepStudy {
         path: sweep.path.clone(),
         unit: points.first().map_or("", |(value, _)| value.unit()).to_owned(),
-        points: points.iter().map(|(value, source)| judged(*value, source, &mut runs, before)).collect(),
+        points: points
+            .iter()
+            .map(|(value, source)| judged(*value, source, &mut runs, before))
+            .collect(),
     });
     Ok(Study {
         format: FORMAT,

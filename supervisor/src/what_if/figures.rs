@@ -130,7 +130,7 @@ pub(super) fn quantile(values: &[f64], share: f64) -> Option<f64> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a run, for people")]
-pub(super) fn float(count: u64) -> f64 {
+pub(crate) fn float(count: u64) -> f64 {
     count as f64
 }
 

@@ -218,7 +218,11 @@ impl Gauge {
         let Some(before) = self.steps.get_mut(place) else { return };
         let was = std::mem::replace(before, step);
         let begins = self.rounds.get(place).map_or(u16::MAX, |(begins, _)| *begins);
-        if !self.has_gripper && longest == Some(place) && step == begins && was > step && self.open()
+        if !self.has_gripper
+            && longest == Some(place)
+            && step == begins
+            && was > step
+            && self.open()
         {
             self.marks.push(now);
         }
@@ -258,8 +262,7 @@ impl Gauge {
         });
         figures.cycle_times_s = pairs.collect();
         let stops = self.stops.into_iter();
-        figures.stops =
-            stops.map(|((cause, kind), count)| Stops { cause, kind, count }).collect();
+        figures.stops = stops.map(|((cause, kind), count)| Stops { cause, kind, count }).collect();
         figures.stops.sort_by_key(|stops| std::cmp::Reverse(stops.count));
         figures.stopped_s = seconds(self.stopped_ns);
         figures.slow_s = seconds(self.slow_ns);

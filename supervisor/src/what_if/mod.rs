@@ -34,9 +34,11 @@ use rt_linux::signal::Shutdown;
 use serde::Serialize;
 
 pub(crate) use command::run as command;
+pub(crate) use figures::float;
 pub use figures::{AxisFigures, Figures, Stops};
-pub(crate) use moment::{Stand, not_this};
 pub use moment::{At, Moment};
+pub(crate) use moment::{Stand, not_this};
+pub(crate) use plot::escape;
 pub use recorded::{Divergence, SignalDivergence, compare};
 pub use set::{Changed, Set, apply};
 pub use sweep::{Point, Sweep};

@@ -148,8 +148,7 @@ impl Moment {
             .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
         let mut signals = Signals::new(usize::from(machine.plan.signal_count));
         let mut vision = [Received::default(); STREAMS_MAX];
-        let mut whole =
-            Whole { core: &mut core, signals: &mut signals, vision: &mut vision };
+        let mut whole = Whole { core: &mut core, signals: &mut signals, vision: &mut vision };
         Checkpoint::give_back(&self.words, &mut whole).map_err(|wrong| not_this(&wrong))?;
         let axes = machine.plan.axes.iter().zip(core.axes()).map(|(plan, axis)| {
             let torque = plan.signals.actual_torque.and_then(|id| signals.good(id));

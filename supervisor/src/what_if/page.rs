@@ -117,7 +117,13 @@ fn write_sweep(out: &mut String, sweep: &SweepStudy) -> std::fmt::Result {
         out.write_str(&curve(sweep, &tables, title, &below, &|row| row.key == key))?;
     }
     let least = |row: &Row| row.key.ends_with(".torque_margin");
-    out.write_str(&curve(sweep, &tables, "Torque left to the limit, %, smallest of the axes", &below, &least))?;
+    out.write_str(&curve(
+        sweep,
+        &tables,
+        "Torque left to the limit, %, smallest of the axes",
+        &below,
+        &least,
+    ))?;
     out.write_str("</div><table><tr><th>value<th>feasible<th>why not</tr>")?;
     for point in &sweep.points {
         let (class, word) = if point.feasible { ("", "yes") } else { (" class=\"no\"", "no") };

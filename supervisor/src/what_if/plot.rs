@@ -17,7 +17,7 @@ const TOP: f64 = 30.0;
 const BOTTOM: f64 = 44.0;
 
 /// Text in XML.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
@@ -112,14 +112,22 @@ fn draw_curve(out: &mut String, title: &str, below: &str, dots: &[Dot]) -> std::
     write!(out, "<polyline points=\"{}\" class=\"l\"/>", line.join(" "))?;
     for dot in dots {
         let (x, bottom) = axes.place(dot.x, axes.y.0);
-        write!(out, "<text x=\"{x:.1}\" y=\"{:.1}\" class=\"m\">{}</text>", bottom + 15.0, number(dot.x))?;
+        write!(
+            out,
+            "<text x=\"{x:.1}\" y=\"{:.1}\" class=\"m\">{}</text>",
+            bottom + 15.0,
+            number(dot.x)
+        )?;
         let Some((mean, low, high)) = dot.y else {
             cross(out, x, bottom)?;
             continue;
         };
         let ((_, y), (_, from), (_, to)) =
             (axes.place(dot.x, mean), axes.place(dot.x, low), axes.place(dot.x, high));
-        write!(out, "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{from:.1}\" y2=\"{to:.1}\" class=\"r\"/>")?;
+        write!(
+            out,
+            "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{from:.1}\" y2=\"{to:.1}\" class=\"r\"/>"
+        )?;
         if dot.feasible {
             write!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{BASE}\"/>")?;
         } else {
@@ -127,7 +135,12 @@ fn draw_curve(out: &mut String, title: &str, below: &str, dots: &[Dot]) -> std::
         }
     }
     let middle = (LEFT + WIDTH - RIGHT) / 2.0;
-    write!(out, "<text x=\"{middle}\" y=\"{}\" class=\"m\">{}</text></svg>", HEIGHT - 8.0, escape(below))
+    write!(
+        out,
+        "<text x=\"{middle}\" y=\"{}\" class=\"m\">{}</text></svg>",
+        HEIGHT - 8.0,
+        escape(below)
+    )
 }
 
 fn cross(out: &mut String, x: f64, y: f64) -> std::fmt::Result {
@@ -180,7 +193,12 @@ fn draw_bars(
                 number(value)
             )?;
         }
-        write!(out, "<text x=\"{middle:.1}\" y=\"{}\" class=\"m\">{}</text>", HEIGHT - 26.0, escape(name))?;
+        write!(
+            out,
+            "<text x=\"{middle:.1}\" y=\"{}\" class=\"m\">{}</text>",
+            HEIGHT - 26.0,
+            escape(name)
+        )?;
         from += each;
     }
     out.write_str("</svg>")

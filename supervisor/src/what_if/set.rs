@@ -95,8 +95,7 @@ pub fn apply(source: &Source, sets: &[Set]) -> Result<Changed, Error> {
         return Ok(Changed { source: source.clone(), notes });
     }
     let machine = load(&text, source, sets)?;
-    let source =
-        Source { machine, file_name: source.file_name.clone(), bytes: text.into_bytes() };
+    let source = Source { machine, file_name: source.file_name.clone(), bytes: text.into_bytes() };
     Ok(Changed { source, notes })
 }
 
@@ -198,7 +197,7 @@ mod tests {
     #[test]
     fn speeds_are_scaled_exactly_and_held_at_the_limits_with_a_note() {
         let changed = apply(&demo(), &sets(&["cycle.speed=120%"])).unwrap();
-        let text = String::from_utf8(changed.source.bytes).unwrap();
+        let text = String::from_utf8(changed.source.bytes.clone()).unwrap();
         assert!(text.contains("\"480 mm/s\"") && !text.contains("\"400 mm/s\", timeout"));
         assert!(text.contains("to = { x = \"200 mm\" }, speed = \"1000 mm/s\""));
         assert!(changed.notes.iter().any(|note| note.contains("over the belt")), "{changed:?}");

@@ -154,9 +154,8 @@ pub(super) fn against(runs: &[Figures], baseline: &[Figures]) -> Vec<String> {
         if run.parts_lost > now.map_or(0, |now| now.parts_lost) {
             say("parts are lost".into());
         }
-        let known = |cause: &str| {
-            now.is_some_and(|now| now.stops.iter().any(|stops| stops.cause == cause))
-        };
+        let known =
+            |cause: &str| now.is_some_and(|now| now.stops.iter().any(|stops| stops.cause == cause));
         for stops in run.stops.iter().filter(|stops| !known(&stops.cause)) {
             say(format!("stops by {}", stops.cause));
         }

@@ -100,10 +100,12 @@ pub(super) fn rows(baseline: &[Figures], changed: &[Figures]) -> Vec<Row> {
     names
         .map(|(at, (key, label, unit, _))| {
             let (before, after) = (column(&before, at), column(&after, at));
-            let known = |values: &[Option<f64>]| values.iter().copied().flatten().collect::<Vec<_>>();
-            let pairs = before.iter().zip(&after).filter_map(|(before, after)| {
-                Some((*after)? - (*before)?)
-            });
+            let known =
+                |values: &[Option<f64>]| values.iter().copied().flatten().collect::<Vec<_>>();
+            let pairs = before
+                .iter()
+                .zip(&after)
+                .filter_map(|(before, after)| Some((*after)? - (*before)?));
             let differences: Vec<f64> = pairs.collect();
             let all = |test: fn(f64) -> bool| differences.iter().all(|it| test(*it));
             let agree = all(|it| it > 0.0) || all(|it| it < 0.0) || all(|it| it == 0.0);
