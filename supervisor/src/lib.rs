@@ -35,11 +35,6 @@ pub mod twin;
 pub mod vision;
 pub mod what_if;
 
-/// A fresh folder for one test.
 #[cfg(test)]
-pub(crate) fn test_folder(name: &str) -> std::path::PathBuf {
-    let folder = std::env::temp_dir().join(format!("tactus-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
+#[path = "../tests/folder/mod.rs"]
+mod folder;
