@@ -53,8 +53,8 @@ pub(super) fn archive(files: &[(&str, &[u8])]) -> Option<Vec<u8>> {
     out.extend([0; 4]);
     out.extend(count.to_le_bytes());
     out.extend(count.to_le_bytes());
-    out.extend(begins.to_le_bytes());
     out.extend(length.to_le_bytes());
+    out.extend(begins.to_le_bytes());
     out.extend([0; 2]);
     Some(out)
 }

@@ -224,3 +224,28 @@ answers!(ERROR:
     fmi3SetIntervalDecimal fmi3SetIntervalFraction fmi3SetShiftDecimal fmi3SetShiftFraction
     fmi3EvaluateDiscreteStates fmi3UpdateDiscreteStates fmi3GetOutputDerivatives
 );
+
+// Of model exchange and scheduled execution, which the description does not offer; importers look all of them up.
+answers!(ERROR:
+    fmi3ActivateModelPartition
+    fmi3CompletedIntegratorStep
+    fmi3EnterContinuousTimeMode
+    fmi3GetContinuousStateDerivatives
+    fmi3GetContinuousStates
+    fmi3GetEventIndicators
+    fmi3GetNominalsOfContinuousStates
+    fmi3GetNumberOfContinuousStates
+    fmi3GetNumberOfEventIndicators
+    fmi3SetContinuousStates
+    fmi3SetTime
+);
+
+#[unsafe(no_mangle)]
+extern "C" fn fmi3InstantiateModelExchange() -> *mut c_void {
+    std::ptr::null_mut()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn fmi3InstantiateScheduledExecution() -> *mut c_void {
+    std::ptr::null_mut()
+}
