@@ -47,7 +47,7 @@ pub struct TwinExportArgs {
     /// Write the axis' data.
     #[arg(long, value_name = "OUT.csv")]
     pub csv: Option<PathBuf>,
-    /// The FMU's library (libtwin_fmu.so); without it, the one beside tactus.
+    /// The FMU's library (libtwin_fmu_library.so); without it, the one beside tactus.
     #[arg(long, value_name = "PATH", requires = "fmu")]
     pub library: Option<PathBuf>,
 }

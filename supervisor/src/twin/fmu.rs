@@ -10,7 +10,7 @@ use super::zip;
 use crate::exit::Error;
 
 /// The library's file name.
-const LIBRARY: &str = "libtwin_fmu.so";
+const LIBRARY: &str = "libtwin_fmu_library.so";
 
 /// The FMU of an axis, as bytes.
 pub(super) fn export(
@@ -22,8 +22,8 @@ pub(super) fn export(
         Some(path) => path.to_path_buf(),
         None => beside().ok_or_else(|| {
             Error::environment(format!(
-                "{LIBRARY} is not beside tactus, in deps/ or in ../lib/tactus/\n  it is built with \
-                 tactus and belongs beside it; --library says where else it is"
+                "{LIBRARY} is not beside tactus or in ../lib/tactus/\n  `cargo build --release` makes it \
+                 beside tactus; --library says where else it is"
             ))
         })?,
     };
@@ -46,7 +46,7 @@ pub(super) fn export(
 fn beside() -> Option<PathBuf> {
     let here = std::env::current_exe().ok()?;
     let folder = here.parent()?;
-    let places = [folder.to_path_buf(), folder.join("deps"), folder.join("../lib/tactus")];
+    let places = [folder.to_path_buf(), folder.join("../lib/tactus")];
     places.into_iter().map(|place| place.join(LIBRARY)).find(|path| path.is_file())
 }
 

@@ -1,4 +1,7 @@
-//! The functions that an importer of FMUs calls. Source: FMI 3.0.2, fmi3FunctionTypes.h.
+//! The library inside of an FMU that `tactus twin export --fmu` writes: the functions that an importer calls.
+//! Source: FMI 3.0.2, fmi3FunctionTypes.h.
+//!
+//! Unsafe code is here because C calls: pointers and lengths are the caller's word (docs/adr/0032).
 //!
 //! What co-simulation of this twin does not need answers "error" and takes no argument: with the C calling convention the caller
 //! clears what it passed.
@@ -6,7 +9,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::PathBuf;
 
-use crate::instance::{Instance, token};
+use twin_fmu::{Instance, token};
 
 const OK: c_int = 0;
 const ERROR: c_int = 3;
