@@ -76,12 +76,6 @@ pub(super) fn run<P: Program>(
         .duration
         .map_or(DURATION_NS, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     let horizon_ns = duration_ns.saturating_add(HORIZON_NS / 24).min(HORIZON_NS * 7);
-    let scene = moment
-        .map(|moment| {
-            let looked = moment.look(machine, Sequence::new(&machine.plan))?;
-            Ok::<_, Error>(Behind::new(machine, looked, moment, (options.seed, horizon_ns)))
-        })
-        .transpose()?;
     let mut core = core_of(machine, program)?;
     let mut parts = Parts::new(source, options, "virtual", fields(&mut core))?;
     let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()))
@@ -90,11 +84,7 @@ pub(super) fn run<P: Program>(
     let flight::Prepared { flight, giver, watch, taker } =
         flight::prepare(machine.plan.period_ns, &options.flight);
     let (ports, mut outside, checkpoints) = channels(&mut core, giver);
-    let came_up = match &scene {
-        None => from_the_beginning(source, options, horizon_ns),
-        Some(scene) => scene.bus(),
-    };
-    let mut bus = match came_up {
+    let mut bus = match come_up(source, options, horizon_ns, moment) {
         Ok(bus) => bus,
         Err(error) => {
             drain.note(time::now(), &error.message);
@@ -137,6 +127,19 @@ pub(super) fn run<P: Program>(
     run.cycles(&mut parts, (options, shutdown), began, onlooker);
     let elapsed = began.elapsed();
     run.end(parts, source, options, elapsed)
+}
+
+/// The segment, up: from the beginning, or as it was at a moment.
+fn come_up(
+    source: &Source,
+    options: &Options,
+    horizon_ns: u64,
+    moment: Option<&Moment>,
+) -> Result<EtherCat<VirtualLink>, Error> {
+    let Some(moment) = moment else { return from_the_beginning(source, options, horizon_ns) };
+    let machine = &source.machine;
+    let looked = moment.look(machine, Sequence::new(&machine.plan))?;
+    Behind::new(machine, looked, moment, (options.seed, horizon_ns)).bus()
 }
 
 /// The segment as it is when it is switched on.

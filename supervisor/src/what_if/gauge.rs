@@ -91,6 +91,9 @@ pub(super) struct Gauge {
     steps: Vec<u16>,
     machine: MachineState,
     limits: BTreeMap<u8, Nano>,
+    /// Not before so long after the first cycle, ns.
+    settles_ns: u64,
+    first: Option<u64>,
     began: Option<u64>,
     last: u64,
     over: bool,
@@ -158,6 +161,8 @@ impl Gauge {
             labels,
             machine: MachineState::Boot,
             limits: BTreeMap::new(),
+            settles_ns: 0,
+            first: None,
             began: None,
             last: 0,
             over: false,
@@ -170,6 +175,11 @@ impl Gauge {
             gate_violations: 0,
             figures: Figures { seed, ..Figures::default() },
         }
+    }
+
+    /// The first `ns` are not counted: a world that begins in the middle settles.
+    pub(super) fn settling(self, ns: u64) -> Self {
+        Self { settles_ns: ns, ..self }
     }
 
     /// What is counted as a part.
@@ -303,7 +313,9 @@ impl Onlooker for Gauge {
             return;
         }
         if self.began.is_none() {
-            if self.machine != MachineState::Run {
+            let first = *self.first.get_or_insert(now);
+            let settling = now.saturating_sub(first) < self.settles_ns;
+            if settling || self.machine != MachineState::Run {
                 return;
             }
             self.began = Some(now);

@@ -53,6 +53,9 @@ use crate::run::{Options, Source};
 /// Version of the JSON; goes up when a field changes its meaning or goes away.
 pub const FORMAT: u32 = 1;
 
+/// After a moment in a recording this much is not counted, ns: what drives and couplings store is not in a checkpoint.
+const SETTLING_NS: u64 = 500_000_000;
+
 /// What a question amounts to.
 #[derive(Clone, Debug, Serialize)]
 pub struct Study {
@@ -131,7 +134,8 @@ pub(crate) fn quietly(seed: u64, duration: Duration) -> Options {
 /// # Errors
 /// It cannot be run.
 pub(crate) fn measure(job: &Job<'_>, shutdown: &Shutdown) -> Result<Figures, Error> {
-    let mut gauge = Gauge::new(&job.source.machine, job.seed);
+    let settles_ns = job.moment.map_or(0, |_| SETTLING_NS);
+    let mut gauge = Gauge::new(&job.source.machine, job.seed).settling(settles_ns);
     let options = quietly(job.seed, job.duration);
     let report = match job.moment {
         None => crate::run::watched(job.source, &options, shutdown, &mut gauge)?,
