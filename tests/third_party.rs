@@ -98,6 +98,32 @@ fn the_python_mcap_reader_decodes_a_recording() {
     assert!(output.status.success(), "{}", said(&output));
 }
 
+/// FMPy loads, validates and simulates the twin of an axis to what the twin in the loop made of the same data; wrong parameters do not.
+#[test]
+fn fmpy_simulates_an_exported_twin_to_the_trajectory_of_the_loop() {
+    let directory = scratch("fmpy");
+    let cell = machine("demo-cell.toml");
+    let output = run(Command::new(tactus())
+        .arg("run")
+        .arg(&cell)
+        .args(["--virtual-time", "--seed", "4", "--for", "40s", "--headless", "--record"])
+        .arg(directory.join("run.mcap")));
+    assert!(matches!(output.status.code(), Some(0 | 5)), "{}", said(&output));
+    let export = |what: &str, file: &str, from: PathBuf| {
+        let mut command = Command::new(tactus());
+        command.current_dir(&directory).args(["twin", "export", "--axis", "x", what, file]);
+        let output = run(command.arg(from));
+        assert!(output.status.success(), "{}", said(&output));
+    };
+    export("--csv", "x.csv", directory.join("run.mcap"));
+    export("--fmu", "x.fmu", cell);
+    let script = root().join("tests/third-party/check_fmu.py");
+    let mut check = Command::new(python());
+    let output = run(check.current_dir(&directory).arg(script).args(["x.fmu", "x.csv"]));
+    assert!(output.status.success(), "{}", said(&output));
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+}
+
 #[test]
 fn a_reader_that_knows_nothing_of_us_finds_a_trace_to_keep_the_rules_of_its_format() {
     let directory = scratch("python-trace");

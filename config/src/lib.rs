@@ -7,9 +7,11 @@
 //! sections into plans (names, references, everything that needs more than one key), `machine` and `cell` are the outcome.
 #![forbid(unsafe_code)]
 
+mod amount;
 pub mod budget;
 mod build;
 pub mod cell;
+mod change;
 mod file;
 pub mod machine;
 pub mod problem;
@@ -18,7 +20,9 @@ mod read;
 mod schema;
 mod units;
 
+pub use amount::Amount;
 pub use cell::VirtualCell;
+pub use change::{NoSuchPlace, change, value_at};
 pub use machine::{
     AxisUnit, Compression, CycleSettings, FlightSettings, LinkChoice, Machine, Names, Realtime,
     RecordingSettings, StreamSocket, StreamSource,

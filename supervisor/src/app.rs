@@ -22,7 +22,9 @@ use crate::exit::{Error, ExitCode};
 use crate::matrix::{self, Matrix};
 use crate::report::{Context, Report};
 use crate::run::{self, Options, Source};
-use crate::{audit, flight, latency, replay, report, sdo, sim, tune, zones};
+use crate::{
+    audit, flight, latency, replay, report, sdo, sim, tune, twin, what_if, zones,
+};
 
 /// Width of messages when nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -53,6 +55,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Latency(arguments) => latency::command(arguments),
         Command::Tune(arguments) => tune::command(arguments),
         Command::Replay(arguments) => replay::command(arguments),
+        Command::WhatIf(arguments) => what_if::command(arguments),
+        Command::Twin(arguments) => twin::command(arguments),
         Command::Trace(arguments) => {
             let mut out = std::io::stdout();
             flight::trace_command(arguments, &mut out)

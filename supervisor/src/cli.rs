@@ -2,6 +2,8 @@
 
 mod audit;
 mod measure;
+mod twin;
+mod what_if;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +17,8 @@ pub use audit::{
     AuditArgs, AuditCommand, AuditKeyArgs, AuditReportArgs, AuditVerifyArgs, BudgetArgs, MatrixArgs,
 };
 pub use measure::{LatencyArgs, LoadKind, TuneArgs};
+pub use twin::{TwinArgs, TwinCommand, TwinEvaluateArgs, TwinExportArgs};
+pub use what_if::{Seeds, WhatIfArgs};
 
 const RUN_EXAMPLES: &str = "Examples:
   tactus run config/machines/demo-cell.toml
@@ -133,6 +137,12 @@ pub enum Command {
     /// Print what a camera process must know: streams, hash, zones and their corners.
     #[command(after_help = help(ZONES_EXAMPLES))]
     Zones(ZonesArgs),
+    /// Run the machine in virtual time with other values and compare.
+    #[command(after_help = help(what_if::WHAT_IF_EXAMPLES))]
+    WhatIf(WhatIfArgs),
+    /// The axis twins outside of the loop: as an FMU, and against data with labels.
+    #[command(after_help = help(twin::TWIN_EXAMPLES))]
+    Twin(TwinArgs),
     /// Print the cause-and-effect matrix as the loop evaluates it.
     #[command(after_help = help(audit::MATRIX_EXAMPLES))]
     Matrix(MatrixArgs),

@@ -195,6 +195,15 @@ impl Drain {
 
     /// Takes what is there now, up to a bound; returns how many.
     pub fn take(&mut self, records: &mut stream::Consumer<Record>) -> usize {
+        self.take_seen(records, &mut |_| {})
+    }
+
+    /// As [`take`](Self::take); `seen` looks at each record.
+    pub fn take_seen(
+        &mut self,
+        records: &mut stream::Consumer<Record>,
+        seen: &mut dyn FnMut(&Record),
+    ) -> usize {
         let Self { statistics, homed, pictures, recording, audit, not_recorded, park } = self;
         let taken = records.drain(DRAIN_MAX, |sequence, record| {
             if let Some(length) = park.take() {
@@ -206,6 +215,7 @@ impl Drain {
             {
                 pictures.push((picture, record.now));
             }
+            seen(&record);
             if let Body::Event(event) = &record.body {
                 audit.event(&record, event);
                 if let Event::Referenced { axis, offset, kept: false } = *event {

@@ -34,7 +34,9 @@ pub mod sim;
 pub mod stats;
 pub mod stops;
 pub mod tune;
+pub mod twin;
 pub mod vision;
+pub mod what_if;
 pub mod zones;
 
 #[cfg(test)]

@@ -283,6 +283,17 @@ impl Axis {
         }
     }
 
+    /// It moves at `velocity`, axis units / s, with `torque_permille`, as if it had for a while. What is not finite is taken as 0.
+    pub(crate) fn set_moving(&mut self, velocity: f64, torque_permille: i16) {
+        let given = if velocity.is_finite() { velocity } else { 0.0 };
+        let velocity = limit(given / self.physics.units_per_radian, VELOCITY_MOST);
+        let torque = f64::from(torque_permille) * 1e-3 * self.physics.rated_torque_nm;
+        (self.motor_velocity, self.load_velocity) = (velocity, velocity);
+        self.current_asked = torque * self.amperes_a_nm;
+        self.current = self.current_asked;
+        self.loops.set_moving(velocity, torque, self.counts);
+    }
+
     /// The drive's scripted fault; 0 takes it away.
     pub(crate) fn set_fault(&mut self, code: u16) {
         self.fault_code = code;

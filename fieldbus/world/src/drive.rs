@@ -114,6 +114,14 @@ impl Loops {
         self.velocity
     }
 
+    /// It has been moving like this for a while: `velocity` rad / s with `torque` N m, at `counts`.
+    pub(crate) fn set_moving(&mut self, velocity: f64, torque: f64, counts: i64) {
+        self.velocity = velocity;
+        self.counts = counts;
+        self.integral = limit(torque, self.peak_torque);
+        self.line = [(from_counts(counts), velocity / self.radians_per_count); LINE];
+    }
+
     /// One tick: the torque asked of the current loop, N m as the drive reckons.
     pub(crate) fn torque(&mut self, command: &ServoDrive, counts: i64) -> f64 {
         let moved = from_counts(counts.wrapping_sub(self.counts)) * self.radians_per_count;

@@ -42,6 +42,14 @@ impl World {
         self.axes.get(axis).map(Axis::sense).unwrap_or_default()
     }
 
+    /// An axis moves at `velocity`, axis units / s, with `torque_permille` of rated torque, as if it had for a while: for a world
+    /// that begins in the middle.
+    pub fn set_moving(&mut self, axis: usize, velocity: f64, torque_permille: i16) {
+        if let Some(axis) = self.axes.get_mut(axis) {
+            axis.set_moving(velocity, torque_permille);
+        }
+    }
+
     /// A digital source.
     #[must_use]
     pub fn input(&self, source: usize) -> bool {

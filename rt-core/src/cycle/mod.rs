@@ -19,6 +19,7 @@ use crate::signal::Signals;
 use crate::step::{Core, Sink, Snapshot, StepInputs};
 use crate::vision::{INSPECTIONS_PER_CYCLE, Inspected, Received, STREAMS_MAX, VisionInputs};
 use alloc::boxed::Box;
+use twin_lite::tape::NotThisState;
 use twin_lite::taped;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -151,6 +152,18 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         self.checkpoints = Some(Checkpoints { every, trips: 0, empty });
         self.take_checkpoint(0, 0);
         self
+    }
+
+    /// Goes on with the state of a checkpoint: the next cycle is `cycle`. Not for a machine: what its bus and drives are is not in it.
+    ///
+    /// # Errors
+    /// [`NotThisState`]: the words are of another machine, program or version.
+    pub fn resumed(mut self, cycle: u64, words: &[u64]) -> Result<Self, NotThisState> {
+        let (signals, vision) = (&mut self.signals, &mut *self.vision);
+        let whole = &mut Whole { core: &mut self.core, signals, vision };
+        Checkpoint::give_back(words, whole)?;
+        self.cycle = cycle;
+        Ok(self)
     }
 
     /// The state before the cycle `next`, after one at `now`, if it is due.

@@ -113,6 +113,11 @@ impl Cell {
         self.segment.process_ref().world()
     }
 
+    /// The world itself, for who begins in the middle of a run.
+    pub fn world_mut(&mut self) -> &mut World {
+        self.segment.process().world_mut()
+    }
+
     /// Which axis of the machine an axis of the world is: its place.
     #[must_use]
     pub fn machine_axis(&self, axis: usize) -> Option<usize> {

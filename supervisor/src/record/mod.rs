@@ -61,6 +61,8 @@ pub struct RunInfo {
     pub seed: u64,
     /// `strict`, `degraded` or `virtual`.
     pub realtime: String,
+    /// Time of the day − CLOCK_MONOTONIC, ns; `None` in virtual time, which has no time of the day.
+    pub unix_minus_monotonic_ns: Option<u64>,
     /// `virtual` or `raw:<interface>`.
     pub link: String,
     /// Chunks are packed with LZ4.
@@ -391,7 +393,9 @@ fn metadata(labels: &Labels, info: &RunInfo) -> Metadata {
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("state", info.state.clone()),
     ];
-    let metadata = pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let clock = info.unix_minus_monotonic_ns.map(|ns| ("unix_minus_monotonic_ns", ns.to_string()));
+    let pairs = pairs.into_iter().chain(clock);
+    let metadata = pairs.map(|(key, value)| (key.to_owned(), value)).collect();
     Metadata { name: "tactus".into(), metadata }
 }
 

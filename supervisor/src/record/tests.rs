@@ -21,6 +21,7 @@ fn info() -> RunInfo {
         file_name: "demo.toml".into(),
         file: b"[machine]".to_vec(),
         seed: 7,
+        unix_minus_monotonic_ns: None,
         realtime: "virtual".into(),
         link: "virtual".into(),
         packed: true,

@@ -79,6 +79,12 @@ pub struct Recorded {
     pub file_name: String,
     /// The machine file.
     pub file: String,
+    /// Seed of the virtual cell.
+    pub seed: u64,
+    /// From the recording's clock to the time of the day, ns; `None`: it does not say.
+    pub unix_minus_monotonic_ns: Option<u64>,
+    /// `strict`, `degraded` or `virtual`: how it was made.
+    pub realtime: String,
     /// Its messages, by topic.
     pub topics: BTreeMap<String, u64>,
     /// Why it ends where it ends, if it does not end well.
@@ -184,6 +190,9 @@ impl Reading {
                 recorded.version = value("version");
                 recorded.config_hash = value("config_hash");
                 recorded.state = value("state");
+                recorded.realtime = value("realtime");
+                recorded.unix_minus_monotonic_ns = value("unix_minus_monotonic_ns").parse().ok();
+                recorded.seed = value("seed").parse().unwrap_or_default();
             }
             Record::Message { header, data } => {
                 let Some(topic) = topics.get(&header.channel_id) else { return };
@@ -206,6 +215,26 @@ impl Reading {
             }
         }
         Ok(recorded)
+    }
+
+    /// Every message: topic, time, bytes; in the order of the file.
+    ///
+    /// # Errors
+    /// It is no recording.
+    pub fn messages(&self, mut each: impl FnMut(&str, u64, &[u8])) -> Result<(), Error> {
+        let mut topics: HashMap<u16, String> = HashMap::new();
+        self.walk(|record| match record {
+            Record::Channel(channel) => {
+                topics.insert(channel.id, channel.topic.clone());
+            }
+            Record::Message { header, data } => {
+                if let Some(topic) = topics.get(&header.channel_id) {
+                    each(topic, header.log_time, data);
+                }
+            }
+            _ => {}
+        })?;
+        Ok(())
     }
 
     /// Every cycle of which inputs and exchange are there, in the order of the file.

@@ -9,6 +9,7 @@ mod guards;
 mod link;
 mod real_time;
 mod references;
+mod resume;
 mod supervise;
 mod virtual_time;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::Machine;
 use rt_core::program::{Program, Sequence};
+use rt_core::record::Record;
 use rt_core::step::Core;
 use rt_linux::run::WatchCalls;
 use rt_linux::signal::Shutdown;
@@ -26,6 +28,7 @@ pub use end::{BUS_GRACE_NS, fault_text};
 pub(crate) use real_time::beside;
 
 use crate::audit::Audit;
+use crate::cell::Cell;
 use crate::cli::Link;
 use crate::console::Console;
 use crate::drain::{self, Checkpoints, LoopPorts, Outside, Recording};
@@ -35,6 +38,7 @@ use crate::labels::Labels;
 use crate::record::{FileRecorder, RunInfo};
 use crate::report::{Context, Ledger, Report};
 use crate::stats::Statistics;
+use crate::what_if::Moment;
 
 /// What is run, and how.
 #[derive(Clone, Debug)]
@@ -116,10 +120,57 @@ pub fn run_program<P: Program + Send + 'static>(
     program: P,
 ) -> Result<Report, Error> {
     if options.virtual_time {
-        virtual_time::run(source, options, shutdown, program)
+        virtual_time::run(source, options, shutdown, program, &mut Alone, None)
     } else {
         real_time::run(source, options, shutdown, program)
     }
+}
+
+/// Who looks on while a machine runs in virtual time. What is seen of the world is the truth, which the machine does not know.
+pub trait Onlooker {
+    /// Each record of the loop, in order.
+    fn record(&mut self, record: &Record) {
+        let _ = record;
+    }
+
+    /// After each cycle.
+    fn cycle(&mut self, cell: &Cell, now: u64) {
+        let _ = (cell, now);
+    }
+}
+
+/// Nobody looks on.
+struct Alone;
+
+impl Onlooker for Alone {}
+
+/// Runs a machine in virtual time with the program of its file, while somebody looks on.
+///
+/// # Errors
+/// As [`run`].
+pub fn watched(
+    source: &Source,
+    options: &Options,
+    shutdown: &Shutdown,
+    onlooker: &mut dyn Onlooker,
+) -> Result<Report, Error> {
+    let program = Sequence::new(&source.machine.plan);
+    virtual_time::run(source, options, shutdown, program, onlooker, None)
+}
+
+/// As [`watched`], from a moment in a recording on.
+///
+/// # Errors
+/// As [`run`]; the state there is none of this machine, or the moment is too early for the segment to come up before it.
+pub fn watched_from(
+    source: &Source,
+    options: &Options,
+    shutdown: &Shutdown,
+    onlooker: &mut dyn Onlooker,
+    moment: &Moment,
+) -> Result<Report, Error> {
+    let program = Sequence::new(&source.machine.plan);
+    virtual_time::run(source, options, shutdown, program, onlooker, Some(moment))
 }
 
 /// Name of the cameras' socket if nobody says otherwise: in the user's runtime folder, else in the folder for temporary files.
@@ -172,6 +223,7 @@ impl Parts {
             file: source.bytes.clone(),
             seed: options.seed,
             realtime: realtime.to_owned(),
+            unix_minus_monotonic_ns: (!options.virtual_time).then(unix_minus_monotonic),
             link: options.link.to_string(),
             packed: machine.recording.compression == config::Compression::Lz4,
             state,
@@ -205,6 +257,13 @@ impl Parts {
         let report = Report::failed(&error, &self.labels, context, ledger);
         Error { report: Some(Box::new(report)), ..error }
     }
+}
+
+/// From CLOCK_MONOTONIC to the time of the day, ns.
+fn unix_minus_monotonic() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let unix = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+    unix.saturating_sub(rt_linux::clock::now())
 }
 
 /// The flight recorder's dumps: a name of their own for each start in real time, one for each seed in virtual time.

@@ -3,16 +3,17 @@
 use std::time::Instant;
 
 use fieldbus::link::InlineLink;
-use fieldbus::{bring_up, time};
+use fieldbus::{EtherCat, bring_up, time};
 use rt_core::cycle::{Command, Cycle};
-use rt_core::program::Program;
+use rt_core::program::{Program, Sequence};
 use rt_core::vision::{Object, objects};
 use rt_linux::guard::{self, Counts};
 use rt_linux::signal::Shutdown;
 
 use super::link::{CellLink, Tapped};
+use super::resume::Behind;
 use super::supervise::Supervise;
-use super::{Options, Parts, Source, channels, core_of, direct, references};
+use super::{Onlooker, Options, Parts, Source, channels, core_of, direct, references};
 use crate::capture::{Bounds, CaptureFile, Sink};
 use crate::cell::{Cell, Disturbed, HORIZON_NS};
 use crate::console::Scene;
@@ -25,9 +26,10 @@ use crate::replay::fields;
 use crate::report::guards::Guards;
 use crate::report::{Context, Report};
 use crate::vision::Judge;
+use crate::what_if::{Moment, not_this};
 
 /// Where virtual time begins, ns.
-const START_NS: u64 = 1_000_000_000;
+pub(super) const START_NS: u64 = 1_000_000_000;
 /// Without `--for` a run in virtual time ends after this, ns.
 const DURATION_NS: u64 = 60_000_000_000;
 /// Cycles between looks at the wall clock for the console.
@@ -57,14 +59,16 @@ impl Drop for RealTimeAgain {
     }
 }
 
-type VirtualLink = Tapped<Disturbed<InlineLink<Cell>>>;
-type Loop<P> = Cycle<fieldbus::EtherCat<VirtualLink>, VirtualClock, P, LoopPorts>;
+pub(super) type VirtualLink = Tapped<Disturbed<InlineLink<Cell>>>;
+type Loop<P> = Cycle<EtherCat<VirtualLink>, VirtualClock, P, LoopPorts>;
 
 pub(super) fn run<P: Program>(
     source: &Source,
     options: &Options,
     shutdown: &Shutdown,
     program: P,
+    onlooker: &mut dyn Onlooker,
+    moment: Option<&Moment>,
 ) -> Result<Report, Error> {
     let machine = &source.machine;
     let _real_time_again = RealTimeAgain;
@@ -73,10 +77,6 @@ pub(super) fn run<P: Program>(
         .map_or(DURATION_NS, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     let horizon_ns = duration_ns.saturating_add(HORIZON_NS / 24).min(HORIZON_NS * 7);
     let judge = Judge::of(machine)?;
-    let cell = Cell::new(machine, options.seed, START_NS, horizon_ns, None)?;
-    let disturbance = cell.disturbance();
-    let link = Disturbed::new(InlineLink::new(cell, START_NS), disturbance);
-    let link = Tapped::new(link, sink(options)?);
     let mut core = core_of(machine, program)?;
     let mut parts = Parts::new(source, options, "virtual", fields(&mut core))?;
     let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()))
@@ -85,10 +85,9 @@ pub(super) fn run<P: Program>(
     let flight::Prepared { flight, giver, watch, taker } =
         flight::prepare(machine.plan.period_ns, &options.flight);
     let (ports, mut outside, checkpoints) = channels(&mut core, giver);
-    let mut bus = match bring_up(link, &machine.bus, &mut |_| {}) {
+    let mut bus = match come_up(source, options, horizon_ns, moment) {
         Ok(bus) => bus,
-        Err(wrong) => {
-            let error = Error::bus(format!("{}: {wrong}", machine.name));
+        Err(error) => {
             drain.note(time::now(), &error.message);
             let ledger = drain.finish(&mut outside.records);
             return Err(parts.failed(error, &context(&parts, source, options), &ledger));
@@ -100,10 +99,16 @@ pub(super) fn run<P: Program>(
     let verdicts = keeper.kept().judge(bus.devices());
     references::keep(&mut core, &verdicts);
     keeper.hear(verdicts);
-    let now = bus.aligned_start(time::now());
+    let now = if moment.is_some() { time::now() } else { bus.aligned_start(time::now()) };
     time::advance_virtual(now);
     let cycle = Cycle::new(bus, VirtualClock, core, ports, machine.cycle.receive_deadline_ns)
         .with_flight(flight);
+    let cycle = match moment {
+        Some(moment) => {
+            cycle.resumed(moment.cycle, moment.words()).map_err(|wrong| not_this(&wrong))?
+        }
+        None => cycle,
+    };
     let cycle = if options.record.is_some() { cycle.with_checkpoints() } else { cycle };
     let mut run = Run {
         cycle,
@@ -120,9 +125,37 @@ pub(super) fn run<P: Program>(
         watch,
         taker,
     };
-    run.cycles(&mut parts, options, shutdown, began);
+    run.cycles(&mut parts, (options, shutdown), began, onlooker);
     let elapsed = began.elapsed();
     run.end(parts, source, options, elapsed)
+}
+
+/// The segment, up: from the beginning, or as it was at a moment.
+fn come_up(
+    source: &Source,
+    options: &Options,
+    horizon_ns: u64,
+    moment: Option<&Moment>,
+) -> Result<EtherCat<VirtualLink>, Error> {
+    let Some(moment) = moment else { return from_the_beginning(source, options, horizon_ns) };
+    let machine = &source.machine;
+    let looked = moment.look(machine, Sequence::new(&machine.plan))?;
+    Behind::new(machine, looked, moment, (options.seed, horizon_ns)).bus()
+}
+
+/// The segment as it is when it is switched on.
+fn from_the_beginning(
+    source: &Source,
+    options: &Options,
+    horizon_ns: u64,
+) -> Result<EtherCat<VirtualLink>, Error> {
+    let machine = &source.machine;
+    let cell = Cell::new(machine, options.seed, START_NS, horizon_ns, None)?;
+    let disturbance = cell.disturbance();
+    let link = Disturbed::new(InlineLink::new(cell, START_NS), disturbance);
+    let link = Tapped::new(link, sink(options)?);
+    bring_up(link, &machine.bus, &mut |_| {})
+        .map_err(|wrong| Error::bus(format!("{}: {wrong}", machine.name)))
 }
 
 /// Where the frames are copied to.
@@ -151,9 +184,9 @@ impl<P: Program> Run<P> {
     fn cycles(
         &mut self,
         parts: &mut Parts,
-        options: &Options,
-        shutdown: &Shutdown,
+        (options, shutdown): (&Options, &Shutdown),
         began: Instant,
+        onlooker: &mut dyn Onlooker,
     ) {
         let mut asked = false;
         for number in 0_u64.. {
@@ -167,9 +200,10 @@ impl<P: Program> Run<P> {
             self.pictures();
             self.watch.look();
             flight::take(&mut self.taker, &mut parts.dumps);
-            self.drain.take(&mut self.outside.records);
+            self.drain.take_seen(&mut self.outside.records, &mut |record| onlooker.record(record));
             self.drain.checkpoints(&mut self.checkpoints);
             let now = time::now();
+            onlooker.cycle(self.cycle.bus_mut().link_mut().cell(), now);
             self.inquiry.look(&mut self.drain, now);
             references::settle(&mut self.keeper, &mut self.drain, now, options.headless);
             asked = self.supervise.look(&self.drain.statistics, shutdown.requested(), now);
