@@ -109,18 +109,21 @@ def side_by_side(text, mutants):
     return "".join(out), ranges, left
 
 
+def copy(root, to):
+    """The sources of `root`, without what was built from them."""
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(root, to, ignore=shutil.ignore_patterns("target", ".git", "state", "__pycache__"), symlinks=True)
+    return to
+
+
 class Build:
     """A copy of the sources with all mutants in it, and its test binary."""
 
     def __init__(self, root, work):
+        """`root`: sources that nobody edits meanwhile."""
         self.root, self.work = root, work
-        self.tree = work / "tree"
+        self.tree = copy(root, work / "tree")
         self.unviable, self.left = [], []
-
-    def copy(self):
-        shutil.rmtree(self.tree, ignore_errors=True)
-        skip = shutil.ignore_patterns("target", ".git", "state")
-        shutil.copytree(self.root, self.tree, ignore=skip, symlinks=True)
 
     def write(self, mutants):
         """Mutants into the copy; where each stands."""
@@ -155,7 +158,6 @@ class Build:
 
     def all(self, mutants):
         """Without what does not compile; the binary."""
-        self.copy()
         mutants = list(mutants)
         while True:
             where = self.write(mutants)
@@ -256,14 +258,15 @@ def listed(root, files):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--work", type=Path, required=True, help="directory for the copy, its build and the results")
+    arguments.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[2], help="the workspace")
     arguments.add_argument("--file", action="append", default=[], help="only files whose path contains this (may be repeated)")
     arguments.add_argument("--re", default="", help="only mutants whose name matches")
     arguments.add_argument("--part", default="0/1", help="k/n: every n-th mutant from the k-th on")
     arguments.add_argument("--jobs", type=int, default=os.cpu_count())
     options = arguments.parse_args()
-    root = Path(__file__).resolve().parents[2]
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
+    root = copy(options.root.resolve(), work / "sources")
     begun = time.monotonic()
     part, parts = map(int, options.part.split("/"))
     mutants = [m for m in listed(root, options.file) if re.search(options.re, m.name)][part::parts]
@@ -282,7 +285,8 @@ def main():
             outcomes.append((running[done], outcome, used, by))
             if outcome == "missed":
                 print(f"MISSED   {running[done].name}", flush=True)
-    for mutant, outcome in one_by_one(root, work, build.left):
+    left = one_by_one(root, work, build.left)
+    for mutant, outcome in left:
         outcomes.append((mutant, outcome, 0.0, None))
         if outcome in ("missed", "not run"):
             print(f"{outcome.upper():8} {mutant.name}", flush=True)
