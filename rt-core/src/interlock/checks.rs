@@ -12,7 +12,7 @@ use super::block::two_hand::TwoHand;
 use super::block::{Code, Level, level};
 use super::{AxisFacts, Boundary, Facts, TwinCheck};
 use crate::bus::BusState;
-use crate::plan::{AxisId, Bits, Cause, DualChannelKind, MachinePlan, Watched};
+use crate::plan::{AxisId, AxisPlan, Bits, Cause, DualChannelKind, MachinePlan, Watched};
 use crate::signal::SignalId;
 use crate::vision::{StreamId, StreamView};
 use twin_lite::Nano;
@@ -107,9 +107,9 @@ impl Taped for Memory {
 impl Memory {
     /// For `cause`.
     pub(super) fn new(cause: &Cause, plan: &MachinePlan) -> Self {
-        let check = |axis: &AxisId, boundary: &dyn Fn() -> Option<Boundary>| {
+        let check = |axis: &AxisId, boundary: &dyn Fn(&AxisPlan) -> Option<Boundary>| {
             let axis = plan.axes.get(usize::from(axis.0))?;
-            Some(TwinCheck::new(axis, boundary()?, plan.period_ns))
+            Some(TwinCheck::new(axis, boundary(axis)?, plan.period_ns))
         };
         match cause {
             Cause::DualChannel { kind: DualChannelKind::GuardDoor, .. } => {
@@ -126,14 +126,11 @@ impl Memory {
             Cause::WorkingCounter { .. } => Self::Cycles(0),
             Cause::TargetIgnored { .. } => Self::Since(None),
             Cause::TwinLimit { axis } => {
-                let limits = || {
-                    let axis = plan.axes.get(usize::from(axis.0))?;
-                    axis.limits.position.map(|(low, high)| Boundary::Limits(low, high))
-                };
-                Self::Twin(check(axis, &limits))
+                let limits = |(low, high)| Boundary::Limits(low, high);
+                Self::Twin(check(axis, &|axis| axis.limits.position.map(limits)))
             }
             Cause::TwinZone { axis, from, to, .. } => {
-                Self::Twin(check(axis, &|| Some(Boundary::Zone(*from, *to))))
+                Self::Twin(check(axis, &|_| Some(Boundary::Zone(*from, *to))))
             }
             Cause::Zone { .. }
             | Cause::FollowingError { .. }
