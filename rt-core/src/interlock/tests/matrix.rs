@@ -280,6 +280,14 @@ fn a_supervisor_is_silent_when_its_last_word_is_older_than_its_age_and_not_befor
 }
 
 #[test]
+fn a_following_error_of_its_limit_is_none_and_a_nano_unit_more_is_one() {
+    let error = Cause::FollowingError { axis: AxisId(0) };
+    for (units, stops) in [(5.0, false), (-5.0, false), (5.000_000_001, true)] {
+        assert_eq!(stops_after(error, 1, |b| b.axes[0].view.following_error = units), stops);
+    }
+}
+
+#[test]
 // SR-002
 fn a_check_whose_memory_or_axis_is_not_there_has_not_run_and_demands() {
     let plan = machine_plan();
