@@ -20,12 +20,12 @@ const CREEP: i64 = 8;
 /// What was seen of an axis: its own positions of the last cycles.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
+    /// Oldest first.
     positions: [i64; WINDOW],
-    next: usize,
     known: usize,
 }
 
-taped!(Seen { positions, next, known });
+taped!(Seen { positions, known });
 
 impl Seen {
     /// One more cycle: where the axis is; `None`: not known, and nothing before counts any more.
@@ -34,10 +34,9 @@ impl Seen {
             *self = Self::default();
             return;
         };
-        if let Some(place) = self.positions.get_mut(self.next) {
-            *place = position.0;
-        }
-        self.next = (self.next + 1) % WINDOW;
+        self.positions.rotate_left(1);
+        let [.., newest] = &mut self.positions;
+        *newest = position.0;
         self.known = (self.known + 1).min(WINDOW);
     }
 
@@ -54,9 +53,8 @@ impl Seen {
         if self.known < WINDOW {
             return None;
         }
-        let oldest = self.positions.get(self.next)?;
-        let newest = self.positions.get((self.next + WINDOW - 1) % WINDOW)?;
-        let way = i128::from(*newest) - i128::from(*oldest);
+        let [oldest, .., newest] = self.positions;
+        let way = i128::from(newest) - i128::from(oldest);
         i64::try_from(way.abs() / 7).ok()
     }
 }

@@ -20,6 +20,13 @@ pub(super) fn members<'a>(
     ids.iter().filter_map(|id| axes.get(usize::from(id.0)))
 }
 
+/// Does `act` with each axis of a group, in order. All of them exist: [`GroupGate::new`].
+fn each(ids: &[AxisId], axes: &mut [AxisGate], mut act: impl FnMut(&mut AxisGate)) {
+    for id in ids {
+        axes.get_mut(usize::from(id.0)).into_iter().for_each(&mut act);
+    }
+}
+
 /// What is lowered step by step is told in steps: a new limit is an event when it differs from the last one told by this part.
 const SPEED_STEP: i64 = 8;
 
@@ -146,13 +153,13 @@ impl GroupGate {
         }
         self.escalate(axes, &mut found, log);
         let powered = self.power != Power::Off;
-        for id in &self.axes {
-            let Some(axis) = axes.get_mut(usize::from(id.0)) else { continue };
-            let wrong = axis.pulls_too_hard(known(id)).or(axis.falls(powered, known(id)));
+        each(&self.axes, axes, |axis| {
+            let known = known(&axis.id);
+            let wrong = axis.pulls_too_hard(known).or(axis.falls(powered, known));
             if let Some(violation) = wrong {
-                found.violation(*id, violation, log);
+                found.violation(axis.id, violation, log);
             }
-        }
+        });
         found
     }
 
@@ -166,17 +173,16 @@ impl GroupGate {
         if !self.stopping || self.escalated >= Some(next) {
             return;
         }
-        for id in &self.axes {
-            let Some(axis) = axes.get_mut(usize::from(id.0)) else { continue };
-            let Some(violation) = axis.runs_on() else { continue };
+        each(&self.axes, axes, |axis| {
+            let Some(violation) = axis.runs_on() else { return };
             axis.ran_on |= next == StopWay::PowerRemoval;
             // The first says why; all of them are judged in every cycle.
             if self.escalated < Some(next) {
                 self.escalated = Some(next);
-                found.violation(*id, violation, log);
-                log.event(Event::Escalated { group: self.id, axis: *id, to: next });
+                found.violation(axis.id, violation, log);
+                log.event(Event::Escalated { group: self.id, axis: axis.id, to: next });
             }
-        }
+        });
     }
 
     /// The worst stop that is asked, by the group's own order.
@@ -218,11 +224,7 @@ impl GroupGate {
         if self.power == Power::Off {
             self.lost = false;
             self.escalated = None;
-            for id in &self.axes {
-                if let Some(axis) = axes.get_mut(usize::from(id.0)) {
-                    axis.ran_on = false;
-                }
-            }
+            each(&self.axes, axes, |axis| axis.ran_on = false);
         }
     }
 
@@ -230,11 +232,7 @@ impl GroupGate {
     fn watch(&mut self, axes: &mut [AxisGate], way: StopWay) {
         self.stopping = true;
         let cycles = self.ramp_cycles(axes, |axis| axis.track.velocity);
-        for id in &self.axes {
-            if let Some(axis) = axes.get_mut(usize::from(id.0)) {
-                axis.begin_stop(way, cycles);
-            }
-        }
+        each(&self.axes, axes, |axis| axis.begin_stop(way, cycles));
     }
 
     /// An axis moves where it may not go any more.
@@ -275,9 +273,7 @@ impl GroupGate {
         }
         self.hold_speed(axes, &tracks)?;
         for (track, id) in tracks.iter().zip(&self.axes) {
-            if let Some(axis) = axes.get_mut(usize::from(id.0)) {
-                axis.track = *track;
-            }
+            each(core::slice::from_ref(id), axes, |axis| axis.track = *track);
         }
         Ok(())
     }
@@ -313,41 +309,33 @@ impl GroupGate {
         }
         if self.ramp.is_none() {
             self.ramp = Ramp::over(self.ramp_cycles(axes, |axis| axis.track.velocity));
-            for id in &self.axes {
-                if let Some(axis) = axes.get_mut(usize::from(id.0)) {
-                    axis.start = axis.track;
-                }
-            }
+            each(&self.axes, axes, |axis| axis.start = axis.track);
         }
         if let Some(ramp) = &mut self.ramp {
             ramp.advance();
         }
         let ramp = self.ramp;
-        for id in &self.axes {
-            if let Some(axis) = axes.get_mut(usize::from(id.0)) {
-                axis.track = match ramp {
-                    Some(ramp) if !ramp.is_over() => axis.track.to(ramp.place(&axis.start)),
-                    Some(ramp) => Track::resting(Nano(ramp.place(&axis.start))),
-                    None => Track::resting(Nano(axis.track.position)),
-                };
-            }
-        }
+        each(&self.axes, axes, |axis| {
+            axis.track = match ramp {
+                Some(ramp) if !ramp.is_over() => axis.track.to(ramp.place(&axis.start)),
+                Some(ramp) => Track::resting(Nano(ramp.place(&axis.start))),
+                None => Track::resting(Nano(axis.track.position)),
+            };
+        });
         self.ramp = self.ramp.filter(|ramp| !ramp.is_over());
     }
 
     /// A drive that is not enabled is told to be where it is; then: does anything move as commanded?
     pub(super) fn settle(&mut self, axes: &mut [AxisGate], facts: &[AxisFacts], now: u64) {
         let mut rested = self.ramp.is_none();
-        for id in &self.axes {
-            let known = facts.get(usize::from(id.0));
-            if let Some(axis) = axes.get_mut(usize::from(id.0)) {
-                if let Some(facts) = known.filter(|facts| !facts.view.enabled) {
-                    axis.track = Track::resting(facts.position);
-                    axis.start = axis.track;
-                }
-                rested &= axis.track.velocity == 0;
+        each(&self.axes, axes, |axis| {
+            let known = facts.get(usize::from(axis.id.0));
+            if let Some(facts) = known.filter(|facts| !facts.view.enabled) {
+                axis.track = Track::resting(facts.position);
+                axis.start = axis.track;
             }
-        }
+            rested &= axis.track.velocity == 0;
+        });
         self.rested_at = rested.then(|| self.rested_at.unwrap_or(now));
     }
 
@@ -379,4 +367,106 @@ fn norm<'a>(tracks: impl Iterator<Item = &'a Track>) -> i64 {
         sum.saturating_add(speed.saturating_mul(speed))
     });
     i64::try_from(square.isqrt()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SignalId;
+    use crate::plan::BrakePlan;
+    use crate::step::log_testing::Kept;
+    use crate::step::testing::machine_plan;
+    use alloc::vec::Vec;
+
+    const MS: u64 = 1_000_000;
+
+    /// Brakes of the two axes of group 0: on an output of ours or not, ms to engage, ms to release; whether the axis hangs.
+    fn times(brakes: [Option<(bool, u64, u64, bool)>; 2]) -> (u64, u64, u64, bool) {
+        let mut plan = machine_plan();
+        for (axis, brake) in plan.axes.iter_mut().zip(brakes) {
+            let Some((output, engage, release, vertical)) = brake else { continue };
+            axis.vertical = vertical;
+            axis.brake = Some(BrakePlan {
+                release: output.then_some(SignalId(9)),
+                engage_ns: engage * MS,
+                release_ns: release * MS,
+            });
+        }
+        let times = GroupGate::new(&plan, GroupId(0)).unwrap().times;
+        (times.release_ns / MS, times.engage_ns / MS, times.cut_ns / MS, times.of_drive)
+    }
+
+    #[test]
+    // SR-023
+    fn the_times_of_a_group_are_those_of_its_slowest_brake() {
+        assert_eq!(times([None, None]), (0, 0, 0, false));
+        assert_eq!(times([Some((true, 40, 10, false)), None]), (10, 40, 40, false));
+        let ours = Some((true, 40, 30, true));
+        assert_eq!(times([ours, Some((true, 50, 20, false))]), (30, 50, 50, false));
+        // A drive answers within 20 ms; what hangs is stopped by it first: 1000 ÷ 20 000 s.
+        assert_eq!(times([Some((false, 40, 10, false)), None]), (10, 60, 60, true));
+        assert_eq!(times([Some((false, 40, 10, true)), None]), (10, 60, 110, true));
+        // One of two is enough, whichever it is.
+        assert_eq!(times([ours, Some((false, 5, 1, false))]), (30, 40, 40, true));
+        assert_eq!(times([Some((false, 5, 1, false)), ours]), (30, 40, 40, true));
+    }
+
+    #[test]
+    fn a_group_that_does_not_exist_or_has_too_many_axes_is_refused() {
+        let mut plan = machine_plan();
+        let refused = |plan: &MachinePlan, id| {
+            assert_eq!(GroupGate::new(plan, id).err(), Some(PlanError::Group { group: id }));
+        };
+        refused(&plan, GroupId(2));
+        let axis = plan.axes[2].clone();
+        plan.axes = (0..=GROUP_AXES_MAX).map(|_| axis.clone()).collect();
+        let ids = AxisId::all().take(GROUP_AXES_MAX + 1);
+        plan.groups[1].axes = ids.collect();
+        refused(&plan, GroupId(1));
+        plan.groups[1].axes = AxisId::all().take(GROUP_AXES_MAX).collect();
+        assert!(GroupGate::new(&plan, GroupId(1)).is_ok());
+    }
+
+    #[test]
+    fn of_axes_that_run_on_together_the_first_is_told_and_all_are_judged() {
+        let plan = machine_plan();
+        let gate = |(axis, id)| AxisGate::new(axis, id, plan.period_ns).unwrap();
+        let mut axes: Vec<AxisGate> = plan.axes.iter().zip(AxisId::all()).map(gate).collect();
+        let mut group = GroupGate::new(&plan, GroupId(0)).unwrap();
+        // Driven, and not heard: no better than one that runs on.
+        let mut facts = AxisFacts::default();
+        facts.view.enabled = true;
+        axes.iter_mut().for_each(|axis| axis.look(Some(&facts)));
+        let (mut kept, mut told) = (Kept::default(), Vec::new());
+        let powers = [Power::On, Power::Quick { since: 0 }];
+        for (power, to) in powers.into_iter().zip([StopWay::QuickStop, StopWay::PowerRemoval]) {
+            group.power = power;
+            group.watch(&mut axes, StopWay::Ramp);
+            for _ in 0..25 {
+                group.escalate(&mut axes, &mut Found::default(), &mut kept.log(1));
+            }
+            assert_eq!(group.escalated, Some(to));
+            let ran_on = axes.iter().map(|axis| axis.ran_on);
+            let ignored = to == StopWay::PowerRemoval;
+            assert_eq!(ran_on.collect::<Vec<_>>(), [ignored, ignored, false]);
+            told.push(Event::Escalated { group: GroupId(0), axis: AxisId(0), to });
+        }
+        let mut events = kept.events();
+        events.retain(|event| matches!(event, Event::Escalated { .. }));
+        assert_eq!(events, told);
+    }
+
+    #[test]
+    fn the_norm_is_the_length_of_the_velocity_rounded_down() {
+        let norm_of = |velocities: &[i64]| {
+            let tracks: Vec<Track> =
+                velocities.iter().map(|v| Track { velocity: *v, ..Track::default() }).collect();
+            norm(tracks.iter())
+        };
+        assert_eq!(norm_of(&[]), 0);
+        assert_eq!(norm_of(&[-7]), 7);
+        assert_eq!(norm_of(&[3_000, -4_000]), 5_000);
+        assert_eq!(norm_of(&[1, 1]), 1);
+        assert_eq!(norm_of(&[i64::MIN; 8]), i64::MAX);
+    }
 }

@@ -68,16 +68,16 @@ impl AxisCheck {
     pub fn new(axis: &AxisPlan, period_ns: u64) -> Option<Self> {
         let period_ns = i128::from(period_ns);
         let up = |value: Nano, order: u32, tolerance: i64| {
-            (0..order)
-                .try_fold(i128::from(value.0), |value, _| {
-                    Some(value.checked_mul(period_ns)?.checked_add(NS_PER_S - 1)? / NS_PER_S)
-                })
-                .and_then(|value| i64::try_from(value).ok()?.checked_add(tolerance))
-                .filter(|value| *value > tolerance)
+            // What saturates does not fit below either.
+            let scaled = (0..order).fold(i128::from(value.0), |value, _| {
+                value.saturating_mul(period_ns).saturating_add(NS_PER_S - 1) / NS_PER_S
+            });
+            let allowed = i64::try_from(scaled).ok().filter(|scaled| *scaled > 0);
+            allowed.and_then(|allowed| allowed.checked_add(tolerance))
         };
         let ramp = i128::from(axis.stop.ramp_deceleration.0)
-            .checked_mul(period_ns * period_ns)?
-            .checked_div(NS_PER_S * NS_PER_S)?;
+            .saturating_mul(period_ns.saturating_mul(period_ns))
+            / (NS_PER_S * NS_PER_S);
         Some(Self {
             position: axis.limits.position.map(|(low, high)| (low.0, high.0)),
             velocity: up(axis.limits.velocity, 1, 1)?,
@@ -230,6 +230,99 @@ mod tests {
         assert!(
             check().check(&before, &before.to(before.position + 100_000_001), 0, false).is_ok()
         );
+    }
+
+    #[test]
+    // SR-017
+    fn a_soft_limit_itself_may_be_reached_and_one_nano_unit_beyond_it_may_not() {
+        for (limit, beyond) in [(0, -1), (500_000_000_000, 1)] {
+            let before = Track::resting(Nano(limit - beyond));
+            assert_eq!(limit_of(before, before.to(limit)), None);
+            assert_eq!(limit_of(before, before.to(limit + beyond)), Some(GateLimit::Position));
+        }
+    }
+
+    #[test]
+    // SR-016
+    fn a_violation_says_what_was_asked_and_what_is_allowed_per_second() {
+        let from = |velocity| Track { position: 100_000_000_000, velocity, acceleration: 0 };
+        let violation = |before: Track, asked: Track| {
+            let Violation { limit, asked, allowed } =
+                check().check(&before, &asked, 0, true).unwrap_err();
+            (limit, asked.0, allowed.0)
+        };
+        let fast = from(-1_000_000_000);
+        let asked = fast.to(fast.position - 1_000_000_002);
+        let said = (GateLimit::Velocity, -1_000_000_002_000, 1_000_000_001_000);
+        assert_eq!(violation(fast, asked), said);
+        let asked = from(0).to(from(0).position + 5_000_003);
+        let said = (GateLimit::Acceleration, 5_000_003_000_000, 5_000_002_000_000);
+        assert_eq!(violation(from(0), asked), said);
+        let asked = from(0).to(from(0).position - 100_005);
+        let said = (GateLimit::Jerk, -100_005_000_000_000, 100_004_000_000_000);
+        assert_eq!(violation(from(0), asked), said);
+        for (limit, at) in [(0, -7), (500_000_000_000, 500_000_000_007)] {
+            let before = Track::resting(Nano(limit));
+            let said = (GateLimit::Position, at, limit);
+            assert_eq!(violation(before, before.to(at)), said);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_the_most_that_does() {
+        let per_second = |difference| check().per_second(difference, 1).0;
+        assert_eq!(per_second(3), 3_000);
+        assert_eq!(per_second(0), 0);
+        assert_eq!((per_second(i64::MIN), per_second(i64::MAX)), (i64::MIN, i64::MAX));
+    }
+
+    #[test]
+    // SR-016
+    fn a_limit_that_does_not_fit_into_a_cycle_is_refused() {
+        type Edit = fn(&mut AxisPlan, Nano);
+        let edits: [Edit; 5] = [
+            |plan, value| plan.limits.velocity = value,
+            |plan, value| plan.limits.velocity_unreferenced = value,
+            |plan, value| plan.limits.acceleration = value,
+            |plan, value| plan.limits.jerk = value,
+            |plan, value| plan.stop.ramp_deceleration = value,
+        ];
+        for (number, edit) in edits.into_iter().enumerate() {
+            // At 2^62 ns a cycle one order already leaves 64 bits, and three leave 128.
+            for (value, period_ns) in
+                [(0, 1_000_000), (-5, 1_000_000), (i64::MAX, 1 << 62), (i64::MAX, 2_000_000_000)]
+            {
+                let mut plan = axis_plan(0);
+                edit(&mut plan, Nano(value));
+                assert!(AxisCheck::new(&plan, period_ns).is_none(), "{number} {value} {period_ns}");
+            }
+        }
+    }
+
+    #[test]
+    // SR-016
+    fn a_limit_is_rounded_up_to_the_next_nano_unit_a_cycle_and_the_ramp_down() {
+        let mut plan = axis_plan(0);
+        let nano = |value| Nano(value);
+        plan.limits.velocity = nano(1_000_001);
+        plan.limits.velocity_unreferenced = nano(1);
+        plan.limits.acceleration = nano(1);
+        plan.limits.jerk = nano(1);
+        plan.stop.ramp_deceleration = nano(1_999_999);
+        let check = AxisCheck::new(&plan, 1_000_000).unwrap();
+        assert_eq!((check.velocity, check.velocity_unreferenced), (1_002, 2));
+        assert_eq!((check.acceleration, check.jerk, check.ramp), (3, 5, 1));
+        plan.stop.ramp_deceleration = nano(999_999);
+        assert!(AxisCheck::new(&plan, 1_000_000).is_none(), "it would vanish");
+    }
+
+    #[test]
+    // SR-021
+    fn the_ramp_takes_as_many_cycles_as_its_deceleration_needs() {
+        let cycles = |velocity| check().ramp_cycles(velocity);
+        assert_eq!([0, 1, -1, 10_000_000, 10_000_001, -20_000_001].map(cycles), [0, 1, 1, 1, 2, 3]);
+        assert_eq!([0, 1, 2, 50].map(|cycles| ramp_distance(1_000, cycles)), [0, 0, 500, 24_500]);
+        assert_eq!(ramp_distance(-1_000, 50), -24_500);
     }
 
     #[test]

@@ -176,6 +176,27 @@ mod tests {
         assert_eq!(written(&outputs, MachineState::Run, false, true), [1, 0, 1]);
     }
 
+    #[test]
+    // SR-023
+    fn the_output_of_a_brake_is_what_the_gate_says_of_that_brake() {
+        let outputs = Outputs::new(&[
+            plan(PUMP, 0, None, OutputSource::Brake(AxisId(1))),
+            plan(LAMP, 0, None, OutputSource::Brake(AxisId(2))),
+        ]);
+        for released in [1, 2] {
+            let mut signals = Signals::new(3);
+            let needs = OutputNeeds {
+                machine: MachineState::Run,
+                ending: false,
+                released: &|_| true,
+                brake_released: &|axis| axis == AxisId(released),
+            };
+            outputs.write(&needs, &mut signals, 1);
+            let values = [PUMP, LAMP].map(|signal| signals.get(signal).value);
+            assert_eq!(values, [i64::from(released == 1), i64::from(released == 2)]);
+        }
+    }
+
     // SR-026
     #[test]
     fn the_program_cannot_ask_for_what_is_not_its_own() {

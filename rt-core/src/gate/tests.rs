@@ -9,6 +9,7 @@ use crate::step::testing::{MM, machine_plan};
 use alloc::vec::Vec;
 
 mod adversary;
+mod answers;
 mod guards;
 
 /// Limits of `axis_plan` at 1 ms, in nano-units a cycle, with what quantisation may add.
@@ -292,15 +293,34 @@ fn a_drive_that_is_not_enabled_is_told_to_be_where_it_is() {
 // SR-027
 fn a_drive_in_another_mode_and_one_that_is_not_heard_lose_the_permit() {
     type Edit = fn(&mut AxisFacts);
-    let edits: [Edit; 2] =
-        [|facts| facts.in_position_mode = false, |facts| facts.view.inputs_good = false];
-    for edit in edits {
+    let edits: [(Edit, GateLimit); 3] = [
+        (|facts| facts.in_position_mode = false, GateLimit::Mode),
+        (|facts| facts.view.inputs_good = false, GateLimit::Power),
+        (|facts| facts.view.enabled = false, GateLimit::Power),
+    ];
+    for (edit, limit) in edits {
         let mut bench = Bench::permitted();
         edit(&mut bench.facts[2]);
         bench.cycle(|_, track| Nano(track.position));
         assert!(!bench.gate.permits()[1].motion);
         assert!(bench.gate.permits()[0].motion, "the other group is not touched");
         assert_eq!(bench.gate.take_fault(), Some(SafeCause::Gate(AxisId(2))));
+        let (axis, asked, allowed) = (AxisId(2), Nano::ZERO, Nano::ZERO);
+        let told = Event::GateViolation { axis, limit, asked, allowed };
+        assert_eq!(bench.kept.events(), [told]);
+    }
+}
+
+#[test]
+// SR-019
+fn the_speed_limit_itself_may_be_asked_and_a_nano_unit_above_it_may_not() {
+    // 50 µm/s are 50 000 nano-units a cycle, and 4 for the rounding of a norm.
+    for (step, fault) in [(50_004, None), (50_005, Some(SafeCause::Gate(AxisId(0))))] {
+        let mut bench = Bench::permitted();
+        bench.demands[0].speed_limit = Nano(50_000_000);
+        bench.cycle(|_, track| Nano(track.position));
+        bench.cycle(|axis, track| Nano(track.position + if axis.0 == 0 { step } else { 0 }));
+        assert_eq!(bench.gate.take_fault(), fault, "{step}");
     }
 }
 
@@ -342,4 +362,20 @@ fn a_plan_whose_groups_do_not_fit_is_refused() {
     let mut plan = machine_plan();
     plan.groups[1].axes = Box::new([]);
     assert_eq!(Gate::new(&plan).err(), Some(PlanError::Group { group: GroupId(1) }));
+}
+
+#[test]
+fn a_plan_with_an_axis_that_cannot_be_held_or_with_too_many_is_refused() {
+    let mut plan = machine_plan();
+    plan.axes[1].limits.jerk = Nano(0);
+    assert_eq!(Gate::new(&plan).err(), Some(PlanError::Limits { axis: AxisId(1) }));
+    let mut plan = machine_plan();
+    let axis = plan.axes[2].clone();
+    let axes = |plan: &MachinePlan, count| {
+        plan.axes.iter().cloned().chain((3..count).map(|_| axis.clone())).collect()
+    };
+    plan.axes = axes(&plan, AXES_MAX);
+    assert!(Gate::new(&plan).is_ok());
+    plan.axes = axes(&machine_plan(), AXES_MAX + 1);
+    assert_eq!(Gate::new(&plan).err(), Some(PlanError::TooManyAxes));
 }

@@ -13,7 +13,7 @@ use super::block::{Code, Level, level};
 use super::ledger::Foresight;
 use super::{AxisFacts, Boundary, Facts, TwinCheck};
 use crate::bus::BusState;
-use crate::plan::{AxisId, Bits, Cause, DualChannelKind, MachinePlan, Watched};
+use crate::plan::{AxisId, AxisPlan, Bits, Cause, DualChannelKind, MachinePlan, Watched};
 use crate::separation::{Judged, Separation};
 use crate::signal::SignalId;
 use crate::vision::{StreamId, StreamView};
@@ -118,9 +118,9 @@ impl Taped for Memory {
 impl Memory {
     /// For `cause`.
     pub(super) fn new(cause: &Cause, plan: &MachinePlan) -> Self {
-        let check = |axis: &AxisId, boundary: &dyn Fn() -> Option<Boundary>| {
+        let check = |axis: &AxisId, boundary: &dyn Fn(&AxisPlan) -> Option<Boundary>| {
             let axis = plan.axes.get(usize::from(axis.0))?;
-            Some(TwinCheck::new(axis, boundary()?, plan.period_ns))
+            Some(TwinCheck::new(axis, boundary(axis)?, plan.period_ns))
         };
         match cause {
             Cause::DualChannel { kind: DualChannelKind::GuardDoor, .. } => {
@@ -137,15 +137,13 @@ impl Memory {
             Cause::WorkingCounter { .. } => Self::Cycles(0),
             Cause::TargetIgnored { .. } => Self::Since(None),
             Cause::TwinLimit { axis } => {
-                let limits = || {
-                    let axis = plan.axes.get(usize::from(axis.0))?;
-                    axis.limits.position.map(|(low, high)| Boundary::Limits(low, high))
-                };
+                let limits = |(low, high)| Boundary::Limits(low, high);
+                let check = check(axis, &|axis| axis.limits.position.map(limits));
                 let modes = plan.twin.as_ref().map(|twin| (twin.slow, twin.stop));
-                Self::Twin(check(axis, &limits).map(|check| check.recorded(modes)))
+                Self::Twin(check.map(|check| check.recorded(modes)))
             }
             Cause::TwinZone { axis, from, to, .. } => {
-                Self::Twin(check(axis, &|| Some(Boundary::Zone(*from, *to))))
+                Self::Twin(check(axis, &|_| Some(Boundary::Zone(*from, *to))))
             }
             Cause::Separation(separation) => {
                 Self::Separation(Separation::new(*separation, plan).map(Box::new))

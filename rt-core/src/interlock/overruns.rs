@@ -42,11 +42,11 @@ impl Overruns {
     fn put(&mut self, late: bool, length: u32) {
         let (word, mask) = (self.next / 64, 1_u64 << (self.next % 64));
         let slot = usize::try_from(word).ok().and_then(|word| self.bits.get_mut(word));
-        if let Some(bits) = slot {
+        slot.into_iter().for_each(|bits| {
             let before = *bits & mask != 0;
             *bits = if late { *bits | mask } else { *bits & !mask };
             self.late = self.late - u32::from(before) + u32::from(late);
-        }
+        });
         self.next = (self.next + 1) % length;
     }
 }

@@ -398,6 +398,37 @@ fn an_input_may_miss_fewer_exchanges_than_the_working_counter_interlock_allows()
 }
 
 #[test]
+// SR-002
+fn without_a_working_counter_interlock_that_forgives_no_input_may_miss_an_exchange() {
+    let counter = |cycles| row(Cause::WorkingCounter { unit: 0, cycles }, Reaction::Stop1, false);
+    let age = |rows: &[InterlockPlan]| {
+        let mut plan = machine_plan();
+        plan.interlocks = rows.into();
+        stale_after_ns(&plan)
+    };
+    assert_eq!(age(&[]), 0);
+    assert_eq!(age(&[row(Cause::Bus, Reaction::Stop1, false)]), 0);
+    assert_eq!(age(&[counter(1)]), 0);
+    assert_eq!(age(&[counter(2)]), 3_000_000);
+    assert_eq!(age(&[counter(7), counter(3), counter(5)]), 4_000_000, "the strictest");
+}
+
+#[test]
+// SR-005
+fn of_equal_stops_the_first_is_told_and_a_worse_one_replaces_it() {
+    let stop_of = |reactions: &[Reaction]| {
+        let of = |reaction: &Reaction| row(Cause::Input { signal: IN_A }, *reaction, false);
+        let mut bench = Bench::new(reactions.iter().map(of).collect());
+        bench.signals.set(IN_A, 0, 990);
+        bench.evaluate()[0].stop.map(|stop| (stop.reaction, stop.interlock.0))
+    };
+    use Reaction::{Stop0, Stop1, Stop2};
+    assert_eq!(stop_of(&[Stop1, Stop1, Stop1]), Some((Stop1, 0)));
+    assert_eq!(stop_of(&[Stop2, Stop1, Stop2, Stop1]), Some((Stop1, 1)));
+    assert_eq!(stop_of(&[Stop0, Stop1, Stop0]), Some((Stop0, 0)));
+}
+
+#[test]
 // SR-005
 fn the_worst_reaction_of_a_group_wins_and_other_groups_are_not_touched() {
     let reactions = [

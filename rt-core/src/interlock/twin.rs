@@ -302,6 +302,52 @@ mod tests {
         assert!(!zone.predict(&facts(350, 100, 20)).stop);
     }
 
+    #[test]
+    fn what_lies_above_a_zone_reaches_it_downwards_and_not_upwards() {
+        let zone = TwinCheck::new(&axis_plan(0), Boundary::Zone(Nano(200 * MM), Nano(300 * MM)), 1);
+        assert!(zone.predict(&facts(320, -300, 21)).stop);
+        assert!(!zone.predict(&facts(320, -300, 20)).stop);
+        assert_eq!(zone.predict(&facts(320, 300, 400)), Prediction::FREE);
+        assert!(zone.predict(&facts(180, 300, 21)).stop);
+        assert_eq!(zone.predict(&facts(180, -300, 400)), Prediction::FREE);
+    }
+
+    #[test]
+    // SR-018
+    fn without_a_reference_no_soft_limit_stops_an_axis_that_moves() {
+        let mut axis = facts(490, 300, 400);
+        assert!(limits().predict(&axis).stop);
+        axis.view.referenced = false;
+        assert_eq!(limits().predict(&axis), Prediction::FREE);
+    }
+
+    #[test]
+    // SR-029
+    fn of_two_predictions_the_tighter_holds() {
+        let of = |stop, speed: Option<i64>| Prediction { stop, speed: speed.map(Nano) };
+        for (a, b, worst) in [
+            (of(false, None), of(false, None), of(false, None)),
+            (of(true, None), of(false, Some(5)), of(true, Some(5))),
+            (of(false, Some(5)), of(true, None), of(true, Some(5))),
+            (of(false, Some(5)), of(false, Some(7)), of(false, Some(5))),
+            (of(true, Some(7)), of(true, Some(5)), of(true, Some(5))),
+        ] {
+            assert_eq!(a.worst(b), worst);
+            assert_eq!(b.worst(a), worst);
+        }
+    }
+
+    #[test]
+    fn an_axis_counts_as_standing_below_a_five_hundredth_of_its_limit() {
+        assert_eq!(still(Nano(1000 * MM)), Nano(2 * MM));
+        assert_eq!([0, 499, 1500].map(|limit| still(Nano(limit)).0), [1, 1, 3]);
+        let mut axis = facts(499, 0, 400);
+        axis.velocity = Nano(2 * MM);
+        assert_eq!(limits().predict(&axis), Prediction::FREE, "noise");
+        axis.velocity = Nano(2 * MM + 1);
+        assert!(limits().predict(&axis).stop);
+    }
+
     proptest::proptest! {
         #[test]
         fn from_the_speed_it_gives_the_room_is_enough_and_it_is_none_if_any_is(

@@ -115,8 +115,6 @@ pub struct Outcome {
     pub fault_reset: bool,
     /// A reset was accepted: let latches go.
     pub reset: bool,
-    /// A start was accepted.
-    pub started: bool,
 }
 
 /// The machine's state, and the buttons that move it.
@@ -200,7 +198,7 @@ impl Control {
                 // SR-011
                 None if self.fresh_start(now.jog_since, log.now) && !stop_pressed => {
                     log.event(Event::Start);
-                    (Machine::Run, Outcome { started: true, ..Outcome::default() })
+                    (Machine::Run, Outcome::default())
                 }
                 None => (Machine::AwaitStart, acknowledge(reset, log)),
             },

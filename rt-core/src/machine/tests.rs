@@ -204,10 +204,69 @@ fn the_stop_button_takes_the_permit_and_holds_the_start_off_and_a_lost_one_is_pr
 }
 
 #[test]
-fn while_it_runs_a_reset_lets_latches_go_and_moves_no_state() {
+fn while_it_runs_a_reset_lets_latches_go_once_and_moves_no_state() {
     let mut bench = Bench::running();
-    assert!(bench.press(RESET, 3).iter().any(|outcome| outcome.reset && !outcome.fault_reset));
+    bench.kept = Kept::default();
+    let outcomes = bench.press(RESET, 3);
+    let (released, held) = outcomes.split_last().unwrap();
+    assert_eq!(*released, Outcome { reset: true, fault_reset: false });
+    assert!(held.iter().all(|outcome| *outcome == Outcome::default()));
+    assert_eq!(bench.kept.events(), [Event::Reset]);
     assert_eq!(bench.state(), MachineState::Run);
+}
+
+#[test]
+// SR-010
+fn it_says_whether_a_reset_is_needed() {
+    assert!(Bench::new().control.reset_needed(), "at boot");
+    let mut bench = Bench::running();
+    assert!(!bench.control.reset_needed());
+    bench.demand(false);
+    bench.cycle();
+    assert!(!bench.control.reset_needed(), "a cause that does not latch needs none");
+    bench.demand(true);
+    bench.cycle();
+    assert!(bench.control.reset_needed());
+}
+
+#[test]
+fn drive_faults_that_are_gone_with_the_last_cycle_of_their_time_are_in_time() {
+    for late in [0, 1] {
+        let mut bench = Bench::running();
+        bench.situation.stop = Some((CAUSE, true));
+        bench.situation.demanded = true;
+        bench.situation.drive_fault = true;
+        bench.cycle();
+        bench.press(RESET, 3);
+        // The press ended in this cycle, and its time began.
+        bench.now += FAULT_RESET_NS - 1 + late;
+        assert!(!bench.cycle().reset, "the fault is still there");
+        bench.clear(true);
+        assert_eq!(bench.cycle().reset, late == 0);
+    }
+}
+
+#[test]
+// SR-010
+fn a_start_pressed_in_the_very_cycle_of_the_reset_is_not_fresh_and_one_after_it_is() {
+    for (after, runs) in [(0, false), (1, true)] {
+        let mut bench = Bench::new();
+        bench.cycle();
+        bench.signals.set(RESET, 1, bench.now);
+        for _ in 0..3 {
+            bench.cycle();
+        }
+        // The cycle that sees the reset button let go begins to wait for a start.
+        bench.signals.set(RESET, 0, bench.now);
+        for n in 0..20 {
+            if n == after {
+                bench.signals.set(START, 1, bench.now);
+            }
+            bench.cycle();
+            assert!(n > 0 || bench.state() == MachineState::AwaitStart);
+        }
+        assert_eq!(bench.state() == MachineState::Run, runs, "{after}");
+    }
 }
 
 #[test]

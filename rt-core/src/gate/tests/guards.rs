@@ -157,8 +157,11 @@ fn a_drive_that_ignored_its_quick_stop_is_not_asked_again() {
     plan.axes[0].brake = Some(brake);
     let mut driven = Driven::moving(&plan);
     driven.bench.stop(0, Reaction::Stop2);
+    assert!(driven.until(|power| matches!(power, Power::Quick { .. })).is_some());
+    assert!(!driven.bench.gate.axes[0].ran_on, "it ignored the ramp, not its quick stop");
     assert!(driven.until(|power| matches!(power, Power::Cutting { .. })).is_some());
     let power = driven.bench.gate.power(GroupId(0));
+    assert!(driven.bench.gate.axes[0].ran_on && !driven.bench.gate.axes[1].ran_on);
     assert_eq!(driven.bench.gate.axes[0].drive(power), cia402::Power::Off);
     assert!(driven.until(|power| power == Power::Off).is_some());
     assert!(!driven.bench.gate.axes[0].ran_on, "forgotten with power off");
@@ -231,8 +234,15 @@ fn torque_above_the_limit_of_the_drive_for_longer_than_it_overshoots_stops_the_m
         for _ in 0..cycles {
             bench.cycle(|_, track| Nano(track.position));
         }
-        let told =
-            |event: &&Event| matches!(event, Event::GateViolation { limit: GateLimit::Torque, .. });
+        // In a part of the rated torque: 1 is rated.
+        let limit = Nano(1_000_000_000);
+        let told = |event: &&Event| {
+            let pulled = i64::from(permille).abs() * 1_000_000;
+            let (axis, asked) = (AxisId(0), Nano(pulled));
+            let violation =
+                Event::GateViolation { axis, limit: GateLimit::Torque, asked, allowed: limit };
+            **event == violation
+        };
         (bench.gate.take_fault(), bench.kept.events().iter().filter(told).count())
     };
     assert_eq!(torque(1050, 500), (None, 0), "a twentieth is tolerated");

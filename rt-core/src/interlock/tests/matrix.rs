@@ -209,3 +209,184 @@ fn a_contactor_that_stays_is_found_after_its_time_and_one_of_two_is_enough() {
         assert_eq!(bench.interlocks.code(InterlockId(0)).0, 0xC020);
     }
 }
+
+#[test]
+fn four_sensors_mute_in_their_order_and_two_in_any() {
+    let sensors = [OFF, OFF_2, AUTOMATIC, MANUAL];
+    let muting = |sensors| MutingPlan {
+        a: IN_A,
+        b: IN_B,
+        discrepancy_ns: 5_000_000,
+        sensors,
+        entry_ns: 5_000_000,
+        muting_ns: 20_000_000,
+        lamp: None,
+    };
+    let code_after = |plan: MutingPlan, covered: &[&[SignalId]]| {
+        let mut bench = Bench::new(alloc::vec![row(Cause::Muting(plan), Reaction::Stop1, false)]);
+        for covered in [&[&[][..]], covered].concat() {
+            for sensor in sensors {
+                bench.signals.set(sensor, i64::from(covered.contains(&sensor)), bench.now);
+            }
+            bench.evaluate();
+        }
+        bench.interlocks.code(InterlockId(0)).0
+    };
+    let four = muting(sensors.map(Some));
+    let two = muting([Some(OFF), Some(OFF_2), None, None]);
+    assert_eq!(code_after(four, &[&[OFF], &[OFF, OFF_2]]), 0x8012, "muted");
+    assert_eq!(code_after(four, &[&[OFF, OFF_2]]), 0xC012, "both at once are no part");
+    assert_eq!(code_after(four, &[&[MANUAL], &[AUTOMATIC, MANUAL]]), 0x8012, "from behind");
+    assert_eq!(code_after(two, &[&[OFF, OFF_2]]), 0x8012);
+    assert_eq!(code_after(two, &[&[OFF], &[OFF, OFF_2]]), 0x8012);
+}
+
+#[test]
+fn a_request_is_what_its_bits_say_and_no_others() {
+    let bits = |signal, mask, value| Bits { signal, mask, value };
+    let request = Cause::SafetyRequest {
+        request: bits(IN_A, 0b0110, 0b0100),
+        confirmation: bits(IN_B, 0b0011, 0b0001),
+        time_ns: 5_000_000,
+    };
+    // Nothing requested; confirmed at once; not yet confirmed; still confirmed.
+    for (a, b, code) in [
+        (0b0000, 0b0000, 0x8000),
+        (0b0110, 0b0011, 0x8000),
+        (0b0010, 0b0010, 0x8000),
+        (0b0100, 0b0001, 0x8010),
+        (0b1101, 0b1101, 0x8010),
+        (0b0100, 0b0000, 0x8020),
+        (0b1101, 0b1111, 0x8020),
+        (0b0000, 0b0001, 0x8030),
+    ] {
+        let mut bench = Bench::new(alloc::vec![row(request, Reaction::Stop1, false)]);
+        bench.signals.set(IN_A, a, bench.now);
+        bench.signals.set(IN_B, b, bench.now);
+        bench.evaluate();
+        assert_eq!(bench.interlocks.code(InterlockId(0)).0, code, "{a:04b} {b:04b}");
+    }
+}
+
+#[test]
+// SR-037
+fn a_supervisor_is_silent_when_its_last_word_is_older_than_its_age_and_not_before() {
+    let watch = row(Cause::Supervisor { age_max_ns: 10 }, Reaction::Stop1, false);
+    for (age, stops) in [(0, false), (10, false), (11, true)] {
+        let mut bench = Bench::new(alloc::vec![watch.clone()]);
+        bench.supervisor_at = bench.now - age;
+        assert_eq!(bench.stops(), stops, "{age}");
+    }
+}
+
+#[test]
+fn a_following_error_of_its_limit_is_none_and_a_nano_unit_more_is_one() {
+    let error = Cause::FollowingError { axis: AxisId(0) };
+    for (units, stops) in [(5.0, false), (-5.0, false), (5.000_000_001, true)] {
+        assert_eq!(stops_after(error, 1, |b| b.axes[0].view.following_error = units), stops);
+    }
+}
+
+#[test]
+// SR-002
+fn a_check_whose_memory_or_axis_is_not_there_has_not_run_and_demands() {
+    let plan = machine_plan();
+    let bench = Bench::new(Vec::new());
+    let streams = [StreamView::SILENT];
+    let facts = Facts {
+        now: 1000,
+        signals: &bench.signals,
+        exchange: &bench.exchange,
+        axes: &bench.axes,
+        streams: &streams,
+        overruns_exceeded: false,
+        supervisor_at: 1000,
+        stale_after_ns: 0,
+    };
+    let foreign =
+        Memory::new(&Cause::Antivalent { closed: IN_A, open: OFF, discrepancy_ns: 1 }, &plan);
+    for cause in all_causes().iter().filter(|cause| !matches!(cause, Cause::Antivalent { .. })) {
+        let verdict = foreign.clone().check(cause, &facts, Code::ENABLED);
+        assert_eq!((verdict.code, verdict.demand), (Code::IDLE, Some(1000)), "{cause:?}");
+        if matches!(Memory::new(cause, &plan), Memory::None) {
+            continue;
+        }
+        let verdict = Memory::None.check(cause, &facts, Code::ENABLED);
+        assert_eq!((verdict.code, verdict.demand), (Code::IDLE, Some(1000)), "{cause:?}");
+    }
+    let axis = AxisId(9);
+    let zone = Cause::TwinZone { axis, stream: StreamId(0), zone: 0, from: Nano(1), to: Nano(2) };
+    for cause in [Cause::TwinLimit { axis }, zone, Cause::TwinLimit { axis: AxisId(2) }] {
+        let mut memory = Memory::new(&cause, &plan);
+        assert!(
+            matches!(memory, Memory::Twin(None)),
+            "an axis, or a limit, that the plan does not name"
+        );
+        assert_eq!(memory.check(&cause, &facts, Code::ENABLED).demand, Some(1000));
+    }
+}
+
+#[test]
+fn an_effect_on_a_group_that_does_not_exist_is_none_and_the_others_hold() {
+    let mut estop = row(Cause::Input { signal: IN_A }, Reaction::Stop1, false);
+    let of = |group| Effect { group: GroupId(group), reaction: Reaction::Stop1 };
+    estop.effects = [of(7), of(1)].into();
+    let mut bench = Bench::new(alloc::vec![estop]);
+    bench.signals.set(IN_A, 0, bench.now);
+    let demands = bench.evaluate();
+    assert_eq!(
+        demands.iter().map(|demand| demand.stop.is_some()).collect::<Vec<_>>(),
+        [false, true]
+    );
+}
+
+#[test]
+fn an_output_that_two_rows_hold_is_held_once_and_by_either() {
+    let pump = SignalId(20);
+    let holds = |signal| InterlockPlan {
+        outputs: Box::new([pump]),
+        ..row(Cause::Input { signal }, Reaction::Warn, false)
+    };
+    for open in [IN_A, IN_B] {
+        let mut bench = Bench::new(alloc::vec![holds(IN_A), holds(IN_B)]);
+        bench.signals.set(open, 0, bench.now);
+        bench.evaluate();
+        let held = OutputDemand { signal: pump, safe: true, lamp: false };
+        assert_eq!(bench.interlocks.outputs(), [held], "{open:?}");
+    }
+}
+
+/// All that any cause remembers: put down in the middle of everything, taken up by a fresh one.
+#[test]
+fn what_every_check_remembers_is_put_down_and_taken_up() {
+    use twin_lite::tape::{Counter, Reader, Writer};
+    let holds = |cause| InterlockPlan {
+        outputs: Box::new([SignalId(20)]),
+        ..row(cause, Reaction::Stop1, true)
+    };
+    let rows: Vec<InterlockPlan> = all_causes().into_iter().map(holds).collect();
+    let mut bench = with_selector(rows.clone());
+    let fresh = with_selector(rows).interlocks;
+    select(&mut bench, 1, 0);
+    for n in 0..40_u32 {
+        for signal in [IN_A, IN_B, OFF, OFF_2] {
+            let on = (n >> (signal.0 % 3)) & 1;
+            bench.signals.set(signal, i64::from(on), bench.now);
+        }
+        bench.axes[0].view.follows_target = n % 7 == 0;
+        bench.exchange.units_good = u64::from(n % 5);
+        bench.now += 1_000_000;
+        bench.evaluate();
+        let mut counter = Counter::default();
+        bench.interlocks.tape(&mut counter);
+        let mut words = alloc::vec![0; counter.0];
+        bench.interlocks.tape(&mut Writer::new(&mut words));
+        let mut again = fresh.clone();
+        let mut reader = Reader::new(&words);
+        again.tape(&mut reader);
+        assert!(reader.finish().is_ok());
+        let of = |interlocks: &Interlocks| alloc::format!("{interlocks:?}");
+        assert_eq!(of(&again), of(&bench.interlocks), "cycle {n}");
+        assert_ne!(of(&again), of(&fresh));
+    }
+}
