@@ -296,6 +296,7 @@ impl Statistics {
             | Event::SpeedLimit { .. }
             | Event::Axis { .. }
             | Event::ReferenceRefused { .. }
+            | Event::HomingFailed { .. }
             | Event::DriveFault { .. }
             | Event::Emergency(_)
             | Event::Reset

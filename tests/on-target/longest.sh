@@ -1,5 +1,4 @@
-# For jobs in the guest: which way did the longest cycle, or the latest wake-up, take? `trace_longest` or `trace_latest` after the loop has
-# begun; `show_longest` at the end prints what the kernel did in it: its tracer keeps a picture of each one that is longer than all before.
+# For jobs in the guest: which way did the longest cycle, or the latest wake-up, take? `trace_longest` or `trace_latest` before; `show_longest` at the end prints what the kernel did in it: its tracer keeps a picture of each one that is longer than all before.
 # Costs about 20 µs a cycle.
 
 tracing=/sys/kernel/tracing
@@ -32,7 +31,8 @@ trace_latest() {
   echo 'hist:keys=common_pid:due=expires if comm=="tactus-loop"' >$tracing/events/timer/hrtimer_start/trigger
   echo 'hist:keys=common_pid:ns=common_timestamp-$due:onmatch(timer.hrtimer_start).late($ns)' \
     >$tracing/events/syscalls/sys_exit_clock_nanosleep/trigger
-  echo 'hist:keys=common_pid:longest=ns:onmax($longest).snapshot()' >$tracing/events/synthetic/late/trigger
+  # Below 0, so beyond 10 s: a wait for a frame, which came.
+  echo 'hist:keys=common_pid:longest=ns:onmax($longest).snapshot() if ns < 10000000000' >$tracing/events/synthetic/late/trigger
 }
 
 show_longest() {

@@ -511,6 +511,7 @@ fn event_ids(event: &rt_core::record::Event) -> messages::Event {
         | E::Axis { axis, .. }
         | E::Referenced { axis, .. }
         | E::ReferenceRefused { axis, .. }
+        | E::HomingFailed { axis, .. }
         | E::DriveFault { axis, .. } => messages::Event { axis: Some(u32::from(axis.0)), ..none },
         E::Emergency(emergency) => messages::Event {
             device: Some(u32::from(emergency.device)),
