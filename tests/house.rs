@@ -376,3 +376,27 @@ fn every_decision_is_linked_from_the_architecture_page() {
         assert!(page.contains(&name), "docs/architecture.md does not link adr/{name}");
     }
 }
+
+#[test]
+fn the_last_line_of_a_test_run_sums_up_every_run_and_nothing_twice() {
+    // Given two runs, a test that started itself again, and one that failed,
+    let result = |word: &str, passed: u32, failed: u32, filtered: u32| {
+        format!(
+            "test result: {word}. {passed} passed; {failed} failed; 0 ignored; 0 measured; {filtered} filtered out; finished in 0.01s\n"
+        )
+    };
+    let log = result("ok", 12, 0, 0) + &result("ok", 1, 0, 3) + &result("FAILED", 4, 2, 0);
+    let file = std::env::temp_dir().join(format!("tactus-tally-{}", std::process::id()));
+    std::fs::write(&file, log).expect("writable");
+    // when they are summed up,
+    let output = std::process::Command::new(root().join("test")).arg("tally").arg(&file).output();
+    let _ = std::fs::remove_file(&file);
+    // then it is by top-level runs, with both counts.
+    let output = output.expect("./test runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "16 passed, 2 failed\n");
+    let text = read(&root().join("test"));
+    let runs = text.lines().filter(|line| line.contains("cargo test") && !line.contains("--quiet"));
+    for line in runs.filter(|line| !line.trim_start().starts_with('#')) {
+        assert!(line.trim_start().starts_with("run "), "not in the sum: {line}");
+    }
+}

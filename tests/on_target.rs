@@ -10,12 +10,15 @@ use std::process::Command;
 use serde_json::Value;
 use tactus_tests::{json, machine, root, run, said, scratch, tactus};
 
-/// Wake-up latency on PREEMPT_RT that 999 of 1000 keep to, ns. Measured under load, at 1 and at 4 kHz: 5.5 to 8.4 µs; without PREEMPT_RT 127 µs.
-const WAKE_UP_NS_P999: u64 = 15_000;
-/// Longest cycle at 1 kHz beside TCP on the same CPU, ns. Measured 105 to 279 µs, and once 708 in a frame's send.
-const EXECUTION_1_KHZ_NS_MAX: u64 = 900_000;
-/// Longest cycle at 4 kHz, ns, of which 50 µs are the virtual devices. Measured 96 to 200 µs; the longest wake-up 10 µs, and once 112.
-const EXECUTION_4_KHZ_NS_MAX: u64 = 240_000;
+/// Longest wake-up latency on PREEMPT_RT, ns. Measured under load, at 1 and at 4 kHz: 6.8 to 9.5 µs; without PREEMPT_RT 291 µs.
+const WAKE_UP_NS_MAX: u64 = 15_000;
+/// Longest cycle at 1 kHz, ns.
+const EXECUTION_1_KHZ_NS_MAX: u64 = 400_000;
+/// Longest cycle at 1 kHz beside TCP on the same CPU, ns: a frame waits until the kernel is through with the packets of others, see
+/// docs/guide/on-target.md. Measured 105 to 279 µs, and once 708.
+const EXECUTION_BESIDE_TCP_NS_MAX: u64 = 900_000;
+/// Longest cycle at 4 kHz, ns, of which 50 µs are the virtual devices.
+const EXECUTION_4_KHZ_NS_MAX: u64 = 180_000;
 /// The thread of the loop.
 const LOOP: &str = "tactus-loop";
 /// Time of a run that lies before or after the two looks at its threads, s, at most.
@@ -35,13 +38,14 @@ enum Kernel {
 #[derive(Clone, Copy, Debug)]
 enum Rate {
     OneKilohertz,
+    OneKilohertzBesideTcp,
     FourKilohertz,
 }
 
 impl Rate {
     fn period_ns(self) -> u64 {
         match self {
-            Self::OneKilohertz => 1_000_000,
+            Self::OneKilohertz | Self::OneKilohertzBesideTcp => 1_000_000,
             Self::FourKilohertz => 250_000,
         }
     }
@@ -49,6 +53,7 @@ impl Rate {
     fn execution_ns_max(self) -> u64 {
         match self {
             Self::OneKilohertz => EXECUTION_1_KHZ_NS_MAX,
+            Self::OneKilohertzBesideTcp => EXECUTION_BESIDE_TCP_NS_MAX,
             Self::FourKilohertz => EXECUTION_4_KHZ_NS_MAX,
         }
     }
@@ -63,7 +68,7 @@ impl Rate {
         let demo = std::fs::read_to_string(machine("demo-cell.toml")).expect("we ship it");
         let demo = replace(&demo, STRICT);
         match self {
-            Self::OneKilohertz => demo,
+            Self::OneKilohertz | Self::OneKilohertzBesideTcp => demo,
             Self::FourKilohertz => faster.into_iter().fold(demo, |file, pair| replace(&file, pair)),
         }
     }
@@ -92,7 +97,7 @@ fn boot(name: &str, kernel: Kernel, file: &str, job: &str) -> Guest {
         Kernel::Plain => "plain",
     };
     let status = Command::new(tools.join("vm"))
-        .args(["-k", kernel, "-t", "1500", "-b"])
+        .args(["-k", kernel, "-t", "3600", "-b"])
         .arg(&binary)
         .arg(&directory)
         .status()
@@ -151,7 +156,7 @@ fn holds(report: &Value, rate: Rate) -> Result<(), Vec<String>> {
     let bounds = [
         ("/frames/late", 0),
         ("/frames/lost", 0),
-        ("/wake_up_latency_ns/p999", WAKE_UP_NS_P999),
+        ("/wake_up_latency_ns/max", WAKE_UP_NS_MAX),
         ("/execution_time_ns/max", rate.execution_ns_max()),
     ];
     let broken = |(path, max): (&str, u64)| {
@@ -208,7 +213,7 @@ fn held(guest: &Guest, name: &str, rate: Rate, seconds: u64) -> Value {
 fn a_minute_at_1_khz_holds_every_bound_under_load_and_beside_tcp() {
     let job = "load & load_network & cell minute-1-khz machine.toml 60";
     let guest = boot("1-khz", Kernel::PreemptRt, &Rate::OneKilohertz.file(), job);
-    let report = held(&guest, "minute-1-khz", Rate::OneKilohertz, 60);
+    let report = held(&guest, "minute-1-khz", Rate::OneKilohertzBesideTcp, 60);
     let axes = report["axes"].as_array().expect("axes");
     assert!(axes.iter().all(|axis| axis["referenced"] == true), "homed: {report:#}");
     let trips = report["trips"].as_array().expect("trips");
@@ -230,7 +235,7 @@ fn a_hog_between_the_loop_and_its_helpers_delays_nothing_and_one_above_the_loop_
                cell hog-below machine.toml 15; kill $hog\n\
                (sleep 6; hog 90) & cell hog-above machine.toml 8";
     let guest = boot("hog", Kernel::PreemptRt, &Rate::OneKilohertz.file(), job);
-    held(&guest, "hog-below", Rate::OneKilohertz, 15);
+    held(&guest, "hog-below", Rate::OneKilohertzBesideTcp, 15);
     // The main thread is the supervisor: it was pushed off the CPU in the middle of its work, and kept from its rounds of 5 ms.
     // Measured 232 to 239 and 924; without the hog 80 and 1770 in the same time.
     let [rounds, pushed] = guest.switches("hog-below", "tactus");

@@ -1,6 +1,6 @@
 //! One cycle of the flight recorder: what it costs the loop, without the clock readings.
 
-use rt_core::bus::{BusState, Exchange};
+use rt_core::bus::{BusState, Exchange, Pace};
 use rt_core::flight::{Flight, FlightPlan, Phase};
 use rt_core::plan::AxisId;
 use rt_core::program::AxisView;
@@ -43,7 +43,8 @@ impl Flying {
             received_at: wake + 30_000 + (self.cycle % 37) * 100,
             ..Exchange::default()
         };
-        self.flight.exchanged(&exchange, wake + 6_000);
+        let pace = Pace { sent_at: wake + 6_000, ..Pace::default() };
+        self.flight.exchanged(&exchange, &pace);
         let mut now = exchange.received_at;
         for phase in Phase::ALL.into_iter().skip(2).take(7) {
             now += 900;

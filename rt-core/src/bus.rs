@@ -102,6 +102,8 @@ pub struct Pace {
     /// What the next wake-up should move by to keep in step with the bus' clock, ns, signed; 0 when nothing asks for it. The schedule
     /// takes it within ±1 % of the period, once, on top of the period.
     pub trim_ns: i32,
+    /// The reference clock is not there, or not what it was; nobody follows it.
+    pub is_reference_lost: bool,
 }
 
 /// An emergency message of a device (CiA 301; ETG1000.6 Table 50).

@@ -278,6 +278,8 @@ pub enum HomingPlan {
         velocity_latch: Nano,
         /// What the place of the index pulse is called.
         position: Nano,
+        /// The index pulse comes within so many counts off the switch: one turn of the motor, and a quarter to spare.
+        index_counts_max: i64,
         /// Give up after, ns.
         timeout_ns: u64,
     },

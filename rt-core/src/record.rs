@@ -1,5 +1,6 @@
 //! What the loop leaves behind: `Copy` records into a ring, never text. Names and units are added outside.
 
+use crate::axis::homing::Failure;
 use crate::bus::{Emergency, Exchange};
 use crate::cycle::Command;
 use crate::interlock::Mode;
@@ -229,6 +230,13 @@ pub enum Event {
         axis: AxisId,
         /// Where the axis would be.
         position: Nano,
+    },
+    /// Homing did not find the reference: the axis is in ErrorStop.
+    HomingFailed {
+        /// Which.
+        axis: AxisId,
+        /// Why.
+        failure: Failure,
     },
     /// A drive reported a fault (0x603F).
     DriveFault {

@@ -1,6 +1,7 @@
 //! Events in words: what happened, how serious it is, and to what.
 
 use fieldbus::coe::drive_error_text;
+use rt_core::axis::homing::Failure;
 use rt_core::bus::Emergency;
 use rt_core::interlock::Mode;
 use rt_core::plan::{Reaction, StopWay};
@@ -87,6 +88,7 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
         | Event::Axis { .. }
         | Event::Referenced { .. }
         | Event::ReferenceRefused { .. }
+        | Event::HomingFailed { .. }
         | Event::DriveFault { .. } => describe_axis(event, labels),
         Event::Emergency(emergency) => {
             describe_emergency(&emergency, &labels.device(emergency.device))
@@ -179,6 +181,26 @@ fn describe_protection(event: &Event, labels: &Labels) -> Described {
     }
 }
 
+/// Why homing failed, and what to do.
+pub(crate) fn homing_failure(failure: Failure) -> &'static str {
+    match failure {
+        Failure::Timeout => {
+            "it took longer than `timeout`, or the axis did not come to rest: see that it moves freely, or home faster"
+        }
+        Failure::NoSwitch => {
+            "no reference switch between the limits: see its wiring and its bit in 0x60FD, and `direction`"
+        }
+        Failure::NotMapped => {
+            "the drive maps no switches: map 0x60FD, and name it in `digital_inputs`"
+        }
+        Failure::NotKept => "the kept offset does not fit the axis: home it another way",
+        Failure::NoIndex => {
+            "off the switch, and no index pulse within 1.25 turns of the motor: see the encoder's index wire, its bit 16 in \
+             0x60FD, and `counts_per_revolution`"
+        }
+    }
+}
+
 fn describe_axis(event: &Event, labels: &Labels) -> Described {
     match *event {
         Event::GateViolation { axis, limit, asked, allowed } => {
@@ -206,6 +228,11 @@ fn describe_axis(event: &Event, labels: &Labels) -> Described {
                 position.units()
             );
             described("reference_refused", Severity::Warning, name, text)
+        }
+        Event::HomingFailed { axis, failure } => {
+            let name = labels.axis(axis);
+            let text = format!("homing of {name} failed: {}", homing_failure(failure));
+            described("homing_failed", Severity::Error, name, text)
         }
         Event::Referenced { axis, offset, kept } => {
             let (name, unit) = (labels.axis(axis), labels.axis_unit(axis));

@@ -311,6 +311,7 @@ impl Statistics {
             | Event::SpeedLimit { .. }
             | Event::Axis { .. }
             | Event::ReferenceRefused { .. }
+            | Event::HomingFailed { .. }
             | Event::DriveFault { .. }
             | Event::Emergency(_)
             | Event::Reset

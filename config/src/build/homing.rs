@@ -111,6 +111,12 @@ fn missing(span: &Span, key: &str, what: &str) -> Problem {
         .remedy(format!("add `{key} = …`: this homing method needs it"))
 }
 
+/// One turn of the motor, and a quarter to spare.
+fn index_counts_max(section: &file::Axis) -> i64 {
+    let turn: i64 = section.gear.counts_per_revolution.to();
+    turn.saturating_add(turn / 4)
+}
+
 fn switch_index(
     section: &file::Axis,
     unit: AxisUnit,
@@ -162,6 +168,7 @@ fn switch_index(
         velocity_search: search?,
         velocity_latch: latch?,
         position: position?,
+        index_counts_max: index_counts_max(section),
         timeout_ns: timeout_ns?,
     })
 }

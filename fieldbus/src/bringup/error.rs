@@ -261,6 +261,9 @@ fn link_fault_text(fault: &LinkFault) -> String {
     match fault {
         LinkFault::Down => "it is down, or the other end is gone".to_owned(),
         LinkFault::Full => "its queue is full".to_owned(),
+        LinkFault::Refused => {
+            "it takes no frames: there is no carrier (plug the cable in, see that the first device has power)".to_owned()
+        }
         LinkFault::Os(errno) => std::io::Error::from_raw_os_error(*errno).to_string(),
     }
 }

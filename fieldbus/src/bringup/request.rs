@@ -80,7 +80,7 @@ impl Requests {
             template.set_index(self.index);
             match link.send(template.bytes()) {
                 Ok(()) => {}
-                Err(LinkFault::Full) => {
+                Err(LinkFault::Full | LinkFault::Refused) => {
                     link.idle(link.now() + LOOK_NS);
                     continue;
                 }
@@ -139,7 +139,7 @@ impl Requests {
                 template.set_index(self.index);
                 match link.send(template.bytes()) {
                     // A frame for which there was no room is one that is not back.
-                    Ok(()) | Err(LinkFault::Full) => {}
+                    Ok(()) | Err(LinkFault::Full | LinkFault::Refused) => {}
                     Err(fault) => return Err(fault),
                 }
                 under_way.push((self.index, template, None));

@@ -154,7 +154,7 @@ impl<'a, L: Link> Runner<'a, L> {
             });
             match (result, fault) {
                 (Ok(_), _) => sent += 1,
-                (Err(_), Some(LinkFault::Full) | None) => break,
+                (Err(_), Some(LinkFault::Full | LinkFault::Refused) | None) => break,
                 (Err(_), Some(fault)) => return Err(fault),
             }
         }

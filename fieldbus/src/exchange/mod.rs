@@ -362,8 +362,13 @@ impl<L: Link> EtherCat<L> {
         // Never more than there is room for: Layout sees to it.
         let sent = self.link.send_all(together.get(..self.frames.len()).unwrap_or_default());
         (0..self.frames.len()).for_each(|number| self.flight.sent(sent.has(number)));
-        self.is_link_down = sent.fault == Some(LinkFault::Down);
         let under_way = sent.frames.count_ones();
+        self.is_link_down = match sent.fault {
+            Some(LinkFault::Down) => true,
+            // Not one of them: the carrier is gone. The working counters would tell it only after the cycles that may be missed.
+            Some(LinkFault::Refused) => under_way == 0,
+            Some(LinkFault::Full | LinkFault::Os(_)) | None => false,
+        };
         self.counts.sent += u64::from(under_way);
         under_way
     }
@@ -390,7 +395,7 @@ impl<L: Link> EtherCat<L> {
                 Ok(None) if without_wait => {}
                 Ok(None) => break,
                 Err(fault) => {
-                    self.is_link_down = fault == LinkFault::Down;
+                    self.is_link_down |= fault == LinkFault::Down;
                     break;
                 }
             }
@@ -569,8 +574,12 @@ impl<L: Link> Bus for EtherCat<L> {
     }
 
     fn pace(&self) -> Pace {
-        let trim_ns = self.timing.as_ref().map_or(0, |timing| timing.trim_ns);
-        Pace { sent_at: self.sent_at, trim_ns }
+        let timing = self.timing.as_ref();
+        Pace {
+            sent_at: self.sent_at,
+            trim_ns: timing.map_or(0, |timing| timing.trim_ns),
+            is_reference_lost: timing.is_some_and(|timing| timing.reference().is_lost()),
+        }
     }
 
     fn decode(&mut self, signals: &mut Signals) {

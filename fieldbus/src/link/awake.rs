@@ -2,12 +2,14 @@
 //!
 //! Waking up a thread costs more than most round trips take. A frame that is about to come is therefore waited for awake, for a bounded
 //! time, and then asleep. Where frames come only once the thread sleeps (its CPU serves the interface, or the way is longer than the
-//! bound), staying awake is given up and tried again now and then.
+//! bound), staying awake is given up and tried again now and then, ever more rarely: a trial in vain makes its cycle longer by the bound.
 
 /// So many frames in a row that came only asleep, and it does not pay.
 const IN_VAIN_MAX: u8 = 4;
-/// Waits until it is tried again.
-const REST: u16 = 1_000;
+/// Waits until it is tried again; twice as many after each trial in vain.
+const REST: u32 = 1_000;
+/// At most so many.
+const REST_MAX: u32 = 512_000;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,12 +17,14 @@ pub(super) struct Awake {
     /// At most so long, ns; 0: never.
     bound_ns: u64,
     in_vain: u8,
-    rest: u16,
+    rest: u32,
+    /// `rest` after the next failure.
+    rest_next: u32,
 }
 
 impl Awake {
     pub(super) const fn new(bound_ns: u64) -> Self {
-        Self { bound_ns, in_vain: 0, rest: 0 }
+        Self { bound_ns, in_vain: 0, rest: 0, rest_next: REST }
     }
 
     pub(super) const fn bound_ns(&self) -> u64 {
@@ -39,7 +43,7 @@ impl Awake {
 
     /// The frame came while awake.
     pub(super) fn paid(&mut self) {
-        self.in_vain = 0;
+        (self.in_vain, self.rest_next) = (0, REST);
     }
 
     /// The frame came, but only asleep.
@@ -48,7 +52,8 @@ impl Awake {
         if self.in_vain == IN_VAIN_MAX {
             // One more failure is enough then.
             self.in_vain = IN_VAIN_MAX - 1;
-            self.rest = REST;
+            self.rest = self.rest_next;
+            self.rest_next = self.rest_next.saturating_mul(2).min(REST_MAX);
         }
     }
 }
@@ -74,10 +79,17 @@ mod tests {
             assert!(awake.until(0, 10_000).is_some());
             awake.in_vain();
         }
-        let slept = (0..2 * REST).take_while(|_| awake.until(0, 10_000).is_none()).count();
-        assert_eq!(slept, usize::from(REST));
-        awake.in_vain();
-        assert_eq!(awake.until(0, 10_000), None, "once more is enough");
+        let slept = |awake: &mut Awake| {
+            (0..=2 * REST_MAX).take_while(|_| awake.until(0, 10_000).is_none()).count()
+        };
+        assert_eq!(slept(&mut awake), 1_000);
+        for rest in [2, 4, 8, 16, 32, 64, 128, 256, 512, 512].map(|thousands| thousands * 1_000) {
+            awake.in_vain();
+            assert_eq!(slept(&mut awake), rest, "once more is enough");
+        }
+        awake.paid();
+        (0..IN_VAIN_MAX).for_each(|_| awake.in_vain());
+        assert_eq!(slept(&mut awake), 1_000, "it paid once: as at first");
     }
 
     #[test]

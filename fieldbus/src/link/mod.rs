@@ -94,8 +94,11 @@ pub enum LinkError {
 pub enum LinkFault {
     /// The interface is down or gone (ENETDOWN, ENXIO, ENODEV), or the other end closed.
     Down,
-    /// The queue is full (ENOBUFS, EAGAIN on send).
+    /// The queue is full (EAGAIN on send, ENOMEM).
     Full,
+    /// The interface takes no frame (ENOBUFS): nobody is at the other end of its cable, as far as the kernel knows in this very moment; or its
+    /// driver has stopped sending, which frames of a cycle alone never bring about while the line works.
+    Refused,
     /// Another errno.
     Os(i32),
 }

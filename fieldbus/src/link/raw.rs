@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use nix::unistd::{SysconfVar, sysconf};
+
 use super::awake::Awake;
 use super::ring::{PLACES, Ring};
 use super::socket::SocketLink;
@@ -20,7 +22,7 @@ const AWAKE_NS: u64 = 100_000;
 pub struct RawOptions {
     /// Take frames from a ring of shared memory, without a system call.
     pub ring: bool,
-    /// Stay awake for a frame so long before sleeping, ns; needs the ring. 0: sleep at once.
+    /// Stay awake for a frame so long before sleeping, ns; needs the ring and a second CPU. 0: sleep at once.
     pub awake_ns: u64,
 }
 
@@ -85,8 +87,14 @@ pub fn raw_with(interface: &str, options: RawOptions) -> Result<SocketLink, Link
     let _ = set_option(&fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL, &BUSY_POLL_US);
     let ring = if options.ring { Ring::of(&fd).ok() } else { None };
     bind_packet(&fd, index).map_err(io("bind"))?;
-    let awake_ns = if ring.is_some() { options.awake_ns } else { 0 };
+    let awake_ns = if ring.is_some() && is_shared() { options.awake_ns } else { 0 };
     Ok(SocketLink { fd, ring, awake: Awake::new(awake_ns) })
+}
+
+/// Somebody else can take a frame in while a thread stays awake for it: not if there is one CPU.
+fn is_shared() -> bool {
+    let online = sysconf(SysconfVar::_NPROCESSORS_ONLN);
+    online.ok().flatten().is_none_or(|cpus| cpus > 1)
 }
 
 /// Reads back what the kernel granted.

@@ -63,7 +63,8 @@ fn fault(errno: Errno) -> LinkFault {
         | Errno::ECONNRESET
         | Errno::ENOTCONN
         | Errno::ECONNREFUSED => LinkFault::Down,
-        Errno::ENOBUFS | Errno::EAGAIN | Errno::ENOMEM => LinkFault::Full,
+        Errno::ENOBUFS => LinkFault::Refused,
+        Errno::EAGAIN | Errno::ENOMEM => LinkFault::Full,
         // Errno's discriminants are the numbers themselves.
         #[expect(clippy::as_conversions, reason = "the enum is repr(i32)")]
         other => LinkFault::Os(other as i32),

@@ -36,6 +36,37 @@ pub enum Failure {
     NotMapped,
     /// The offset in the machine file does not fit the axis.
     NotKept,
+    /// Off the switch, and no index pulse within a turn of the motor and what is to spare.
+    NoIndex,
+}
+
+taped_enum!(Failure { 0: Timeout, 1: NoSwitch, 2: NotMapped, 3: NotKept, 4: NoIndex });
+
+impl Default for Failure {
+    fn default() -> Self {
+        Self::Timeout
+    }
+}
+
+impl Failure {
+    /// Its number in files, never given a new meaning.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Timeout => 0,
+            Self::NoSwitch => 1,
+            Self::NotMapped => 2,
+            Self::NotKept => 3,
+            Self::NoIndex => 4,
+        }
+    }
+
+    /// The one of this number.
+    #[must_use]
+    pub fn of(number: u8) -> Option<Self> {
+        let all = [Self::Timeout, Self::NoSwitch, Self::NotMapped, Self::NotKept, Self::NoIndex];
+        all.into_iter().find(|failure| failure.number() == number)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,8 +84,8 @@ enum Phase {
     Meet,
     /// Off the switch: it must be seen on, then off.
     BackOff { seen: bool },
-    /// Off it: the next index pulse counts.
-    Index,
+    /// Off it, where the counter stood at `left`: the next index pulse counts.
+    Index { left: i64 },
     /// To rest, then done.
     Rest { counts: i64 },
 }
@@ -66,7 +97,7 @@ taped_enum!(Phase {
     3: Return { seen },
     4: Meet,
     5: BackOff { seen },
-    6: Index,
+    6: Index { left },
     7: Rest { counts },
 });
 
@@ -119,12 +150,19 @@ impl Homing {
                 velocity_search,
                 velocity_latch,
                 position,
+                index_counts_max,
                 timeout_ns,
             } => {
                 if age > timeout_ns {
                     return Ask::Failed(Failure::Timeout);
                 }
-                let search = Search { positive, velocity_search, velocity_latch, position };
+                let search = Search {
+                    positive,
+                    velocity_search,
+                    velocity_latch,
+                    position,
+                    index_counts_max,
+                };
                 self.search(axis, search)
             }
         }
@@ -149,6 +187,7 @@ struct Search {
     velocity_search: Nano,
     velocity_latch: Nano,
     position: Nano,
+    index_counts_max: i64,
 }
 
 impl Search {
@@ -201,21 +240,24 @@ impl Homing {
                 }
                 Ask::Velocity(Nano::ZERO)
             }
-            Phase::BackOff { .. } | Phase::Index if behind => Ask::Failed(Failure::NoSwitch),
+            Phase::BackOff { .. } | Phase::Index { .. } if behind => Ask::Failed(Failure::NoSwitch),
             Phase::BackOff { seen } => {
-                if seen && !switches.reference {
-                    self.phase = Phase::Index;
-                } else {
-                    self.phase = Phase::BackOff { seen: seen || switches.reference };
-                }
+                self.phase = match axis.counts() {
+                    Some(left) if seen && !switches.reference => Phase::Index { left },
+                    Some(_) | None => Phase::BackOff { seen: seen || switches.reference },
+                };
                 search.backward(search.velocity_latch)
             }
-            Phase::Index => {
+            Phase::Index { left } => {
                 if switches.index
                     && let Some(counts) = axis.index_counts()
                 {
                     self.phase = Phase::Rest { counts };
                     return Ask::Velocity(Nano::ZERO);
+                }
+                let gone = axis.counts().map_or(0, |counts| counts.abs_diff(left));
+                if gone > search.index_counts_max.unsigned_abs() {
+                    return Ask::Failed(Failure::NoIndex);
                 }
                 search.backward(search.velocity_latch)
             }

@@ -33,6 +33,8 @@ pub struct Axis {
     found: Option<Nano>,
     /// Offset of an earlier homing, judged when the first position comes in.
     kept: Option<Nano>,
+    /// Homing failed for this, told by the next `sense`.
+    not_found: Option<homing::Failure>,
     /// What became of the reference in this cycle.
     news: Option<ReferenceNews>,
     referenced: bool,
@@ -70,12 +72,15 @@ pub enum ReferenceNews {
     Kept,
     /// That of an earlier homing would put the axis here, outside its soft limits: it does not count.
     Refused(Nano),
+    /// Homing did not find it.
+    NotFound(homing::Failure),
 }
 
-taped_enum!(ReferenceNews { 0: Found, 1: Kept, 2: Refused(position) });
+taped_enum!(ReferenceNews { 0: Found, 1: Kept, 2: Refused(position), 3: NotFound(failure) });
 
 taped!(Axis {
-    twin, scale, counter, offset, turns, found, kept, news, referenced, is_restarted, position, rebased, commanded, commanded_velocity, sampled_at, elapsed, twin_refused,
+    twin, scale, counter, offset, turns, found, kept, not_found, news, referenced, is_restarted, position, rebased, commanded, commanded_velocity, sampled_at,
+    elapsed, twin_refused,
     drive_state, statusword, torque_permille, error_code, switches, touch_probe, inputs_good, state, done;
     plan, period,
 });
@@ -104,6 +109,7 @@ impl Axis {
             turns: 0,
             found: None,
             kept,
+            not_found: None,
             news: None,
             referenced: false,
             is_restarted: false,
@@ -132,6 +138,11 @@ impl Axis {
         if self.counter.is_none() {
             self.kept = Some(offset);
         }
+    }
+
+    /// Homing did not find the reference, for this reason.
+    pub fn not_found(&mut self, failure: homing::Failure) {
+        self.not_found = Some(failure);
     }
 
     /// What became of the reference in this cycle.

@@ -35,7 +35,7 @@ impl Axis {
         // Ages are judged by those who set limits to them; the axis needs no clock of its own.
         let _ = now;
         self.rebased = Nano::ZERO;
-        self.news = None;
+        self.news = self.not_found.take().map(ReferenceNews::NotFound);
         if let Some(offset) = self.found.take() {
             self.take_over(offset);
         }

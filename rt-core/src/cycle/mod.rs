@@ -182,14 +182,9 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         }
     }
 
-    /// As [`new`](Self::new), with the first cycle due at `begins`, ns: a bus with distributed clocks has a phase to keep.
-    pub fn starting_at(
-        begins: u64,
-        (bus, clock, core, ports): (B, C, Core<P>, O),
-        receive_deadline_ns: u64,
-    ) -> Self {
-        let schedule = Schedule::new(begins, core.plan().period_ns);
-        Self { schedule, ..Self::new(bus, clock, core, ports, receive_deadline_ns) }
+    /// Before the first cycle: it is due at `begins`, ns; a bus with distributed clocks has a phase to keep. To be said last, for what a loop is made of takes its time.
+    pub fn begin_at(&mut self, begins: u64) {
+        self.schedule = Schedule::new(begins, self.core.plan().period_ns);
     }
 
     /// One pass; `false` when the controlled end is done and the loop may be left.
@@ -199,7 +194,7 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         self.flight.begin(self.cycle, (self.schedule.next(), wake), skipped);
         let exchange = self.bus.exchange(wake, wake.saturating_add(self.receive_deadline_ns));
         let pace = self.bus.pace();
-        self.flight.exchanged(&exchange, pace.sent_at);
+        self.flight.exchanged(&exchange, &pace);
         self.schedule.trim(pace.trim_ns);
         self.bus.decode(&mut self.signals);
         self.flight.over(Phase::Decode, self.clock.now());

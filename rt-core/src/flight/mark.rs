@@ -42,6 +42,10 @@ pub enum MarkKind {
     Escalated = 13,
     /// The device at position `subject` sent an emergency: `value` is, from its lowest byte, code (2), error register (1), data (5).
     Emergency = 14,
+    /// The reference clock of the devices was lost: `subject` is 1; or it is followed again: 0.
+    Reference = 15,
+    /// Homing of axis `subject` failed: `value` is why, see [`crate::axis::homing::Failure::number`].
+    HomingFailed = 16,
 }
 
 impl MarkKind {
@@ -61,6 +65,8 @@ impl MarkKind {
             12 => Self::Shutdown,
             13 => Self::Escalated,
             14 => Self::Emergency,
+            15 => Self::Reference,
+            16 => Self::HomingFailed,
             _ => Self::Unknown,
         }
     }
@@ -176,6 +182,9 @@ impl Mark {
             }
             Event::Axis { axis, to: AxisState::ErrorStop, .. } => {
                 mark(MarkKind::ErrorStop, axis.0.into(), 0)
+            }
+            Event::HomingFailed { axis, failure } => {
+                mark(MarkKind::HomingFailed, axis.0.into(), i64::from(failure.number()))
             }
             Event::GateViolation { axis, .. } => mark(MarkKind::GateViolation, axis.0.into(), 0),
             Event::ProgramFault { step } => mark(MarkKind::ProgramFault, step, 0),

@@ -28,7 +28,7 @@ pub use ring::{Ring, Trigger, TriggerKind};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use crate::bus::{BusState, Exchange};
+use crate::bus::{BusState, Exchange, Pace};
 use crate::record::{Body, Event, MachineState, Record};
 
 /// Most cycles that a ring holds: 4 MiB.
@@ -76,6 +76,7 @@ pub struct Flight {
     /// Overruns before this cycle make no dump of their own.
     held_until: u64,
     requests: u64,
+    is_reference_lost: bool,
     before: u64,
     after: u64,
 }
@@ -101,6 +102,7 @@ impl Flight {
             pending: None,
             held_until: 0,
             requests: 0,
+            is_reference_lost: false,
             before,
             after,
         }
@@ -152,8 +154,8 @@ impl Flight {
     }
 
     /// What the bus did, and when.
-    pub fn exchanged(&mut self, exchange: &Exchange, sent_at: u64) {
-        self.over(Phase::Send, sent_at);
+    pub fn exchanged(&mut self, exchange: &Exchange, pace: &Pace) {
+        self.over(Phase::Send, pace.sent_at);
         self.over(Phase::Receive, exchange.received_at);
         let wrong = exchange.units_good & exchange.units_all != exchange.units_all;
         let bus = match exchange.state {
@@ -164,6 +166,13 @@ impl Flight {
         self.current.flags |= if wrong { UNITS_WRONG } else { 0 };
         self.current.flags |= if exchange.dc_unlocked { DC_UNLOCKED } else { 0 };
         self.current.flags |= bus << BUS_SHIFT;
+        if pace.is_reference_lost != self.is_reference_lost {
+            self.is_reference_lost = pace.is_reference_lost;
+            let subject = u16::from(pace.is_reference_lost);
+            let (cycle, at) = (self.current.cycle, self.wake);
+            let kind = MarkKind::Reference;
+            self.ring.mark(Mark { cycle, at, subject, kind, ..Mark::default() });
+        }
     }
 
     /// Looks at a record of this cycle: events become marks, the first stop a trigger.

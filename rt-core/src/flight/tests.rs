@@ -1,4 +1,5 @@
 use super::*;
+use crate::bus::Pace;
 use crate::machine::SafeCause;
 use crate::plan::{GroupId, InterlockId, Reaction, StopWay};
 use alloc::vec::Vec;
@@ -30,7 +31,7 @@ impl Rig {
         let at = |phases: u64| due + 5_000 + phases * 10_000;
         let exchange =
             Exchange { state: BusState::Operational, received_at: at(2), ..Exchange::default() };
-        self.flight.exchanged(&exchange, at(1));
+        self.flight.exchanged(&exchange, &Pace { sent_at: at(1), ..Pace::default() });
         for event in happens {
             let body = Body::Event(*event);
             self.flight.note(&Record { cycle: self.cycle, now: due, body });
@@ -252,4 +253,21 @@ proptest::proptest! {
         ring.clear();
         proptest::prop_assert_eq!(cycles(&ring), Vec::<u64>::new());
     }
+}
+
+#[test]
+fn a_reference_clock_that_is_lost_is_a_mark_and_one_more_when_it_is_back() {
+    let mut rig = Rig::new(1);
+    let exchange = Exchange { state: BusState::Operational, ..Exchange::default() };
+    for (cycle, is_reference_lost) in [(1, false), (2, true), (3, true), (4, false), (5, false)] {
+        let wake = cycle * PERIOD;
+        rig.flight.begin(cycle, (wake, wake), 0);
+        rig.flight
+            .exchanged(&exchange, &Pace { sent_at: wake, is_reference_lost, ..Pace::default() });
+        assert!(!rig.flight.end(wake + 10, false));
+    }
+    let seen = |mark: &Mark| (mark.cycle, mark.at, mark.kind, mark.subject);
+    let marks: Vec<_> = rig.flight.ring.marks().map(seen).collect();
+    let at = |cycle, subject| (cycle, cycle * PERIOD, MarkKind::Reference, subject);
+    assert_eq!(marks, [at(2, 1), at(4, 0)]);
 }

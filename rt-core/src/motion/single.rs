@@ -199,8 +199,9 @@ impl Single {
                 self.rest(axis, true);
             }
             Ask::Known => self.rest(axis, true),
-            Ask::Failed(_) => {
+            Ask::Failed(failure) => {
                 self.position = turn.advance(cycle.period_ns, Nano::ZERO);
+                axis.not_found(failure);
                 axis.apply(AxisEvent::Fault);
                 self.halt();
             }

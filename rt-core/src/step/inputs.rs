@@ -163,6 +163,9 @@ pub(super) fn tell_axes(
             Some(ReferenceNews::Refused(position)) => {
                 log.event(Event::ReferenceRefused { axis: id, position });
             }
+            Some(ReferenceNews::NotFound(failure)) => {
+                log.event(Event::HomingFailed { axis: id, failure });
+            }
             Some(news @ (ReferenceNews::Found | ReferenceNews::Kept)) => {
                 let kept = news == ReferenceNews::Kept;
                 log.event(Event::Referenced { axis: id, offset: axis.offset(), kept });

@@ -1,11 +1,13 @@
 //! Cycles and marks in words.
 
+use rt_core::axis::homing::Failure;
 use rt_core::flight::{
     CAUSE_AXIS, CAUSE_GATE, CAUSE_POWER_UP, CAUSE_PROGRAM, CycleStamps, Mark, MarkKind, OVERRUN,
     SKIPPED, WOKE_LATE,
 };
 
 use super::file::Head;
+use crate::events::homing_failure;
 use crate::report::duration;
 
 /// Of a cycle in which somebody asked; a dump for another reason may hold it.
@@ -75,6 +77,12 @@ pub(super) fn mark(mark: &Mark, head: &Head) -> String {
                 fieldbus::coe::drive_error_text(code),
                 mark.subject
             )
+        }
+        MarkKind::Reference if mark.subject == 0 => "reference clock followed again".into(),
+        MarkKind::Reference => "reference clock lost".into(),
+        MarkKind::HomingFailed => {
+            let failure = u8::try_from(mark.value).ok().and_then(Failure::of);
+            format!("homing failed: {}: {}", axis(), failure.map_or("unknown", homing_failure))
         }
         MarkKind::Unknown => "something that this version does not know".into(),
     }

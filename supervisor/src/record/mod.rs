@@ -548,6 +548,7 @@ fn event_ids(event: &rt_core::record::Event) -> messages::Event {
         | E::Doubt { axis, .. }
         | E::Health { axis, .. }
         | E::Learnt { axis, .. }
+        | E::HomingFailed { axis, .. }
         | E::DriveFault { axis, .. } => messages::Event { axis: Some(u32::from(axis.0)), ..none },
         E::Emergency(emergency) => messages::Event {
             device: Some(u32::from(emergency.device)),

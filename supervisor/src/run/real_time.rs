@@ -54,6 +54,8 @@ const STACK_BYTES: usize = 2 << 20;
 const ROUND: Duration = Duration::from_millis(5);
 /// The virtual devices have so long to end, ns.
 const LEAVE_NS: u64 = 1_000_000_000;
+/// From the last preparation to the first cycle, ns: reading back the counts that the guards begin with.
+const LEAD_NS: u64 = 2_000_000;
 /// Messages of the cyclic thread before its cycles begin.
 const NEWS_MAX: usize = 256;
 
@@ -357,17 +359,18 @@ fn spawn_loop<P: Program + Send + 'static>(
         drop(kept);
         let no_filter = |wrong: NoFilter| Error::environment(wrong.to_string());
         let watch = armed.watch(calls).map_err(no_filter)?;
-        let mut clock = armed.clock(settings.spin_ns);
-        let begins = bus.aligned_start(clock::now().saturating_add(2 * settings.period_ns));
-        let _ = news.try_send(News::Begins(begins, guard::thread_id()));
-        drop(news);
-        rt_core::Clock::sleep_until(&mut clock, begins.saturating_sub(settings.period_ns));
+        let clock = armed.clock(settings.spin_ns);
         let mut cycle =
-            Cycle::starting_at(begins, (bus, clock, core, ports), settings.receive_deadline_ns)
-                .with_flight(flight);
+            Cycle::new(bus, clock, core, ports, settings.receive_deadline_ns).with_flight(flight);
         if records {
             cycle = cycle.with_checkpoints();
         }
+        // Last: to make a loop and its first checkpoint takes longer than a short period.
+        let earliest = clock::now().saturating_add(LEAD_NS + 2 * settings.period_ns);
+        let begins = cycle.bus().aligned_start(earliest);
+        cycle.begin_at(begins);
+        let _ = news.try_send(News::Begins(begins, guard::thread_id()));
+        drop(news);
         let ran = armed.run(&mut cycle, &watch, &leave).map_err(no_filter)?;
         let report = cycle.report();
         let calls = became_of(&watch, &ran);

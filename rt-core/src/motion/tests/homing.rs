@@ -1,6 +1,8 @@
 //! Homing over an ideal drive with switches and an index pulse.
 
 use super::*;
+use crate::axis::ReferenceNews;
+use crate::axis::homing::Failure;
 
 const AXIS: AxisId = AxisId(0);
 
@@ -17,6 +19,7 @@ fn homing(positive: bool) -> HomingPlan {
         velocity_search: mm(40.0),
         velocity_latch: mm(4.0),
         position: mm(7.0),
+        index_counts_max: 12_500_000,
         timeout_ns: 60_000_000_000,
     }
 }
@@ -124,6 +127,32 @@ fn a_switch_that_is_not_there_fails_at_the_second_limit_and_needs_a_reset() {
     assert!(cell.axes[0].apply(AxisEvent::Reset { powered: true }));
     cell.hardware = Some(HARDWARE);
     assert_eq!(home(&mut cell), 193_000_000);
+}
+
+#[test]
+fn an_index_that_does_not_come_within_a_turn_fails_there_and_says_so() {
+    // Given an encoder whose index wire is off: the pulse would come each metre,
+    let mut cell = axis_at(homing(true), 100_000_000, true);
+    cell.hardware = Some(Hardware { index: (1_000_000_000, 50_000_000), ..HARDWARE });
+    // when the axis is homed,
+    cell.ask(Request::Home { axis: AXIS });
+    let mut news = None;
+    for _ in 0..30_000 {
+        cell.cycle();
+        news = news.or(cell.axes[0].reference_news());
+    }
+    // then it fails, and neither at the limit nor after a minute:
+    assert_eq!(news, Some(ReferenceNews::NotFound(Failure::NoIndex)));
+    assert_eq!(cell.axes[0].state(), AxisState::ErrorStop);
+    assert!(!cell.axes[0].is_referenced());
+    // one turn and a quarter off the switch, and what it takes to stop.
+    let gone = 200_000_000 - cell.counts[0];
+    assert!((12_500_000..13_000_000).contains(&gone), "{gone}");
+    cell.check_trace();
+    // And an index at the end of the turn is found.
+    assert!(cell.axes[0].apply(AxisEvent::Reset { powered: true }));
+    cell.hardware = Some(Hardware { index: (100_000_000, 88_000_000), ..HARDWARE });
+    assert_eq!(home(&mut cell), 188_000_000);
 }
 
 #[test]

@@ -199,6 +199,7 @@ fn an_axis_whose_homing_fails_stops_the_machine_and_a_reset_leads_out() {
         velocity_search: Nano(50 * MM),
         velocity_latch: Nano(5 * MM),
         position: Nano(0),
+        index_counts_max: 10_000,
         timeout_ns: 300_000_000,
     };
     let mut bench = Bench::new(plan);
