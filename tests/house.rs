@@ -389,7 +389,7 @@ fn the_last_line_of_a_test_run_sums_up_every_run_and_nothing_twice() {
     let file = std::env::temp_dir().join(format!("tactus-tally-{}", std::process::id()));
     std::fs::write(&file, log).expect("writable");
     // when they are summed up,
-    let output = std::process::Command::new(root().join("test")).arg("tally").arg(&file).output();
+    let output = Command::new(root().join("test")).arg("tally").arg(&file).output();
     let _ = std::fs::remove_file(&file);
     // then it is by top-level runs, with both counts.
     let output = output.expect("./test runs");

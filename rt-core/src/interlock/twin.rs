@@ -324,7 +324,11 @@ mod tests {
     #[test]
     // SR-029
     fn of_two_predictions_the_tighter_holds() {
-        let of = |stop, speed: Option<i64>| Prediction { stop, speed: speed.map(Nano) };
+        let of = |stop, speed: Option<i64>| Prediction {
+            stop,
+            speed: speed.map(Nano),
+            ..Prediction::FREE
+        };
         for (a, b, worst) in [
             (of(false, None), of(false, None), of(false, None)),
             (of(true, None), of(false, Some(5)), of(true, Some(5))),

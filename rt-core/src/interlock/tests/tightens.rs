@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 fn row(cause: Cause, group: u8, reaction: Reaction, latch: bool) -> InterlockPlan {
     let effects = Box::new([Effect { group: GroupId(group), reaction }]);
-    InterlockPlan { cause, effects, latch, when: crate::plan::When::Always, outputs: Box::new([]) }
+    InterlockPlan { cause, effects, latch, when: When::Always, outputs: Box::new([]) }
 }
 
 /// Interlocks that are there with and without the twin.
@@ -86,7 +86,12 @@ prop_compose! {
 
 fn groups(interlocks: &mut Interlocks, axes: &[AxisFacts], clear: bool) -> Vec<GroupDemand> {
     let exchange = Exchange { state: BusState::Operational, ..Exchange::default() };
-    let streams = [StreamView { clear: u32::from(clear), captured_at: 900, refusal: None }];
+    let streams = [StreamView {
+        clear: u32::from(clear),
+        captured_at: 900,
+        refusal: None,
+        ..StreamView::SILENT
+    }];
     let facts = Facts {
         now: 1000,
         signals: &Signals::new(60),
