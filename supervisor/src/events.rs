@@ -105,10 +105,9 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
                 return described("vision", Warning, name, text);
             }
             let zones = labels.zones(stream, not_clear);
-            let text = if zones.is_empty() {
-                format!("vision {name}: all zones clear")
-            } else {
-                format!("vision {name}: not clear: {zones}")
+            let text = match &*zones {
+                "" => format!("vision {name}: all zones clear"),
+                _ => format!("vision {name}: not clear: {zones}"),
             };
             described("vision", Info, name, text)
         }
