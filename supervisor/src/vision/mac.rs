@@ -127,6 +127,5 @@ mod tests {
             let refused = write(&text, rights).unwrap_err();
             assert!(refused.message.contains("camera.key"), "{refused}");
         }
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
