@@ -653,7 +653,11 @@ fn a_stream_from_the_network_has_a_key_or_says_that_it_has_none() {
 #[test]
 fn a_zone_without_a_stream_and_a_stream_that_nobody_reads_are_errors() {
     check(&[
-        ("name = \"warn\"\nstream = \"overhead\"", "name = \"warn\"\nstream = \"ceiling\"", "unknown-name"),
+        (
+            "name = \"warn\"\nstream = \"overhead\"",
+            "name = \"warn\"\nstream = \"ceiling\"",
+            "unknown-name",
+        ),
         ("name = \"warn\"\nstream = \"overhead\"", "name = \"warn\"", "missing-key"),
         (
             "[[stream]]",

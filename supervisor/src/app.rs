@@ -21,7 +21,7 @@ use crate::exit::{Error, ExitCode};
 use crate::matrix::{self, Matrix};
 use crate::report::{Context, Report};
 use crate::run::{self, Options, Source};
-use crate::{audit, flight, latency, replay, report, sdo, sim, tune};
+use crate::{audit, flight, latency, replay, report, sdo, sim, tune, zones};
 
 /// Width of messages when nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -56,6 +56,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             let mut out = std::io::stdout();
             flight::trace_command(arguments, &mut out)
         }
+        Command::Zones(arguments) => zones::command(arguments),
         Command::Matrix(arguments) => matrix(arguments),
         Command::Audit(arguments) => audit_log(arguments),
     };

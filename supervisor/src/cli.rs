@@ -34,6 +34,12 @@ const CHECK_EXAMPLES: &str = "Examples:
   tactus check demo-cell.toml --hash
       the number that camera processes carry in their datagrams";
 
+const ZONES_EXAMPLES: &str = "Examples:
+  tactus zones demo-cell.toml
+      for whoever sets a camera up
+  tactus zones demo-cell.toml --json > zones.json
+      for its program: python -m tactus_opencv --zones zones.json";
+
 const SCHEMA_EXAMPLES: &str = "Example:
   tactus schema > tactus.schema.json
       then name the file in your editor's TOML settings: it completes and checks machine files";
@@ -124,6 +130,9 @@ pub enum Command {
     /// Run a recording through the same step again and compare every output bit.
     #[command(after_help = help(REPLAY_EXAMPLES))]
     Replay(ReplayArgs),
+    /// Print what a camera process must know: streams, hash, zones and their corners.
+    #[command(after_help = help(ZONES_EXAMPLES))]
+    Zones(ZonesArgs),
     /// Print the cause-and-effect matrix as the loop evaluates it.
     #[command(after_help = help(audit::MATRIX_EXAMPLES))]
     Matrix(MatrixArgs),
@@ -214,6 +223,16 @@ pub struct CheckArgs {
     /// Print the configuration hash that camera datagrams carry, and nothing else.
     #[arg(long, conflicts_with = "json")]
     pub hash: bool,
+}
+
+/// `tactus zones`.
+#[derive(Args, Clone, Debug)]
+pub struct ZonesArgs {
+    /// Machine file (TOML).
+    pub file: PathBuf,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `tactus sim`.

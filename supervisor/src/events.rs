@@ -5,8 +5,8 @@ use rt_core::bus::Emergency;
 use rt_core::interlock::Mode;
 use rt_core::plan::{Reaction, StopWay};
 use rt_core::program::AxisState;
-use rt_core::vision::Verdict;
 use rt_core::record::{ButtonFault, Event, GateLimit, MachineState};
+use rt_core::vision::Verdict;
 use twin_lite::Nano;
 
 use crate::labels::Labels;

@@ -32,6 +32,7 @@ pub mod stats;
 pub mod stops;
 pub mod tune;
 pub mod vision;
+pub mod zones;
 
 /// A fresh folder for one test.
 #[cfg(test)]

@@ -190,7 +190,8 @@ struct Heard {
 pub struct VisionThread {
     thread: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
-    sockets: Arc<Sockets>,
+    /// Until the end.
+    sockets: Option<Arc<Sockets>>,
     judge: Arc<Mutex<Judge>>,
     heard: Receiver<Heard>,
     /// Not known to be taken by the loop yet.
@@ -227,7 +228,7 @@ impl VisionThread {
         let flag = Arc::clone(&stop);
         let thread = rt_linux::thread::spawn_helper("tactus-vision", move || thread.run(&flag))
             .map_err(|source| Error::environment(format!("no thread for vision: {source}")))?;
-        let thread = Some(thread);
+        let (thread, sockets) = (Some(thread), Some(sockets));
         Ok(Self { thread, stop, sockets, judge, heard, untaken: Vec::new(), dropped })
     }
 
@@ -251,9 +252,9 @@ impl VisionThread {
             heard.datagram.stream == stream && heard.datagram.received_at == received_at
         });
         let Some(heard) = place.map(|place| self.untaken.remove(place)) else { return };
-        if let Some(receipt) = heard.receipt {
+        if let (Some(receipt), Some(sockets)) = (heard.receipt, &self.sockets) {
             let sealed = self.judged().seal(&Receipt { taken_at: at, ..receipt });
-            self.sockets.tell(&heard.from, &sealed);
+            sockets.tell(&heard.from, &sealed);
         }
     }
 
@@ -277,6 +278,7 @@ impl VisionThread {
             // A panic there was printed where it happened.
             let _ = thread.join();
         }
+        self.sockets = None;
         self.counts(clock::now())
     }
 }
@@ -367,8 +369,10 @@ fn lock(judge: &Mutex<Judge>) -> std::sync::MutexGuard<'_, Judge> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vision::tests::{datagram, judge};
-    use rt_core::vision::{Received, STREAMS_MAX};
+    use crate::vision::Reason;
+    use crate::vision::mac::Key;
+    use crate::vision::tests::{datagram, judge, own as own_datagram};
+    use rt_core::vision::{Kind, Received, STREAMS_MAX};
 
     #[test]
     fn a_datagram_on_the_socket_reaches_the_loop_and_the_recording() {
@@ -390,6 +394,99 @@ mod tests {
         assert_eq!((counts.received, counts.refused_by["format"]), (3, 1));
         assert!(taken.pop().is_none(), "no inspection result was there");
         assert!(!path.exists(), "the socket is gone from the file system");
+    }
+
+    /// A run that hears stream 7 on UDP, with a key.
+    fn on_udp(key: &Key) -> (VisionThread, SocketAddr, latest::Reader<VisionInputs>) {
+        let folder = crate::test_folder("udp");
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        udp.set_nonblocking(true).unwrap();
+        let address = udp.local_addr().unwrap();
+        let unix = Socket::bind(&folder.join("vision.sock")).unwrap();
+        let (writer, reader) = latest::channel([Received::default(); STREAMS_MAX]);
+        let (results, _) = stream::channel(4);
+        let judge = crate::vision::tests::from_network(Some(key.clone()), true);
+        let sockets = Sockets { unix, udp: vec![udp] };
+        (VisionThread::spawn(sockets, judge, writer, results).unwrap(), address, reader)
+    }
+
+    #[test]
+    // SR-072
+    fn over_udp_the_key_counts_clocks_are_compared_and_the_sender_hears_its_delay() {
+        let key = Key::new([7; 32]);
+        let (mut thread, address, mut reader) = on_udp(&key);
+        let camera = UdpSocket::bind("127.0.0.1:0").unwrap();
+        camera.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let send = |bytes: &[u8], key: &Key| {
+            camera.send_to(&[bytes, &key.code(bytes)].concat(), address).unwrap();
+        };
+        // Its clock began 1000 s before this host's.
+        let own = || clock::now() + 1_000_000_000_000;
+        let hear = || {
+            let mut receipt = [0; 200];
+            let length = camera.recv(&mut receipt).unwrap();
+            let (bytes, code) = receipt[..length].split_at(length - MAC_LENGTH);
+            assert!(key.fits(bytes, code), "receipts are signed too");
+            let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+            (bytes[37], bytes[38], number(24), number(40), number(56))
+        };
+        send(&own_datagram(1, own(), Kind::Clock, (0, 0)), &Key::new([8; 32]));
+        send(&own_datagram(1, own(), Kind::Clock, (0, 0)), &key);
+        let (reason, stage, echo, ..) = hear();
+        assert_eq!((reason, stage), (0, 1), "the first answer is to the one with the key");
+        let arrived = own();
+        send(&own_datagram(2, own(), Kind::Clock, (echo, arrived)), &key);
+        assert_eq!(hear().0, 0);
+        let (before, picture) = (clock::now(), own());
+        send(&own_datagram(3, picture, Kind::Occupancy, (0, 0)), &key);
+        // The clock may be so wrong that it seems older than the 100 ns of the plan.
+        let (reason, _, _, received_at, captured_at) = hear();
+        assert!(reason == 0 || reason == Reason::Stale.number(), "{reason}");
+        assert!(captured_at <= clock::now() && captured_at <= picture - 1_000_000_000_000);
+        assert!(received_at >= before);
+        let datagram = next(&mut thread);
+        assert!(datagram.offset_ns.is_some_and(|offset| offset <= -1_000_000_000_000));
+        assert_eq!(reader.read()[0].offset_ns, datagram.offset_ns);
+        thread.taken(datagram.stream, datagram.received_at, 77);
+        assert_eq!(hear().1, 2, "and that the loop took it");
+        let counts = thread.finish();
+        assert_eq!(counts.refused_by["mac"], 1);
+    }
+
+    #[test]
+    // SR-073
+    fn a_flood_is_counted_by_reason_and_the_newest_good_one_still_comes_through() {
+        let folder = crate::test_folder("flood");
+        let path = folder.join("vision.sock");
+        let (writer, mut reader) = latest::channel([Received::default(); STREAMS_MAX]);
+        let sockets = Sockets::local(Socket::bind(&path).unwrap());
+        let (results, _taken) = stream::channel(4);
+        let mut thread = VisionThread::spawn(sockets, judge(), writer, results).unwrap();
+        let camera = UnixDatagram::unbound().unwrap();
+        let good = datagram(1, 5);
+        let mut damaged = good;
+        damaged[50] ^= 1;
+        let mut foreign = good;
+        foreign[6] = 9;
+        let crc = rt_core::vision::crc32(&foreign[..432]);
+        foreign[432..].copy_from_slice(&crc.to_le_bytes());
+        // The socket blocks when it is full: none of these is lost.
+        for _ in 0..25_000 {
+            camera.send_to(&damaged, &path).unwrap();
+            camera.send_to(&foreign, &path).unwrap();
+            camera.send_to(&[7; 2000], &path).unwrap();
+            camera.send_to(&good[..99], &path).unwrap();
+        }
+        camera.send_to(&good, &path).unwrap();
+        assert_eq!(next(&mut thread).received_at, reader.read()[0].received_at);
+        let counts = thread.finish();
+        assert_eq!(counts.received, 100_001);
+        // The good one's time is of long ago: seen at receipt, and left to the loop.
+        assert_eq!(
+            counts.refused_by.into_iter().collect::<Vec<_>>(),
+            [("crc", 25_000), ("format", 50_000), ("stale", 1), ("stream", 25_000)]
+        );
+        assert_eq!(reader.read()[0].refused, 100_001);
     }
 
     fn next(thread: &mut VisionThread) -> Datagram {

@@ -7,7 +7,6 @@ use super::axes::{above_zero, in_unit, time_in};
 use super::bus::identity;
 use super::model;
 use super::names::{Table, check_count, check_identifier};
-use crate::machine::StreamSocket;
 use crate::cell::{
     Channel, DeviceKind, Spot, VirtualBarrier, VirtualBrake, VirtualCamera, VirtualConveyor,
     VirtualDevice, VirtualGripper, VirtualPerson, VirtualSafetyChain, VirtualServo, VirtualZone,
@@ -17,6 +16,7 @@ use crate::file::axis::Axis;
 use crate::file::bus::{DeviceWord, SubDevice};
 use crate::file::cell as file;
 use crate::machine::AxisUnit;
+use crate::machine::StreamSocket;
 use crate::problem::{Problem, Problems};
 use crate::read::{Length, Name, Pair, Position};
 
@@ -307,10 +307,14 @@ pub(crate) fn cameras(
         let source = built.vision.sources.get(usize::from(place));
         if source.is_some_and(|source| source.socket != StreamSocket::Unix || source.own_clock) {
             problems.push(
-                Problem::error("camera-elsewhere", &camera.stream.span, "its datagrams come from elsewhere")
-                    .expected("a stream with `socket = \"unix\"` and `clock = \"host\"`")
-                    .found("another")
-                    .remedy("remove the virtual camera: `python -m tactus_vision send` can stand in"),
+                Problem::error(
+                    "camera-elsewhere",
+                    &camera.stream.span,
+                    "its datagrams come from elsewhere",
+                )
+                .expected("a stream with `socket = \"unix\"` and `clock = \"host\"`")
+                .found("another")
+                .remedy("remove the virtual camera: `python -m tactus_vision send` can stand in"),
             );
         }
         let period = time_in(&camera.period, MS..=10_000 * MS, "the period", problems);

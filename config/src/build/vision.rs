@@ -117,10 +117,14 @@ fn source(section: &file::Stream, problems: &mut Problems) -> StreamSource {
     if insecure == section.key_file.is_some() {
         let found = if insecure { "both" } else { "neither" };
         problems.push(
-            Problem::error("no-key", &section.name.span, "a UDP stream has a key, or says that it has none")
-                .expected("`key_file = \"…\"`, or `insecure = true` written out; one of the two")
-                .found(found)
-                .remedy("make a key: openssl rand -hex 32 > camera.key; chmod 600 camera.key"),
+            Problem::error(
+                "no-key",
+                &section.name.span,
+                "a UDP stream has a key, or says that it has none",
+            )
+            .expected("`key_file = \"…\"`, or `insecure = true` written out; one of the two")
+            .found(found)
+            .remedy("make a key: openssl rand -hex 32 > camera.key; chmod 600 camera.key"),
         );
     } else if insecure {
         problems.push(

@@ -25,9 +25,7 @@ use crate::plan::{AxisId, GroupId, MachinePlan};
 use crate::program::{AxisState, AxisView, Program, Request, Requests, STRANDS_MAX, View};
 use crate::record::{Event, MachineState};
 use crate::signal::{SignalId, Signals};
-use crate::vision::{
-    Inspected, Refusal, StreamState, StreamView, Verdict, VisionInputs, inspect,
-};
+use crate::vision::{Inspected, Refusal, StreamState, StreamView, Verdict, VisionInputs, inspect};
 use alloc::boxed::Box;
 use recorder::Recorder;
 use trips::Trips;

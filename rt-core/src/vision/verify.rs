@@ -424,11 +424,8 @@ mod tests {
     #[test]
     // SR-070
     fn a_time_of_the_cameras_own_clock_counts_from_the_earliest_moment_it_can_mean() {
-        let own = |offset_ns| Received {
-            received_at: 5_010,
-            offset_ns,
-            ..datagram(1000, |b| b[39] = 1)
-        };
+        let own =
+            |offset_ns| Received { received_at: 5_010, offset_ns, ..datagram(1000, |b| b[39] = 1) };
         assert_eq!(state().update(&own(None), 5_020).refusal, Some(Refusal::Clock));
         let view = state().update(&own(Some(3_990)), 5_020);
         assert_eq!((view.captured_at, view.refusal), (4_990, None));

@@ -83,7 +83,10 @@ impl StreamReport {
     #[must_use]
     pub fn line(&self) -> String {
         let ms = |ns: Option<u64>| {
-            ns.map_or_else(|| "?".to_owned(), |ns| format!("{}.{}", ns / 1_000_000, ns / 100_000 % 10))
+            ns.map_or_else(
+                || "?".to_owned(),
+                |ns| format!("{}.{}", ns / 1_000_000, ns / 100_000 % 10),
+            )
         };
         let reasons: Vec<String> =
             self.refused_by.iter().map(|(reason, count)| format!("{reason} {count}")).collect();

@@ -164,9 +164,8 @@ impl Judge {
                 }
                 // Only who has the key hears anything.
                 let told = known.filter(|_| reason == Reason::Configuration);
-                let receipt = told.map(|(place, header)| {
-                    self.receipt(place, &header, Some(reason), now, (0, 0))
-                });
+                let receipt = told
+                    .map(|(place, header)| self.receipt(place, &header, Some(reason), now, (0, 0)));
                 Taken { datagram: None, receipt, reason: Some(reason) }
             }
         }
@@ -345,7 +344,8 @@ impl Judge {
             Kind::Inspection => self.counts.streams.get_mut(place)?.inspections += 1,
             Kind::Clock | Kind::Receipt => {}
         }
-        let datagram = Datagram { stream, received_at: now, sequence_good, offset_ns, bytes: padded };
+        let datagram =
+            Datagram { stream, received_at: now, sequence_good, offset_ns, bytes: padded };
         (header.kind != Kind::Clock).then_some(datagram)
     }
 
@@ -457,7 +457,7 @@ pub(crate) mod tests {
     }
 
     /// What a stream of this source makes of a datagram.
-    fn from_network(key: Option<Key>, own_clock: bool) -> Judge {
+    pub(crate) fn from_network(key: Option<Key>, own_clock: bool) -> Judge {
         let mut judge = judge();
         judge.sources[0] = Source { udp: true, key, own_clock };
         judge
@@ -469,7 +469,8 @@ pub(crate) mod tests {
         let key = Key::new([7; 32]);
         let signed = |bytes: &[u8], key: &Key| [bytes, &key.code(bytes)].concat();
         let good = datagram(1, 1);
-        let of = |bytes: &[u8], way| from_network(Some(key.clone()), false).take_from(bytes, 2, way);
+        let of =
+            |bytes: &[u8], way| from_network(Some(key.clone()), false).take_from(bytes, 2, way);
         assert!(of(&signed(&good, &key), Way::Udp).reason.is_none());
         let other = signed(&good, &Key::new([8; 32]));
         for (bytes, way, reason) in [
@@ -484,11 +485,14 @@ pub(crate) mod tests {
         }
         let mut local = judge();
         assert_eq!(local.take_from(&good, 2, Way::Udp).reason, Some(Reason::Way));
-        assert_eq!(local.take_from(&signed(&good, &key), 2, Way::Unix).reason, Some(Reason::Format));
+        assert_eq!(
+            local.take_from(&signed(&good, &key), 2, Way::Unix).reason,
+            Some(Reason::Format)
+        );
     }
 
     /// A datagram of a camera with a clock of its own.
-    fn own(sequence: u64, at: u64, kind: Kind, (echo, arrived): (u64, u64)) -> Vec<u8> {
+    pub(crate) fn own(sequence: u64, at: u64, kind: Kind, (echo, arrived): (u64, u64)) -> Vec<u8> {
         let mut bytes = datagram(sequence, at)[..kind.length()].to_vec();
         bytes[5] = kind.byte();
         bytes[39] = 1;
