@@ -51,7 +51,11 @@ impl Zones {
             let zones = zones.map(|zone| Zone {
                 name: zone.name.clone(),
                 bit: zone.bit,
-                polygon: zone.polygon.clone(),
+                polygon: zone
+                    .polygon
+                    .iter()
+                    .map(|(x, y)| (micrometres(*x), micrometres(*y)))
+                    .collect(),
             });
             let (socket, address, keyed) = match &source.socket {
                 StreamSocket::Unix => {
@@ -95,6 +99,11 @@ impl Zones {
         }
         out
     }
+}
+
+/// As the file says it; calculating in floating point left a tail.
+fn micrometres(mm: f64) -> f64 {
+    (mm * 1e3).round() / 1e3
 }
 
 /// The command.

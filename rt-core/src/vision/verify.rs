@@ -111,6 +111,7 @@ impl StreamState {
     }
 
     /// One cycle: what of `received` counts at `now`.
+    // SR-074
     pub fn update(&mut self, received: &Received, now: u64) -> StreamView {
         if received.received_at == 0 {
             self.verdict = Err(Refusal::Silent);

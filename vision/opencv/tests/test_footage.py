@@ -8,9 +8,12 @@ import json
 import os
 import pathlib
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import cv2
@@ -50,7 +53,7 @@ class Run:
         (folder / "floor.json").write_text(json.dumps({"pairs": [{"pixel": pixel, "mm": place} for pixel, place in PAIRS]}))
         self.picture = folder / "seen.png"
         tactus = subprocess.Popen(
-            [TACTUS, "run", str(machine), "--for", "58s", "--headless", "--report", str(folder / "report.json"),
+            [TACTUS, "run", str(machine), "--for", "180s", "--headless", "--report", str(folder / "report.json"),
              "--record", str(folder / "run.mcap"), "--vision-socket", str(socket), "--state", str(folder)],
             cwd=folder, stderr=subprocess.PIPE, text=True,
         )
@@ -59,9 +62,11 @@ class Run:
              "--socket", str(socket), "--source", FOOTAGE, "--from", str(BEGINS), "--calibration", str(folder / "floor.json"),
              "--learn-from-file", "--fault", f"freeze@{FREEZES - BEGINS}", "--log", str(folder / "log.jsonl"),
              "--draw", str(self.picture), "--draw-every", "200"],
-            capture_output=True, text=True, timeout=150, check=False,
+            capture_output=True, text=True, timeout=170, check=False,
         )
-        _, said = tactus.communicate(timeout=150)
+        time.sleep(3)
+        tactus.send_signal(signal.SIGINT)
+        _, said = tactus.communicate(timeout=60)
         assert adapter.returncode == 1, adapter.stderr  # The footage has an end.
         assert tactus.returncode in (0, 5), said
         self.log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
@@ -70,6 +75,8 @@ class Run:
         with open(folder / "run.mcap", "rb") as file:
             reader = make_reader(file, decoder_factories=[DecoderFactory()])
             for _, channel, message, decoded in reader.iter_decoded_messages(topics=["/events", "/axes/x"]):
+                if decoded.DESCRIPTOR.name == "Event" and decoded.kind in ("overrun", "axis", "speed_limit", "step"):
+                    continue
                 if channel.topic == "/events":
                     self.events.append((message.log_time, decoded.kind, decoded.subject, decoded.text))
                 else:
@@ -79,8 +86,8 @@ class Run:
         return next(line for line in self.log if line["captured_at"] > after and condition(line))
 
     def trips(self, begin: int, end: int):
-        return [at for at, kind, _, text in self.events
-                if kind == "trip" and "person in the cell" in text.lower() + _.lower() and begin <= at <= end]
+        return [at for at, kind, subject, text in self.events
+                if kind == "trip" and "person in the cell" in (subject + text).lower() and begin <= at <= end]
 
     def travel(self, begin: int, end: int) -> float:
         places = [position for at, position in self.x if begin <= at <= end]
@@ -93,6 +100,8 @@ class Footage(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.folder = tempfile.TemporaryDirectory()
         cls.run_ = Run(pathlib.Path(cls.folder.name))
+        if keep := os.environ.get("TACTUS_KEEP_PICTURE"):
+            shutil.copy(cls.run_.picture, keep)
 
     @classmethod
     def tearDownClass(cls) -> None:
