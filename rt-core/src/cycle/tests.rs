@@ -3,11 +3,13 @@ use crate::bus::{BusState, Exchange, Pace};
 use crate::flight::{OVERRUN, TriggerKind, WOKE_LATE};
 use crate::plan::{
     Cause, Effect, GroupId, InterlockId, InterlockPlan, MachinePlan, OverrunLimit, Reaction,
+    StreamPlan,
 };
 use crate::program::Sequence;
 use crate::record::{Body, CycleRecord, Event};
 use crate::signal::SignalId;
 use crate::step::testing::machine_plan;
+use crate::vision::{INSPECTION_LENGTH, Refusal, StreamId, Verdict, crc32};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -169,6 +171,7 @@ impl Bus for Loop {
 #[derive(Default)]
 struct Kept {
     vision: VisionInputs,
+    inspections: Vec<Inspected>,
     cycles: Vec<CycleRecord>,
     events: Vec<(u64, Event)>,
     shown: u64,
@@ -179,6 +182,10 @@ struct Kept {
 impl Ports for Kept {
     fn vision(&mut self) -> &VisionInputs {
         &self.vision
+    }
+
+    fn inspection(&mut self) -> Option<Inspected> {
+        (!self.inspections.is_empty()).then(|| self.inspections.remove(0))
     }
 
     fn command(&mut self) -> Command {
@@ -254,6 +261,53 @@ fn one_pass_exchanges_decodes_steps_encodes_and_publishes_on_the_beat() {
     let report = cycle.report();
     assert_eq!((report.cycles, report.overruns, report.missed), (3, 0, 0));
     assert_eq!(report.execution_time_ns, Quantiles::default(), "nothing takes time here");
+}
+
+/// The result of trigger `trigger`: a bad part.
+fn inspected(config_hash: u64, trigger: u64) -> Inspected {
+    let mut bytes = [0; INSPECTION_LENGTH];
+    bytes[..4].copy_from_slice(b"TVIS");
+    bytes[4..6].copy_from_slice(&[2, 3]);
+    bytes[6] = 7;
+    bytes[8..16].copy_from_slice(&config_hash.to_le_bytes());
+    bytes[16..24].copy_from_slice(&trigger.to_le_bytes());
+    bytes[24..32].copy_from_slice(&4_900_000_u64.to_le_bytes());
+    bytes[36..38].copy_from_slice(&[90, 1]);
+    bytes[40..48].copy_from_slice(&trigger.to_le_bytes());
+    bytes[48] = 2;
+    let crc = crc32(&bytes[..INSPECTION_LENGTH - 4]);
+    bytes[INSPECTION_LENGTH - 4..].copy_from_slice(&crc.to_le_bytes());
+    Inspected { bytes, received_at: 5_000_000, sequence_good: true, ..Inspected::default() }
+}
+
+#[test]
+// SR-071
+fn inspection_results_are_taken_one_and_all_in_order_a_few_a_cycle_and_verified() {
+    let stream = StreamPlan { wire_id: 7, age_max_ns: 100_000_000, quality_min: 60 };
+    let plan = MachinePlan { streams: Box::new([stream]), ..machine_plan() };
+    let hash = plan.config_hash;
+    let (_, mut cycle) = virtual_loop_of(plan);
+    let mut results: Vec<_> = (1..=10).map(|trigger| inspected(hash, trigger)).collect();
+    results[8].bytes[40] ^= 1;
+    cycle.ports_mut().inspections = results;
+    for _ in 0..3 {
+        cycle.run_one();
+    }
+    let told = cycle.ports_mut().events.iter().filter_map(|(at, event)| match event {
+        Event::Inspection { stream: StreamId(0), trigger, verdict, refusal } => {
+            Some((*at, *trigger, *verdict, *refusal))
+        }
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    let expected = (1..=10_u64).map(|trigger| {
+        let at = (trigger - 1) / 4;
+        match trigger {
+            9 => (at, 0, Verdict::Unknown, Some(Refusal::Crc)),
+            _ => (at, trigger, Verdict::Bad, None),
+        }
+    });
+    assert_eq!(told, expected.collect::<Vec<_>>());
 }
 
 /// 5 cycles before a trigger, 2 after.

@@ -104,7 +104,9 @@ impl Recorded {
         &self,
         (stream, at, good, crc): (&str, u64, bool, u32),
     ) -> Option<[u8; DATAGRAM_LENGTH]> {
-        let found = self.pictures.get(&(stream.to_owned(), at, good, crc))?;
+        let found = |good| self.pictures.get(&(stream.to_owned(), at, good, crc));
+        // A later datagram of another kind may have taken its stream out: then it was good when it came.
+        let found = found(good).or_else(|| found(!good))?;
         let mut place = [0; DATAGRAM_LENGTH];
         place.get_mut(..found.len())?.copy_from_slice(found);
         Some(place)

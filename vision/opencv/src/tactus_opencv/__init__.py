@@ -1,5 +1,5 @@
 """Watches the zones of a Tactus machine in pictures: docs/guide/vision.md."""
 
-from .picture import Calibration, Seen, Watcher, Zone
+from .picture import Calibration, Seen, Settings, Watcher, Zone
 
-__all__ = ["Calibration", "Seen", "Watcher", "Zone"]
+__all__ = ["Calibration", "Seen", "Settings", "Watcher", "Zone"]
