@@ -97,32 +97,7 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
             let text = format!("program fault in step {name}: timed out, or too many requests");
             described("program_fault", Error, name, text)
         }
-        Event::Vision { stream, not_clear, valid } => {
-            let name = labels.stream(stream);
-            if !valid {
-                let text = format!("vision {name}: no valid result, no zone counts as clear");
-                return described("vision", Warning, name, text);
-            }
-            let zones = labels.zones(stream, not_clear);
-            let text = if zones.is_empty() {
-                format!("vision {name}: all zones clear")
-            } else {
-                format!("vision {name}: not clear: {zones}")
-            };
-            described("vision", Info, name, text)
-        }
-        Event::Inspection { stream, trigger, verdict, refusal } => {
-            let name = labels.stream(stream);
-            let text = match refusal {
-                Some(refusal) => {
-                    let why = crate::vision::refusal_word(refusal);
-                    format!("inspection {name}: a result does not count: {why}")
-                }
-                None => format!("inspection {name}: part {trigger} is {}", found(verdict)),
-            };
-            let severity = if refusal.is_some() { Warning } else { Info };
-            described("inspection", severity, name, text)
-        }
+        Event::Vision { .. } | Event::Inspection { .. } => describe_camera(event, labels),
         Event::Overrun { missed } => {
             let text = format!("overrun: {missed} cycles missed, the phase is kept");
             described("overrun", Warning, "", text)
@@ -349,6 +324,38 @@ fn button(fault: ButtonFault) -> &'static str {
         ButtonFault::TooLong => "the button was pressed too long, or is stuck",
         ButtonFault::HeldAtBoot => "the button was held when the machine started",
         ButtonFault::CauseNotClear => "a cause still demands",
+    }
+}
+
+/// What a camera says.
+fn describe_camera(event: &Event, labels: &Labels) -> Described {
+    use Severity::{Info, Warning};
+    match *event {
+        Event::Vision { stream, not_clear, valid } => {
+            let name = labels.stream(stream);
+            if !valid {
+                let text = format!("vision {name}: no valid result, no zone counts as clear");
+                return described("vision", Warning, name, text);
+            }
+            let zones = labels.zones(stream, not_clear);
+            let text = if zones.is_empty() {
+                format!("vision {name}: all zones clear")
+            } else {
+                format!("vision {name}: not clear: {zones}")
+            };
+            described("vision", Info, name, text)
+        }
+        Event::Inspection { stream, trigger, verdict, refusal } => {
+            let name = labels.stream(stream);
+            let Some(refusal) = refusal else {
+                let text = format!("inspection {name}: part {trigger} is {}", found(verdict));
+                return described("inspection", Info, name, text);
+            };
+            let why = crate::vision::refusal_word(refusal);
+            let text = format!("inspection {name}: a result does not count: {why}");
+            described("inspection", Warning, name, text)
+        }
+        _ => described("vision", Info, "", String::new()),
     }
 }
 

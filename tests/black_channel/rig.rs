@@ -249,7 +249,10 @@ impl Rig {
             Phase::Running => state == MachineState::Run && !homing && self.fastest() > 300.0,
             Phase::Stopping => state == MachineState::Safe && after_stop && self.fastest() > 50.0,
             Phase::Tripped => state == MachineState::Safe && after_stop && self.stood > 300,
-            Phase::Manual => mode == Mode::Manual && self.fastest() > 50.0,
+            Phase::Manual => {
+                let jogs = self.now() > START_NS + 15_000_000_000 && self.fastest() > 50.0;
+                mode == Mode::Manual && jogs && self.is_permitted()
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use crate::file::axis::Axis;
 use crate::file::bus::{DeviceWord, SubDevice};
 use crate::file::cell as file;
 use crate::machine::AxisUnit;
-use crate::machine::StreamSocket;
+use crate::machine::{StreamSocket, StreamSource};
 use crate::problem::{Problem, Problems};
 use crate::read::{Length, Name, Pair, Position};
 
@@ -286,6 +286,23 @@ pub(crate) fn zones(built: &Built<'_>) -> Vec<VirtualZone> {
         .collect()
 }
 
+/// A virtual camera sends through the Unix socket of the run, with the clock of this host.
+fn check_source(camera: &file::Camera, source: Option<&StreamSource>, problems: &mut Problems) {
+    if source.is_none_or(|source| source.socket == StreamSocket::Unix && !source.own_clock) {
+        return;
+    }
+    problems.push(
+        Problem::error(
+            "camera-elsewhere",
+            &camera.stream.span,
+            "its datagrams come from elsewhere",
+        )
+        .expected("a stream with `socket = \"unix\"` and `clock = \"host\"`")
+        .found("another")
+        .remedy("remove the virtual camera: `python -m tactus_vision send` can stand in"),
+    );
+}
+
 pub(crate) fn cameras(
     section: Option<&file::Virtual>,
     built: &Built<'_>,
@@ -304,19 +321,7 @@ pub(crate) fn cameras(
                     .remedy("remove one"),
             );
         }
-        let source = built.vision.sources.get(usize::from(place));
-        if source.is_some_and(|source| source.socket != StreamSocket::Unix || source.own_clock) {
-            problems.push(
-                Problem::error(
-                    "camera-elsewhere",
-                    &camera.stream.span,
-                    "its datagrams come from elsewhere",
-                )
-                .expected("a stream with `socket = \"unix\"` and `clock = \"host\"`")
-                .found("another")
-                .remedy("remove the virtual camera: `python -m tactus_vision send` can stand in"),
-            );
-        }
+        check_source(camera, built.vision.sources.get(usize::from(place)), problems);
         let period = time_in(&camera.period, MS..=10_000 * MS, "the period", problems);
         let delay = time_in(&camera.delay, 0..=10_000 * MS, "the delay", problems);
         let jitter = camera.delay_jitter.as_ref();
