@@ -78,7 +78,6 @@ pub(crate) fn machine_with(phase: Phase) -> Machine {
     let here = "homing = { method = \"here\" }";
     assert!(text.contains(here), "the manual cell is another one now");
     let text = text.replacen(here, search, 1);
-    // Before its first sub-table, where lists of the top level may stand.
     let events = match phase {
         Phase::Homing | Phase::Waiting | Phase::Running => String::new(),
         Phase::Stopping | Phase::Tripped => press("14 s", "\"estop_a\", \"estop_b\"", "2 s"),
