@@ -398,7 +398,7 @@ mod tests {
 
     /// A run that hears stream 7 on UDP, with a key.
     fn on_udp(key: &Key) -> (VisionThread, SocketAddr, latest::Reader<VisionInputs>) {
-        let folder = crate::test_folder("udp");
+        let folder = crate::folder::Folder::new("udp");
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         udp.set_nonblocking(true).unwrap();
         let address = udp.local_addr().unwrap();
@@ -456,7 +456,7 @@ mod tests {
     #[test]
     // SR-073
     fn a_flood_is_counted_by_reason_and_the_newest_good_one_still_comes_through() {
-        let folder = crate::test_folder("flood");
+        let folder = crate::folder::Folder::new("flood");
         let path = folder.join("vision.sock");
         let (writer, mut reader) = latest::channel([Received::default(); STREAMS_MAX]);
         let sockets = Sockets::local(Socket::bind(&path).unwrap());

@@ -109,7 +109,7 @@ mod tests {
     #[test]
     // SR-072
     fn a_key_that_others_may_read_or_that_is_none_is_refused() {
-        let folder = crate::test_folder("camera-key");
+        let folder = crate::folder::Folder::new("camera-key");
         let path = folder.join("camera.key");
         let write = |text: &str, rights| {
             std::fs::write(&path, text).unwrap();
@@ -127,6 +127,5 @@ mod tests {
             let refused = write(&text, rights).unwrap_err();
             assert!(refused.message.contains("camera.key"), "{refused}");
         }
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
