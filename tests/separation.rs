@@ -111,8 +111,8 @@ fn person(number: u32, random: &mut Random) -> String {
          path = [\n{path}]\n\n",
         random.between(200, 400),
         if random.below(2) == 0 { 1600 } else { random.between(300, 1600) },
-        random.between(7_000, 16_000),
-        random.between(9_000, 18_000),
+        random.between(9_000, 20_000),
+        random.between(12_000, 30_000),
     )
 }
 
@@ -266,7 +266,7 @@ fn nobody_is_ever_near_a_part_that_moves() {
     assert!(limited > 0 && too_near > 0 && blind > 0, "{limited} {too_near} {blind}");
 }
 
-/// The oracle finds what it is there to find: a loop that believes that whoever stands will not walk, and forgets C and the watchdog.
+/// The oracle finds what it is there to find: a loop that believes that whoever stands will not walk, and forgets C.
 #[test]
 // SR-060
 fn a_loop_that_forgets_the_way_of_the_person_is_found() {
@@ -283,26 +283,25 @@ fn a_loop_that_forgets_the_way_of_the_person_is_found() {
 
 /// Output `lamp_running`: 1 while the machine runs, by the frame that has just been carried out.
 const LAMP_RUNNING: usize = 1;
-/// From the picture to its datagram in the latency test, ns: no jitter.
-const DELAY_NS: u64 = 30_000_000;
+/// Frames may leave this much later in a cycle than they did in the last, ns.
+const PHASE_NS: u64 = 50_000;
 
-/// A picture that does not count arrives at any moment of a cycle; the frame with the safe outputs reaches the terminal at most two periods
-/// later. In virtual time no wake-up is late and sending takes nothing: on a machine both come on top.
+/// A picture that does not count is handed over right after a step has looked: it has just missed it. The frame with the safe outputs
+/// reaches the terminal two periods later. In virtual time no wake-up is late and sending takes nothing: on a machine both come on top.
 #[test]
 // SR-066
 fn from_the_arrival_of_a_datagram_to_the_safe_frame_on_the_wire_it_takes_at_most_two_periods() {
     let (mut least, mut most) = (u64::MAX, 0);
-    for phase_us in [0, 130, 370, 500, 620, 880, 999] {
-        let text = alone().replace("delay_jitter = \"10 ms\"", "delay_jitter = \"0 ms\"");
-        let text = text.replace("period = \"40 ms\"\ndelay", "period = \"40.013 ms\"\ndelay");
+    // Pictures come every 40.013 ms: each time at another moment of the cycle.
+    for at_ms in [13_000, 13_700, 14_400, 15_100, 15_800, 16_500, 17_200] {
+        let text = alone().replace("period = \"40 ms\"\ndelay", "period = \"40.013 ms\"\ndelay");
         let event = format!(
-            "[[scenario.event]]\nat = \"{} us\"\ncamera = \"overhead\"\nfault = \"poor\"\nfor = \"1 s\"\n",
-            13_000_000 + 41_000 * phase_us
+            "[[scenario.event]]\nat = \"{at_ms} ms\"\ncamera = \"overhead\"\nfault = \"poor\"\nfor = \"1 s\"\n"
         );
         let machine = config::load(&(text + &event), "cell").unwrap_or_else(|e| panic!("{e}"));
         let mut rig = Rig::new(&machine, &machine, 5);
         let (mut ran, mut left) = (false, None);
-        for _ in 0..50_000 {
+        for _ in 0..20_000 {
             rig.one();
             let link = rig.cycle.bus_mut().link_mut().wire_mut();
             let (frame_at, lit) = (link.last_frame().0, link.world().output(LAMP_RUNNING));
@@ -314,13 +313,10 @@ fn from_the_arrival_of_a_datagram_to_the_safe_frame_on_the_wire_it_takes_at_most
             ran = lit && time::now() > START_NS + 12_000_000_000;
         }
         let left = left.expect("it stopped");
-        let captured_at = rt_core::vision::parse(&rig.judge.inputs()[0].bytes)
-            .expect("it is well-formed")
-            .captured_at;
-        let took = left - (captured_at + DELAY_NS);
+        let took = left - rig.judge.inputs()[0].received_at;
         (least, most) = (least.min(took), most.max(took));
     }
     println!("datagram to safe frame: {least} to {most} ns of 1000000 a period");
-    assert!(most <= 2 * 1_000_000 + 10_000, "{most} ns: the frame itself takes some µs");
-    assert!(most - least > 300_000, "it came at different moments: {least} to {most}");
+    assert!(most <= 2 * 1_000_000 + PHASE_NS, "{most} ns");
+    assert!(least > 1_000_000, "{least} ns: a step that it has missed cannot answer");
 }

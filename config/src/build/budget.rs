@@ -38,13 +38,13 @@ fn declared(section: &file::Interlock, problems: &mut Problems) -> ([Option<u64>
     (stages.map(&mut read), read(&budget.total))
 }
 
-/// Budgets of all rows, in order; `spans` says where the name of each is.
+/// Budgets of all rows, in order; `spans` says where the name of each is. `None`: there are errors.
 pub(crate) fn budgets(
     file: &File,
     plan: &MachinePlan,
     spans: &[Span],
     problems: &mut Problems,
-) -> Vec<Budget> {
+) -> Option<Vec<Budget>> {
     let mut out = Vec::with_capacity(spans.len());
     let mut before: Option<&Span> = None;
     for (row, span) in spans.iter().enumerate() {
@@ -60,7 +60,7 @@ pub(crate) fn budgets(
         before = Some(span);
         out.push(budget);
     }
-    out
+    (!problems.any_error()).then_some(out)
 }
 
 fn time(ns: u64) -> String {

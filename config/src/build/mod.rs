@@ -101,10 +101,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         program,
         twin,
     };
-    let budgets = budget::budgets(file, &plan, &interlocks.spans, problems);
-    if problems.any_error() {
-        return None;
-    }
+    let budgets = budget::budgets(file, &plan, &interlocks.spans, problems)?;
     let bus = BusPlan { dc, copies, ..bus_plan(built.devices, &cycle, &plan) };
     Some(Machine {
         name: identification.name.value.clone(),

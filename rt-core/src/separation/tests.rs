@@ -32,6 +32,14 @@ fn judged(position: i64, velocity: i64, persons: &[Object], age_ns: u64) -> Judg
     judge(&separation(), &axes, view(NOW - age_ns, persons), NOW)
 }
 
+fn float(value: u64) -> f64 {
+    f64::from(u32::try_from(value).unwrap())
+}
+
+fn signed(value: i64) -> f64 {
+    f64::from(i32::try_from(value).unwrap())
+}
+
 /// Sp by the formula, term by term as the guide has it, in µm and µs and rounded nowhere but up: another hand, another order.
 fn sp_um(speed_mm_s: i128, age_us: i128, person_mm_s: i128) -> i128 {
     // axis_plan: 5000 mm/s² up, 10 000 down, quick stop 20 000, watchdog 100 ms, answer 4 ms; loop 1 ms.
@@ -238,7 +246,7 @@ fn nearest(separation: &Separation, age_ns: u64) -> i32 {
 /// way there is; true: they meet before it stands.
 fn they_meet(x: i32, age_ms: u64) -> bool {
     let (mut at, mut speed) = (0.0, 1005.0);
-    let mut person = f64::from(x) - 1.6 * age_ms as f64;
+    let mut person = f64::from(x) - 1.6 * float(age_ms);
     for ms in 0..1000 {
         if speed <= 0.0 {
             return false;
@@ -302,11 +310,11 @@ proptest::proptest! {
         }
         // In mm and s, as it happens: 1 ms of full acceleration, 7 ms of answer, 100 ms of watchdog, then the quick stop.
         let gained = |speed: f64, up: bool| speed + if up { 5.0 } else { -5.0 };
-        let start = [(position as f64, velocity as f64), (0.0, other as f64)];
+        let start = [(signed(position), signed(velocity)), (0.0, signed(other))];
         let mut part: Vec<(f64, f64)> = start.into_iter().zip(extremes)
             .map(|((at, speed), up)| (at, gained(speed, up))).collect();
         for ms in 0..=(judged.rest_ns / 1_000_000) {
-            let person_reach = 1.6 * (age_ms + ms) as f64 + 300.0 + 30.0 + 200.0 + 50.0 + 5.0;
+            let person_reach = 1.6 * float(age_ms + ms) + 300.0 + 30.0 + 200.0 + 50.0 + 5.0;
             let mut square = 0.0;
             for ((at, speed), person) in part.iter_mut().zip([f64::from(x), f64::from(y)]) {
                 let off = (person - *at).abs() - 100.0;
