@@ -6,6 +6,7 @@ use rt_core::interlock::Mode;
 use rt_core::plan::{Reaction, StopWay};
 use rt_core::program::AxisState;
 use rt_core::record::{ButtonFault, Event, GateLimit, MachineState};
+use rt_core::vision::StreamId;
 use twin_lite::Nano;
 
 use crate::labels::Labels;
@@ -106,18 +107,7 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
             described("program_fault", Error, name, text)
         }
         Event::Vision { stream, not_clear, valid } => {
-            let name = labels.stream(stream);
-            if !valid {
-                let text = format!("vision {name}: no valid result, no zone counts as clear");
-                return described("vision", Warning, name, text);
-            }
-            let zones = labels.zones(stream, not_clear);
-            let text = if zones.is_empty() {
-                format!("vision {name}: all zones clear")
-            } else {
-                format!("vision {name}: not clear: {zones}")
-            };
-            described("vision", Info, name, text)
+            describe_vision(stream, not_clear, valid, labels)
         }
         Event::Overrun { missed } => {
             let text = format!("overrun: {missed} cycles missed, the phase is kept");
@@ -235,6 +225,21 @@ fn describe_axis(event: &Event, labels: &Labels) -> Described {
         }
         _ => described("event", Severity::Info, "", format!("{event:?}")),
     }
+}
+
+fn describe_vision(stream: StreamId, not_clear: u32, valid: bool, labels: &Labels) -> Described {
+    let name = labels.stream(stream);
+    if !valid {
+        let text = format!("vision {name}: no valid result, no zone counts as clear");
+        return described("vision", Severity::Warning, name, text);
+    }
+    let zones = labels.zones(stream, not_clear);
+    let text = if zones.is_empty() {
+        format!("vision {name}: all zones clear")
+    } else {
+        format!("vision {name}: not clear: {zones}")
+    };
+    described("vision", Severity::Info, name, text)
 }
 
 fn describe_emergency(emergency: &Emergency, name: &str) -> Described {

@@ -31,7 +31,7 @@ const LEARNT_MOST: u32 = 60_000;
 
 /// What comes on the axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     None,
     Friction,
     Slack,
@@ -42,7 +42,7 @@ pub enum Fault {
     Drift,
 }
 
-pub const FAULTS: [Fault; 8] = [
+pub(crate) const FAULTS: [Fault; 8] = [
     Fault::None,
     Fault::Friction,
     Fault::Slack,
@@ -54,7 +54,7 @@ pub const FAULTS: [Fault; 8] = [
 ];
 
 impl Fault {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Friction => "friction × 2 within 3 s",
@@ -97,22 +97,22 @@ impl Fault {
 
 /// What was found, in cycles since the fault came.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Found {
-    pub seed: u64,
-    pub ewma: Option<u32>,
-    pub cusum: Option<u32>,
-    pub sensor: Option<u32>,
+pub(crate) struct Found {
+    pub(crate) seed: u64,
+    pub(crate) ewma: Option<u32>,
+    pub(crate) cusum: Option<u32>,
+    pub(crate) sensor: Option<u32>,
     /// Channel of the first alarm; 4: a sensor.
-    pub first: Option<usize>,
+    pub(crate) first: Option<usize>,
     /// Something alarmed before the fault came.
-    pub early: bool,
+    pub(crate) early: bool,
     /// Times that something began to alarm while there was no fault, in so many seconds.
-    pub false_alarms: u32,
-    pub quiet_s: f64,
+    pub(crate) false_alarms: u32,
+    pub(crate) quiet_s: f64,
 }
 
 impl Found {
-    pub fn any(&self) -> Option<u32> {
+    pub(crate) fn any(&self) -> Option<u32> {
         [self.ewma, self.cusum, self.sensor].into_iter().flatten().min()
     }
 }
@@ -264,13 +264,13 @@ impl Sink for Events<'_> {
 }
 
 /// An axis of ours over a drive of the world: what is sent in one cycle is seen in the next.
-pub struct Cell {
-    pub world: World,
-    pub axis: Axis,
-    pub watch: Watch,
-    pub facts: AxisFacts,
-    pub events: Vec<Event>,
-    pub physics: AxisPhysics,
+pub(crate) struct Cell {
+    pub(crate) world: World,
+    pub(crate) axis: Axis,
+    pub(crate) watch: Watch,
+    pub(crate) facts: AxisFacts,
+    pub(crate) events: Vec<Event>,
+    pub(crate) physics: AxisPhysics,
     signals: Signals,
     motion: Motion,
     cycle: u64,
@@ -279,11 +279,11 @@ pub struct Cell {
 }
 
 impl Cell {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self::watched(seed, &TwinPlan::default())
     }
 
-    pub fn watched(seed: u64, twin: &TwinPlan) -> Self {
+    pub(crate) fn watched(seed: u64, twin: &TwinPlan) -> Self {
         let nominal = Nominal { travel: Some((-2000.0, 2000.0)), ..Nominal::default() };
         let physics = AxisPhysics::from_nominal(&nominal).randomised(seed, SPREAD);
         let world = WorldPlan { axes: vec![physics], ..WorldPlan::default() };
@@ -312,7 +312,7 @@ impl Cell {
         }
     }
 
-    pub fn cycle(&mut self) {
+    pub(crate) fn cycle(&mut self) {
         let now = self.cycle * PERIOD;
         self.world.advance(now);
         let sensed = self.world.servo_feedback(0);
@@ -357,7 +357,7 @@ impl Cell {
 }
 
 /// Learns an axis, watches it, lets the fault come, watches on.
-pub fn run(fault: Fault, seed: u64) -> Found {
+pub(crate) fn run(fault: Fault, seed: u64) -> Found {
     let mut cell = Cell::new(seed);
     let mut learning = 0;
     while cell.watch.stage() != Stage::Watch {

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 fn row(cause: Cause, group: u8, reaction: Reaction, latch: bool) -> InterlockPlan {
     let effects = Box::new([Effect { group: GroupId(group), reaction }]);
-    InterlockPlan { cause, effects, latch, when: crate::plan::When::Always, outputs: Box::new([]) }
+    InterlockPlan { cause, effects, latch, when: When::Always, outputs: Box::new([]) }
 }
 
 /// Interlocks that are there with and without the twin.
