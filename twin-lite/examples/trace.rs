@@ -24,6 +24,13 @@ const MODEL: AxisModel = AxisModel {
     response_ns: 4_000_000,
     margin: 0.1,
 };
+const THERMAL: ThermalModel = ThermalModel {
+    winding_s: 40.0,
+    housing_s: 1200.0,
+    housing_share: 0.6,
+    drive_s: 10.0,
+    limit: 1.0,
+};
 const PERIOD_NS: u64 = 1_000_000;
 
 /// One stiff mass, heavier than the model, to and fro; encoder of 2²⁰ counts.
@@ -95,13 +102,7 @@ fn bits(cycles: u32) -> u64 {
         peak_permille: 3000.0,
         period: 1e-3,
     });
-    let mut thermal = Thermal::new(&ThermalModel {
-        winding_s: 40.0,
-        housing_s: 1200.0,
-        housing_share: 0.6,
-        drive_s: 10.0,
-        limit: 1.0,
-    });
+    let mut thermal = Thermal::new(&THERMAL);
     let (mut digest, mut last) = (Digest::default(), 0.0);
     for n in 0..cycles {
         let (position, permille) = course.cycle(n);

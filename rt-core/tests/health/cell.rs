@@ -98,17 +98,17 @@ impl Fault {
 /// What was found, in cycles since the fault came.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Found {
-    pub seed: u64,
-    pub ewma: Option<u32>,
-    pub cusum: Option<u32>,
-    pub sensor: Option<u32>,
+    pub(crate) seed: u64,
+    pub(crate) ewma: Option<u32>,
+    pub(crate) cusum: Option<u32>,
+    pub(crate) sensor: Option<u32>,
     /// Channel of the first alarm; 4: a sensor.
-    pub first: Option<usize>,
+    pub(crate) first: Option<usize>,
     /// Something alarmed before the fault came.
-    pub early: bool,
+    pub(crate) early: bool,
     /// Times that something began to alarm while there was no fault, in so many seconds.
-    pub false_alarms: u32,
-    pub quiet_s: f64,
+    pub(crate) false_alarms: u32,
+    pub(crate) quiet_s: f64,
 }
 
 impl Found {
@@ -265,12 +265,12 @@ impl Sink for Events<'_> {
 
 /// An axis of ours over a drive of the world: what is sent in one cycle is seen in the next.
 pub(crate) struct Cell {
-    pub world: World,
-    pub axis: Axis,
-    pub watch: Watch,
-    pub facts: AxisFacts,
-    pub events: Vec<Event>,
-    pub physics: AxisPhysics,
+    pub(crate) world: World,
+    pub(crate) axis: Axis,
+    pub(crate) watch: Watch,
+    pub(crate) facts: AxisFacts,
+    pub(crate) events: Vec<Event>,
+    pub(crate) physics: AxisPhysics,
     signals: Signals,
     motion: Motion,
     cycle: u64,

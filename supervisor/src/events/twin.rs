@@ -110,18 +110,23 @@ pub(super) fn describe(event: &Event, labels: &Labels) -> Described {
             let text = format!("{name} has changed since it was learnt: {}", all.join(", "));
             described("health", Warning, name, text)
         }
-        Event::Learnt { axis, inertia_kgm2, coulomb_nm, viscous_nms, .. } => {
-            let name = labels.axis(axis);
-            let text = format!(
-                "{name}: inertia {:.3} kg cm2, friction {:.4} N m + {:.3} mN m s/rad",
-                inertia_kgm2 * 1e4,
-                coulomb_nm,
-                viscous_nms * 1e3
-            );
-            described("learnt", Info, name, text)
-        }
+        Event::Learnt { .. } => learnt(event, labels),
         _ => described("event", Info, "", format!("{event:?}")),
     }
+}
+
+fn learnt(event: &Event, labels: &Labels) -> Described {
+    let Event::Learnt { axis, inertia_kgm2, coulomb_nm, viscous_nms, .. } = *event else {
+        return described("event", Severity::Info, "", format!("{event:?}"));
+    };
+    let name = labels.axis(axis);
+    let text = format!(
+        "{name}: inertia {:.3} kg cm2, friction {:.4} N m + {:.3} mN m s/rad",
+        inertia_kgm2 * 1e4,
+        coulomb_nm,
+        viscous_nms * 1e3
+    );
+    described("learnt", Severity::Info, name, text)
 }
 
 #[cfg(test)]
