@@ -22,9 +22,7 @@ use crate::exit::{Error, ExitCode};
 use crate::matrix::{self, Matrix};
 use crate::report::{Context, Report};
 use crate::run::{self, Options, Source};
-use crate::{
-    audit, flight, latency, replay, report, sdo, sim, tune, twin, what_if, zones,
-};
+use crate::{audit, flight, latency, replay, report, sdo, sim, tune, twin, what_if, zones};
 
 /// Width of messages when nobody says how wide the terminal is.
 const WIDTH: usize = 100;

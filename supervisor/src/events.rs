@@ -252,21 +252,6 @@ fn describe_axis(event: &Event, labels: &Labels) -> Described {
     }
 }
 
-fn describe_vision(stream: StreamId, not_clear: u32, valid: bool, labels: &Labels) -> Described {
-    let name = labels.stream(stream);
-    if !valid {
-        let text = format!("vision {name}: no valid result, no zone counts as clear");
-        return described("vision", Severity::Warning, name, text);
-    }
-    let zones = labels.zones(stream, not_clear);
-    let text = if zones.is_empty() {
-        format!("vision {name}: all zones clear")
-    } else {
-        format!("vision {name}: not clear: {zones}")
-    };
-    described("vision", Severity::Info, name, text)
-}
-
 fn describe_emergency(emergency: &Emergency, name: &str) -> Described {
     let Emergency { code, register, data, .. } = *emergency;
     if code == 0 {
