@@ -156,7 +156,7 @@ fn cell(seed: u64) -> Machine {
         kept += &person(number, &mut random);
     }
     let mut at = 8_000;
-    while at < 38_000 && seed % 4 != 0 {
+    while at < 38_000 && !seed.is_multiple_of(4) {
         kept += &fault(at, &mut random);
         at += random.between(2_000, 9_000);
     }

@@ -62,7 +62,7 @@ impl Axis {
 
     /// As `rt_core::watch` does it.
     fn cycle(&mut self, phase: u32) {
-        let speed = if phase / 500 % 2 == 0 { 0.3 } else { -0.3 };
+        let speed = if (phase / 500).is_multiple_of(2) { 0.3 } else { -0.3 };
         let torque_permille = if phase % 100 < 20 { 300 } else { 70 };
         self.position += speed;
         self.twin.update(black_box(self.position), black_box(torque_permille), Some(PERIOD_NS));

@@ -129,14 +129,14 @@ impl Watch {
     pub fn update(&mut self, axis: &mut Axis, facts: &mut AxisFacts, log: &mut Log<'_>) {
         let sensors = self.sense(axis);
         let phase = log.cycle.wrapping_add(u64::from(self.id.0) * 3);
-        if phase % LAG_CYCLES == 0 {
+        if phase.is_multiple_of(LAG_CYCLES) {
             self.lag(axis);
         }
         if self.thermal.is_usable() {
             let part = f64::from(axis.torque_permille()) * 1e-3;
             self.square += part * part;
             self.squares = self.squares.saturating_add(1);
-            if phase % THERMAL_CYCLES == 0 {
+            if phase.is_multiple_of(THERMAL_CYCLES) {
                 self.warmth(log);
             }
         }

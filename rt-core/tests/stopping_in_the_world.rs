@@ -1,5 +1,10 @@
 //! The stopping distance of an axis against the physical world, which has what the twin lacks: compliance, play, cogging, friction
 //! with memory, current and velocity loops, dead time, parameters drawn at random. The margin is 0 here: what holds, holds without it.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small numbers, drawn"
+)]
 
 use rt_core::Axis;
 use rt_core::axis::cia402::DriveState;

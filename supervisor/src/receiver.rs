@@ -233,7 +233,7 @@ impl VisionThread {
     }
 
     /// The next datagram for recording and console.
-    pub fn next(&mut self) -> Option<Datagram> {
+    pub fn take(&mut self) -> Option<Datagram> {
         let heard = self.heard.try_recv().ok()?;
         let datagram = heard.datagram;
         if heard.receipt.is_some() {
@@ -491,7 +491,7 @@ mod tests {
 
     fn next(thread: &mut VisionThread) -> Datagram {
         for _ in 0..1000 {
-            if let Some(datagram) = thread.next() {
+            if let Some(datagram) = thread.take() {
                 return datagram;
             }
             std::thread::sleep(Duration::from_millis(10));

@@ -50,7 +50,7 @@ impl Course {
 
     /// Measured position and torque of cycle `n`.
     fn cycle(&mut self, n: u32) -> (f64, i16) {
-        let push = if n / 700 % 2 == 0 { 0.35 } else { -0.35 };
+        let push = if (n / 700).is_multiple_of(2) { 0.35 } else { -0.35 };
         let slide = (self.speed * 2.0).clamp(-1.0, 1.0);
         let permille = 100.0 * self.noise() + 1000.0 * (push + 0.1 * slide + 0.1) / 1.27;
         let whole = permille.trunc();

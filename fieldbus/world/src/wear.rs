@@ -45,7 +45,7 @@ impl Wear {
             bearing_per_revolution: within(self.bearing_per_revolution, 0.0, 100.0),
             slip_counts: self.slip_counts.clamp(-(1 << 40), 1 << 40),
             torque_offset_permille: if self.torque_offset_permille.is_finite() {
-                self.torque_offset_permille.max(-3e3).min(3e3)
+                self.torque_offset_permille.clamp(-3e3, 3e3)
             } else {
                 0.0
             },
@@ -57,7 +57,7 @@ impl Wear {
         if self.drag_nm == 0.0 && self.bearing_nm == 0.0 {
             return 0.0;
         }
-        let slide = (velocity * 2.0).max(-1.0).min(1.0);
+        let slide = (velocity * 2.0).clamp(-1.0, 1.0);
         let balls = angle * (self.bearing_per_revolution / TAU);
         let phase = balls - from_counts(floor(balls));
         // A sixth of the way from ball to ball.

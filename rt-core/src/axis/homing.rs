@@ -26,9 +26,10 @@ pub enum Ask {
 }
 
 /// Why homing failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Failure {
     /// It took longer than the plan allows.
+    #[default]
     Timeout,
     /// Both limit switches were met, or the wrong one.
     NoSwitch,
@@ -41,12 +42,6 @@ pub enum Failure {
 }
 
 taped_enum!(Failure { 0: Timeout, 1: NoSwitch, 2: NotMapped, 3: NotKept, 4: NoIndex });
-
-impl Default for Failure {
-    fn default() -> Self {
-        Self::Timeout
-    }
-}
 
 impl Failure {
     /// Its number in files, never given a new meaning.

@@ -583,7 +583,7 @@ impl Run {
 
     fn pictures(&mut self) {
         let Some(vision) = &mut self.vision else { return };
-        while let Some(datagram) = vision.next() {
+        while let Some(datagram) = vision.take() {
             self.drain.vision(&datagram);
             if datagram.inspected().is_none() {
                 self.people.clear();
