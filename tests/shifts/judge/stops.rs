@@ -1,6 +1,6 @@
 //! Every stop within the distance that was predicted for it when it was demanded.
 
-use rt_core::plan::StopWay;
+use rt_core::plan::{Reaction, StopWay};
 use rt_core::record::Event;
 
 use super::{Found, Rule, Seen};
@@ -64,10 +64,12 @@ impl Stops {
     pub(super) fn cycle(&mut self, seen: &Seen<'_>, found: &mut Found) {
         for event in seen.events {
             match event {
-                Event::Trip { group, way, predicted, .. } => {
+                Event::Trip { group, way, reaction, predicted, .. } => {
                     let group = &mut self.groups[usize::from(group.0)];
                     let from = group.axes.iter().map(|axis| seen.axes[*axis].position).collect();
-                    group.stops.retain(|stop| stop.way == *way);
+                    // Whoever takes the power as well says how far it coasts.
+                    let same = |stop: &Stop| stop.way == *way && *reaction != Reaction::Stop0;
+                    group.stops.retain(same);
                     group.stops.push(Stop {
                         at: seen.now,
                         predicted: predicted.units(),
