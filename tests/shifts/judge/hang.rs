@@ -54,6 +54,7 @@ impl Hang {
             let swing = *recent * SWING_S;
             let lowest = axis.position - still_down(axis.velocity, quick) - swing;
             let excused = seen.excused(*number, &[Excuse::Chain, Excuse::Clock], TAIL_NS);
+            let excused = excused || seen.is_late();
             *expect = match expect {
                 _ if seen.run => Expect::Moving,
                 Expect::Moving => Expect::Stopping { lowest, standing: 0 },

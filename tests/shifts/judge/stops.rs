@@ -132,7 +132,7 @@ impl Stop {
         let excuses = [Excuse::RunsOn, Excuse::Chain, Excuse::Clock, Excuse::Mechanics];
         self.excused |= axes.iter().any(|axis| seen.excused(*axis, &excuses, 0));
         let unknown = if self.way == StopWay::ConnectionLost { 0 } else { UNKNOWN_NS };
-        self.excused |= seen.shocked((self.at + 1).saturating_sub(unknown));
+        self.excused |= seen.shocked((self.at + 1).saturating_sub(unknown)) || seen.is_late();
         self.standing = if stands { self.standing + 1 } else { 0 };
     }
 }

@@ -286,8 +286,9 @@ impl Servo {
             self.follow_from = now.saturating_add(release);
         }
         if self.state == DriveState::OperationEnabled && has {
-            // Its ramp begins with how fast it really is, not with a step of the interpolation.
-            self.motion.moves_at(self.feedback.velocity_counts_per_s);
+            // Its ramp begins where it really is and as fast, not with a step of the interpolation nor far from itself.
+            let feedback = &self.feedback;
+            self.motion.moves_at(feedback.position_counts, feedback.velocity_counts_per_s);
         }
         if had && !has && braked {
             let engage = self.options.brake.map_or(0, |brake| brake.engage_ns);

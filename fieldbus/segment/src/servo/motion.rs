@@ -54,8 +54,9 @@ impl Motion {
         self.demand += self.step;
     }
 
-    /// Moves like this now, counts / s: a ramp may begin.
-    pub(super) fn moves_at(&mut self, velocity: f64) {
+    /// Is here now and moves like this, counts / s: a ramp may begin.
+    pub(super) fn moves_at(&mut self, position: i64, velocity: f64) {
+        self.demand = float(position);
         self.step = velocity * float(signed64(TICK_NS)) / float(1_000_000_000);
     }
 
