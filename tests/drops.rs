@@ -17,6 +17,7 @@ use supervisor::cell::{Cell, Disturbed};
 use supervisor::drain::{self, LoopPorts, Outside};
 use supervisor::vision::Judge;
 use tactus_tests::machine;
+use tactus_tests::virtual_time::Clock;
 
 /// Downward motion of a load that shall rest, mm: more is a drop.
 const DROP_MM: f64 = 0.5;
@@ -29,20 +30,6 @@ const STOP_CYCLES_MAX: u32 = 1500;
 const START_NS: u64 = 1_000_000_000;
 const PERIOD_NS: u64 = 1_000_000;
 const SCENARIOS: u64 = 60;
-
-#[derive(Clone, Copy)]
-struct Clock;
-
-impl rt_core::Clock for Clock {
-    fn now(&self) -> u64 {
-        time::now()
-    }
-
-    fn sleep_until(&mut self, wake: u64) -> u64 {
-        time::advance_virtual(wake);
-        time::now()
-    }
-}
 
 type Loop = Cycle<fieldbus::EtherCat<Disturbed<InlineLink<Cell>>>, Clock, Sequence, LoopPorts>;
 
@@ -66,7 +53,7 @@ impl Rig {
         let now = bus.aligned_start(time::now());
         time::advance_virtual(now);
         let deadline = machine.cycle.receive_deadline_ns;
-        let cycle = Cycle::new(bus, Clock, core, ports, deadline);
+        let cycle = Cycle::new(bus, Clock::default(), core, ports, deadline);
         let judge = Judge::new(&machine.plan.streams, machine.hash64);
         Self { cycle, outside, judge, events: Vec::new(), number: 0 }
     }

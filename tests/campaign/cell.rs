@@ -15,6 +15,7 @@ use rt_core::vision::VisionInputs;
 use supervisor::cell::{Cell, HORIZON_NS};
 use supervisor::vision::Judge;
 use tactus_tests::machine;
+use tactus_tests::virtual_time::Clock;
 
 use super::line::{Line, Witness};
 use super::oracle::{Watchable, Watched};
@@ -36,19 +37,6 @@ impl Watchable for Wired {
 
     fn witness(&mut self) -> &mut Witness<Cell> {
         self.inner_mut().wire_mut()
-    }
-}
-
-pub(crate) struct VirtualClock;
-
-impl rt_core::Clock for VirtualClock {
-    fn now(&self) -> u64 {
-        time::now()
-    }
-
-    fn sleep_until(&mut self, wake: u64) -> u64 {
-        time::advance_virtual(wake);
-        time::now()
     }
 }
 
@@ -97,7 +85,7 @@ pub(crate) fn alone() -> Machine {
 
 /// A machine that runs.
 pub(crate) struct Rig {
-    pub(crate) cycle: Cycle<Watched<Wired>, VirtualClock, Sequence, Outside>,
+    pub(crate) cycle: Cycle<Watched<Wired>, Clock, Sequence, Outside>,
     pub(crate) client: CoeClient,
     judge: Judge,
     /// By sync unit: after so many cycles without its data in a row it is a demand.
@@ -138,7 +126,7 @@ impl Rig {
             of_unit.min()
         });
         let allowed = allowed.collect();
-        let cycle = Cycle::new(bus, VirtualClock, core, outside, deadline_ns);
+        let cycle = Cycle::new(bus, Clock::default(), core, outside, deadline_ns);
         let mut rig =
             Self { cycle, client, judge, allowed, unpermitted: 0, violations: Vec::new() };
         let is_home = (0..HOMED_MAX).any(|_| {

@@ -5,7 +5,8 @@ use fieldbus::link::Faults;
 use segment::{Emergency, MailboxFault};
 
 use super::cell::Rig;
-use super::line::{Random, Trick};
+use super::line::Trick;
+use tactus_tests::random::Random;
 
 /// What kind of faults a run has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,39 +5,10 @@ use std::collections::VecDeque;
 
 use fieldbus::link::{FRAME_MAX, Link, LinkFault, Wire};
 use fieldbus::wire::{Origin, origin};
+use tactus_tests::random::Random;
 
 /// Frames of earlier cycles that may come again.
 const KEPT: usize = 700;
-
-/// SplitMix64: same seed, same faults.
-#[derive(Clone, Debug)]
-pub(crate) struct Random(pub u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ z >> 31
-    }
-
-    /// A number below `range`, which is above 0.
-    pub(crate) fn below(&mut self, range: u64) -> u64 {
-        self.next() % range
-    }
-
-    pub(crate) fn place(&mut self, range: usize) -> usize {
-        usize::try_from(self.below(u64::try_from(range).unwrap())).unwrap()
-    }
-
-    pub(crate) fn of<T: Clone>(&mut self, choice: &[T]) -> T {
-        choice[self.place(choice.len())].clone()
-    }
-
-    pub(crate) fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[0]
-    }
-}
 
 /// Writes down what the segment made of every cyclic frame.
 pub(crate) struct Witness<W> {

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use cell::{Rig, alone};
 use faults::{Family, Planned};
-use line::Random;
+use tactus_tests::random::Random;
 
 /// Faults of one run, one after the other.
 const FAULTS: u32 = 6;

@@ -1,9 +1,11 @@
-//! What the tests share: where the repository is, the `tactus` binary, and two hosts joined by a veth pair.
+//! What the tests share: where the repository is, the `tactus` binary, and two hosts joined by a veth pair, and virtual time.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 pub mod hosts;
+pub mod random;
+pub mod virtual_time;
 
 /// The root of the repository.
 #[must_use]

@@ -2,7 +2,8 @@
 
 use super::axis::AxisGate;
 use super::{
-    Allowed, GroupGate, Power, PowerNeeds, Ramp, STANDSTILL_WAIT_NS, SpeedLimit, Track, Violation,
+    Allowed, GroupGate, Holding, Power, PowerNeeds, Ramp, STANDSTILL_WAIT_NS, SpeedLimit, Track,
+    Violation,
 };
 use crate::interlock::{AxisFacts, GroupDemand};
 use crate::machine::SafeCause;
@@ -212,6 +213,7 @@ impl GroupGate {
             escalated: self.escalated,
             drive_brakes: self.times.of_drive,
             all_enabled,
+            brake_waits: self.brake_waits(axes, allowed.facts),
             standing: self.standing(axes, allowed.facts, now),
             release_ns: self.times.release_ns,
             engage_ns: self.times.engage_ns,
@@ -226,6 +228,15 @@ impl GroupGate {
             self.escalated = None;
             each(&self.axes, axes, |axis| axis.ran_on = false);
         }
+    }
+
+    /// What hangs on a drive's own brake, and that drive has not given up its torque.
+    fn brake_waits(&self, axes: &[AxisGate], facts: &[AxisFacts]) -> bool {
+        members(&self.axes, axes).any(|axis| {
+            let facts = facts.get(usize::from(axis.id.0));
+            let enabled = facts.is_some_and(|facts| facts.view.enabled && facts.view.inputs_good);
+            axis.vertical && axis.holding == Holding::Drive && enabled
+        })
     }
 
     /// From now on the group is watched coming to rest.

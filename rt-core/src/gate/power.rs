@@ -78,6 +78,8 @@ pub struct PowerNeeds {
     pub drive_brakes: bool,
     /// Every drive is in operation enabled, in CSP.
     pub all_enabled: bool,
+    /// A drive that works the brake of a load that hangs is still enabled: it did not take the command that engages it.
+    pub brake_waits: bool,
     /// The ramp is over and the axes stand, or were given time enough to.
     pub standing: bool,
     /// Longest time of the group's brakes to let go, ns.
@@ -134,6 +136,10 @@ impl Power {
             Self::On => Self::On,
             Self::Quick { .. } if needs.standing => Self::Braking { since: now },
             Self::Quick { since } => Self::Quick { since },
+            // A drive that ignores the disabling may still obey a quick stop; the voltage alone would drop the load until its brake holds.
+            Self::Braking { since } if over(since, needs.engage_ns) && needs.brake_waits => {
+                Self::Cutting { since: now }
+            }
             Self::Braking { since } if over(since, needs.engage_ns) => Self::Off,
             Self::Braking { since } => Self::Braking { since },
             Self::Cutting { since } if over(since, needs.cut_ns) => Self::Off,
@@ -299,6 +305,25 @@ mod tests {
         let mut table = TABLE;
         table[1] = ["bbbb rrbb", "bbbb eebb"];
         holds(&table, PowerNeeds { drive_brakes: true, ..PowerNeeds::default() });
+    }
+
+    #[test]
+    // SR-023
+    fn a_drive_that_did_not_engage_its_brake_is_told_the_quick_stop_before_power_goes() {
+        let needs = |now| PowerNeeds {
+            now,
+            engage_ns: 10,
+            cut_ns: 30,
+            brake_waits: true,
+            ..PowerNeeds::default()
+        };
+        let braking = Power::Braking { since: 90 };
+        assert_eq!(braking.next(&needs(99)), braking);
+        let cutting = braking.next(&needs(100));
+        assert_eq!(cutting, Power::Cutting { since: 100 });
+        assert_eq!(cutting.drive(true, Holding::Drive), cia402::Power::QuickStop);
+        assert_eq!(cutting.next(&needs(129)), cutting);
+        assert_eq!(cutting.next(&needs(130)), Power::Off, "it is not waited for without end");
     }
 
     #[test]

@@ -101,7 +101,9 @@ impl Trips {
                 continue;
             }
             let way = group.way(reaction, seen);
-            let predicted = group.predicted(way, seen);
+            // Who is heard again is stopped as was asked.
+            let asked = group.asked_way(reaction);
+            let predicted = group.predicted(way, seen).max(group.predicted(asked, seen));
             group.reaction = reaction;
             // SR-031
             group.trip = Some(Trip {
@@ -165,6 +167,11 @@ impl Group {
         if self.axes.iter().any(unheard) {
             return StopWay::ConnectionLost;
         }
+        self.asked_way(reaction)
+    }
+
+    /// How its axes come to rest when their drives hear of it.
+    fn asked_way(&self, reaction: Reaction) -> StopWay {
         match reaction {
             Reaction::Stop1 => self.stop.category_1,
             Reaction::Stop0 => StopWay::PowerRemoval,

@@ -285,6 +285,11 @@ impl Servo {
             let release = self.options.brake.map_or(0, |brake| brake.release_ns);
             self.follow_from = now.saturating_add(release);
         }
+        if self.state == DriveState::OperationEnabled && has {
+            // Its ramp begins where it really is and as fast, not with a step of the interpolation nor far from itself.
+            let feedback = &self.feedback;
+            self.motion.moves_at(feedback.position_counts, feedback.velocity_counts_per_s);
+        }
         if had && !has && braked {
             let engage = self.options.brake.map_or(0, |brake| brake.engage_ns);
             self.power_until = now.saturating_add(engage);

@@ -54,6 +54,12 @@ impl Motion {
         self.demand += self.step;
     }
 
+    /// Is here now and moves like this, counts / s: a ramp may begin.
+    pub(super) fn moves_at(&mut self, position: i64, velocity: f64) {
+        self.demand = float(position);
+        self.step = velocity * float(signed64(TICK_NS)) / float(1_000_000_000);
+    }
+
     /// Slows down by `deceleration` counts / s²; true once it stands.
     pub(super) fn ramp_down(&mut self, deceleration: u32) -> bool {
         let tick = float(signed64(TICK_NS)) / float(1_000_000_000);

@@ -326,8 +326,8 @@ fn an_axis_of_one_way_is_never_sent_the_other() {
     }
 }
 
-#[test]
-fn a_new_origin_is_no_motion_of_what_hangs_and_none_of_what_stops() {
+/// Axis 1 hangs on a brake that its drive works, and the machine is safe for 60 cycles; `obeys`: the drive gives its torque up.
+fn hanging(obeys: bool) -> Bench {
     let mut plan = machine_plan();
     plan.axes[1].vertical = true;
     plan.axes[1].brake =
@@ -336,7 +336,23 @@ fn a_new_origin_is_no_motion_of_what_hangs_and_none_of_what_stops() {
     bench.machine = MachineState::Safe;
     for _ in 0..60 {
         bench.cycle(|_, _| Nano(0));
+        if obeys && matches!(bench.gate.power(GroupId(0)), Power::Braking { .. }) {
+            bench.facts[1].view.enabled = false;
+        }
     }
+    bench
+}
+
+#[test]
+// SR-023
+fn a_drive_that_ignores_its_disabling_is_not_without_voltage_at_once() {
+    let bench = hanging(false);
+    assert!(matches!(bench.gate.power(GroupId(0)), Power::Cutting { .. }));
+}
+
+#[test]
+fn a_new_origin_is_no_motion_of_what_hangs_and_none_of_what_stops() {
+    let mut bench = hanging(true);
     assert_eq!(bench.gate.power(GroupId(0)), Power::Off);
     bench.gate.axes[1].shift(77 * MM);
     bench.facts[1].position = Nano(327 * MM);

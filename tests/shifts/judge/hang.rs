@@ -1,0 +1,85 @@
+//! What hangs never drops, but where the certified chain or the supply takes its torque, or its brake is broken.
+
+use super::still::STANDS;
+use super::{Found, Rule, Seen};
+use crate::draw::{Excuse, MS, Shift};
+
+/// Downward motion of a load that shall rest, mm: more is a drop.
+const DROP_MM: f64 = 0.5;
+/// What moved may swing back by what it had gone ahead in this time, s.
+const SWING_S: f64 = 0.012;
+/// Standing, cycles.
+const STANDING: u32 = 20;
+/// The load must come to rest again before it is judged after an excuse.
+const TAIL_NS: u64 = 3_000 * MS;
+
+/// Of a speed so much is left as a swing after each cycle: gone after 50 ms.
+const FADES: f64 = 0.95;
+
+enum Expect {
+    Moving,
+    /// It comes to rest, not below this.
+    Stopping {
+        lowest: f64,
+        standing: u32,
+    },
+    Rest(f64),
+}
+
+pub(super) struct Hang {
+    /// Which, what is expected, and the speed of which it may still swing.
+    axes: Vec<(usize, Expect, f64)>,
+}
+
+/// How far it may still go down when it moves like this and is being stopped, mm. At worst the loop was gone just now: 100 ms on, then
+/// the quick stop.
+fn still_down(velocity: f64, deceleration: f64) -> f64 {
+    let down = (-velocity).max(0.0);
+    down * 0.11 + down * down / (2.0 * deceleration) + DROP_MM
+}
+
+impl Hang {
+    pub(super) fn new(shift: &Shift, at: &[f64]) -> Self {
+        let axes = shift.machine.plan.axes.iter().enumerate();
+        let hanging = axes.filter(|(_, axis)| axis.vertical);
+        Self { axes: hanging.map(|(number, _)| (number, Expect::Rest(at[number]), 0.0)).collect() }
+    }
+
+    pub(super) fn cycle(&mut self, seen: &Seen<'_>, found: &mut Found) {
+        for (number, expect, recent) in &mut self.axes {
+            let axis = &seen.axes[*number];
+            let stop = &seen.shift.machine.plan.axes[*number].stop;
+            let quick = stop.quick_stop_deceleration.units();
+            *recent = (*recent * FADES).max(axis.velocity.abs());
+            let swing = *recent * SWING_S;
+            let lowest = axis.position - still_down(axis.velocity, quick) - swing;
+            let excused = seen.excused(*number, &[Excuse::Chain, Excuse::Clock], TAIL_NS);
+            let excused = excused || seen.is_late();
+            *expect = match expect {
+                _ if seen.run => Expect::Moving,
+                Expect::Moving => Expect::Stopping { lowest, standing: 0 },
+                _ if excused => Expect::Stopping { lowest, standing: 0 },
+                Expect::Stopping { standing, .. } if *standing >= STANDING => {
+                    Expect::Rest(axis.position)
+                }
+                Expect::Stopping { lowest: before, standing } => {
+                    let stands = axis.velocity.abs() < STANDS;
+                    // The slower it is, the less it may still go: a load that stood and falls has used up nothing.
+                    Expect::Stopping {
+                        lowest: before.max(lowest),
+                        standing: if stands { *standing + 1 } else { 0 },
+                    }
+                }
+                Expect::Rest(at) => Expect::Rest(*at),
+            };
+            let below = match expect {
+                Expect::Moving => 0.0,
+                Expect::Stopping { lowest, .. } => *lowest - axis.position,
+                Expect::Rest(at) => *at - axis.position,
+            };
+            found.unless(below <= DROP_MM, Rule::Drop, || {
+                format!("axis {number} dropped by {below:.2} mm: it does {:.1} /s", axis.velocity)
+            });
+        }
+    }
+}
