@@ -10,6 +10,7 @@
 mod build;
 pub mod cell;
 mod file;
+pub mod forward;
 pub mod machine;
 pub mod problem;
 mod quantity;
@@ -18,6 +19,7 @@ mod schema;
 mod units;
 
 pub use cell::VirtualCell;
+pub use forward::Forwarding;
 pub use machine::{
     AxisUnit, Compression, CycleSettings, FlightSettings, LinkChoice, Machine, Names, Realtime,
     RecordingSettings,

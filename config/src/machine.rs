@@ -7,6 +7,7 @@ use rt_core::plan::{AxisId, GroupId, MachinePlan};
 use rt_core::signal::SignalId;
 
 use crate::cell::VirtualCell;
+use crate::forward::Forwarding;
 use crate::problem::Problem;
 
 /// A machine, checked: every reference holds, every number is in its range.
@@ -32,6 +33,8 @@ pub struct Machine {
     pub virtual_cell: VirtualCell,
     /// What is kept of a run.
     pub recording: RecordingSettings,
+    /// What leaves the machine.
+    pub forwarding: Forwarding,
     /// Where the state file is; relative to the directory in which the run was started.
     pub state_directory: PathBuf,
     /// BLAKE3 of the bytes of the file.

@@ -10,7 +10,7 @@ use serde_json::Value;
 const INTRODUCTION: &str = include_str!("golden/reference-introduction.md");
 
 /// Sections in the order in which a file has them: heading, name in the schema.
-const SECTIONS: [(&str, &str); 18] = [
+const SECTIONS: [(&str, &str); 22] = [
     ("[machine]", "Identification"),
     ("[cycle]", "Cycle"),
     ("[link]", "Link"),
@@ -27,6 +27,10 @@ const SECTIONS: [(&str, &str); 18] = [
     ("[program]", "Program"),
     ("[recording]", "Recording"),
     ("[state]", "State"),
+    ("[forward]", "Forward"),
+    ("[gateway]", "Gateway"),
+    ("[[sink]]", "Sink"),
+    ("[[export]]", "Export"),
     ("[virtual]", "Virtual"),
     ("[scenario]", "Scenario"),
 ];

@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and what each answer means.
 
 mod audit;
+mod forward;
 mod measure;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use crate::run::Park;
 pub use audit::{
     AuditArgs, AuditCommand, AuditKeyArgs, AuditReportArgs, AuditVerifyArgs, MatrixArgs,
 };
+pub use forward::{ForwardArgs, ForwardAt, ForwardCommand, GatewayArgs, PolicyArgs};
 pub use measure::{LatencyArgs, LoadKind, TuneArgs};
 
 const RUN_EXAMPLES: &str = "Examples:
@@ -127,6 +129,15 @@ pub enum Command {
     /// Print the cause-and-effect matrix as the loop evaluates it.
     #[command(after_help = help(audit::MATRIX_EXAMPLES))]
     Matrix(MatrixArgs),
+    /// Print who gets what of what the machine knows.
+    #[command(after_help = help(forward::POLICY_EXAMPLES))]
+    Policy(PolicyArgs),
+    /// Look after the queue of what has not arrived at plant systems yet.
+    #[command(after_help = help(forward::FORWARD_EXAMPLES))]
+    Forward(ForwardArgs),
+    /// Talk to plant systems. For tactus run, which starts it.
+    #[command(after_help = help(forward::GATEWAY_EXAMPLES))]
+    Gateway(GatewayArgs),
     /// Look after the audit log: is it whole, and whose key signs it.
     #[command(after_help = help(audit::AUDIT_EXAMPLES))]
     Audit(AuditArgs),

@@ -16,6 +16,7 @@ use rt_core::vision::{Received, STREAMS_MAX, VisionInputs};
 
 use crate::audit::Audit;
 use crate::flight::RingGiver;
+use crate::forward::{Forward, GatewayState, QueueState};
 use crate::record::{FileRecorder, RecorderThread, Stored, messages};
 use crate::report::Ledger;
 use crate::stats::Statistics;
@@ -133,6 +134,7 @@ pub struct Drain {
     pub homed: Vec<(AxisId, Nano)>,
     recording: Recording,
     audit: Audit,
+    forward: Forward,
     not_recorded: u64,
     park: Option<Duration>,
 }
@@ -142,13 +144,26 @@ impl Drain {
     #[must_use]
     pub fn new(statistics: Statistics, recording: Recording) -> Self {
         let audit = Audit::off();
-        Self { statistics, recording, audit, homed: Vec::new(), not_recorded: 0, park: None }
+        let (homed, forward) = (Vec::new(), Forward::off());
+        Self { statistics, recording, audit, forward, homed, not_recorded: 0, park: None }
     }
 
     /// With an audit log.
     #[must_use]
     pub fn with_audit(self, audit: Audit) -> Self {
         Self { audit, ..self }
+    }
+
+    /// With plant systems to forward to.
+    #[must_use]
+    pub fn with_forward(self, forward: Forward) -> Self {
+        Self { forward, ..self }
+    }
+
+    /// How the queue for plant systems and its gateway are; `None`: nothing is exported.
+    #[must_use]
+    pub fn forward_state(&self) -> Option<(QueueState, Option<GatewayState>)> {
+        self.forward.state()
     }
 
     /// The next record taken holds this thread up for so long, before its place in the stream is given back. See
@@ -159,12 +174,13 @@ impl Drain {
 
     /// Takes what is there now, up to a bound; returns how many.
     pub fn take(&mut self, records: &mut stream::Consumer<Record>) -> usize {
-        let Self { statistics, homed, recording, audit, not_recorded, park } = self;
+        let Self { statistics, homed, recording, audit, forward, not_recorded, park } = self;
         let taken = records.drain(DRAIN_MAX, |sequence, record| {
             if let Some(length) = park.take() {
                 std::thread::sleep(length);
             }
             statistics.take(&record);
+            forward.take(sequence, &record);
             if let Body::Event(event) = &record.body {
                 audit.event(&record, event);
                 if let Event::Referenced { axis, offset, kept: false } = *event {
@@ -180,6 +196,7 @@ impl Drain {
         if let Recording::Threaded(thread) = recording {
             thread.hand_over();
         }
+        forward.hand_over();
         let stored = || stored(recording);
         audit.look(statistics.now, records.dropped(), stored);
         for text in audit.news() {
@@ -241,6 +258,7 @@ impl Drain {
             stored,
             not_recorded: self.not_recorded,
             audit: self.audit.finish(&self.statistics),
+            forward: self.forward.finish(),
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod drain;
 pub mod events;
 pub mod exit;
 pub mod flight;
+pub mod forward;
 pub mod histogram;
 pub mod inquiry;
 pub mod labels;

@@ -40,7 +40,9 @@ use crate::console::Scene;
 use crate::drain::{Checkpoints, Drain, LoopPorts, Recording};
 use crate::exit::Error;
 use crate::flight::{self, FlightThread};
+use crate::forward::{self, Forward};
 use crate::inquiry::Inquiry;
+use crate::labels::Labels;
 use crate::receiver::{Socket, VisionThread};
 use crate::record::RecorderThread;
 use crate::references::{Keeper, Kept, Verdict};
@@ -170,6 +172,7 @@ pub(super) fn run<P: Program + Send + 'static>(
     let mut parts = Parts::new(source, options, realtime, fields(&mut core))?;
     let audit = std::mem::take(&mut parts.audit);
     let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?).with_audit(audit);
+    let drain = drain.with_forward(forward(source, options, &parts.labels)?);
     let keeper = Keeper::open(machine, options).threaded().map_err(no_thread)?;
     let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
     let (ports, outside, checkpoints) = channels(&mut core, prepared.giver);
@@ -253,6 +256,13 @@ fn capture(options: &Options) -> Result<(Option<Sink>, Option<CaptureThread>), E
 fn recording(parts: &mut Parts) -> Result<Recording, Error> {
     let Some(recorder) = parts.recorder.take() else { return Ok(Recording::Off) };
     Ok(Recording::Threaded(Box::new(RecorderThread::spawn(recorder).map_err(no_thread)?)))
+}
+
+/// Forwards what the machine file exports, if anything outlives the run.
+fn forward(source: &Source, options: &Options, labels: &Labels) -> Result<Forward, Error> {
+    let Some(state) = &options.state else { return Ok(Forward::off()) };
+    let directory = forward::directory(&source.machine, state, options.link == Link::Virtual);
+    Forward::start(&source.machine, labels, directory, forward::this_program()).map_err(no_thread)
 }
 
 /// Hears the cameras, if the machine has streams.
