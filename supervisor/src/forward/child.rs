@@ -63,6 +63,11 @@ impl Watcher {
     pub(super) fn run(self) {
         let mut wait = BACK_OFF.0;
         while !self.stopping() {
+            if self.shared.ready.lock().is_ok_and(|ready| ready.is_none()) {
+                // Nothing to serve before the queue is open.
+                std::thread::sleep(LOOK);
+                continue;
+            }
             let began = Instant::now();
             let why = self.life();
             if self.stopping() {
@@ -94,10 +99,6 @@ impl Watcher {
 
     /// One gateway, from its start to its end: why it ended.
     fn life(&self) -> String {
-        if self.shared.ready.lock().is_ok_and(|ready| ready.is_none()) {
-            std::thread::sleep(LOOK);
-            return "there is no queue to serve".to_owned();
-        }
         let listener = match listen(&self.socket) {
             Ok(listener) => listener,
             Err(source) => return format!("no socket at {}: {source}", self.socket.display()),
