@@ -251,24 +251,7 @@ impl Keep for Sink {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A folder that goes with the test.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path =
-                std::env::temp_dir().join(format!("tactus-capture-{name}-{}", std::process::id()));
-            std::fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::folder::Folder;
 
     const BOUNDS: Bounds = Bounds { file_bytes: 2_000, files: 3 };
     /// Of a file's head, and of a block with a frame of 60 bytes.
@@ -277,12 +260,12 @@ mod tests {
 
     #[test]
     fn files_are_whole_rotated_and_bounded_in_number_and_length() {
-        let folder = Folder::new("rotate");
-        let path = folder.0.join("bus.pcapng");
+        let folder = Folder::new("capture-rotate");
+        let path = folder.join("bus.pcapng");
         let mut capture = CaptureFile::create(&path, BOUNDS, 0).unwrap();
         (0..200).for_each(|n: u8| capture.keep(u64::from(n), n.is_multiple_of(2), &[n; 60]));
         capture.finish(0).unwrap();
-        let mut names: Vec<_> = std::fs::read_dir(&folder.0)
+        let mut names: Vec<_> = std::fs::read_dir(&folder)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
@@ -290,19 +273,19 @@ mod tests {
         assert_eq!(names, ["bus.1.pcapng", "bus.2.pcapng", "bus.pcapng"]);
         let each = (BOUNDS.file_bytes - HEAD) / BLOCK;
         let newest = 200 % each;
-        let first = |name: &str| std::fs::read(folder.0.join(name)).unwrap()[HEAD + 28];
+        let first = |name: &str| std::fs::read(folder.join(name)).unwrap()[HEAD + 28];
         assert_eq!(usize::from(first("bus.pcapng")), 200 - newest);
         assert_eq!(usize::from(first("bus.1.pcapng")), 200 - newest - each);
         for name in ["bus.1.pcapng", "bus.2.pcapng"] {
-            let length = std::fs::metadata(folder.0.join(name)).unwrap().len();
+            let length = std::fs::metadata(folder.join(name)).unwrap().len();
             assert_eq!(length, u64::try_from(HEAD + each * BLOCK).unwrap(), "whole blocks: {name}");
         }
     }
 
     #[test]
     fn what_was_flushed_is_a_file_in_whole_blocks_at_any_moment() {
-        let folder = Folder::new("flush");
-        let path = folder.0.join("bus.pcapng");
+        let folder = Folder::new("capture-flush");
+        let path = folder.join("bus.pcapng");
         let mut capture = CaptureFile::create(&path, Bounds::default(), 0).unwrap();
         for n in 0..50_u8 {
             capture.keep(0, true, &[n; 60]);
@@ -314,8 +297,8 @@ mod tests {
 
     #[test]
     fn the_thread_writes_everything_that_there_was_room_for_and_counts_the_rest() {
-        let folder = Folder::new("thread");
-        let path = folder.0.join("bus.pcapng");
+        let folder = Folder::new("capture-thread");
+        let path = folder.join("bus.pcapng");
         let file = CaptureFile::create(&path, Bounds::default(), 0).unwrap();
         let (mut give, thread) = CaptureThread::spawn(file).unwrap();
         for n in 0..20_000_u64 {

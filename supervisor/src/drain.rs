@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn what_the_loop_produced_was_stored_or_counted_as_dropped_even_if_the_stream_was_full() {
-        let folder = crate::test_folder("drain");
+        let folder = crate::folder::Folder::new("drain");
         let file = FileRecorder::create(&folder.join("a.mcap"), &example(), &RunInfo::default());
         for recording in [
             Recording::Off,
@@ -350,7 +350,7 @@ mod tests {
     #[test]
     // SR-044
     fn a_disk_that_fails_while_it_records_costs_records_and_nothing_else() {
-        let folder = crate::test_folder("failing-disk");
+        let folder = crate::folder::Folder::new("failing-disk");
         let path = folder.join("run.mcap");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let pipe = path.clone();

@@ -34,11 +34,6 @@ pub mod stops;
 pub mod tune;
 pub mod vision;
 
-/// A fresh folder for one test.
 #[cfg(test)]
-pub(crate) fn test_folder(name: &str) -> std::path::PathBuf {
-    let folder = std::env::temp_dir().join(format!("tactus-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
+#[path = "../tests/folder/mod.rs"]
+mod folder;

@@ -163,10 +163,10 @@ fn throttled(root: &Path, groups: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_folder;
+    use crate::folder::Folder;
 
-    fn tree(name: &str, some: u64, steal: u64, throttled: u64) -> PathBuf {
-        let root = test_folder(name);
+    fn tree(name: &str, some: u64, steal: u64, throttled: u64) -> Folder {
+        let root = Folder::new(name);
         let put = |path: &str, text: String| {
             let path = root.join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_unknown_and_not_zero() {
-        let nothing = Reading::below(&test_folder("pressure-nothing"), 1, 5);
+        let nothing = Reading::below(&Folder::new("pressure-nothing"), 1, 5);
         let found = nothing.since(&nothing);
         assert_eq!((found.steal_permille, found.throttled), (None, None));
         assert!(found.line().contains("unknown"), "{}", found.line());

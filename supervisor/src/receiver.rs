@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_datagram_on_the_socket_reaches_the_loop_and_the_recording() {
-        let folder = crate::test_folder("receiver");
+        let folder = crate::folder::Folder::new("receiver");
         let path = folder.join("vision.sock");
         let (writer, mut reader) = latest::channel([Received::default(); STREAMS_MAX]);
         let socket = Socket::bind(&path).unwrap();
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_socket_in_use_and_another_file_are_refused_and_a_dead_socket_is_replaced() {
-        let folder = crate::test_folder("bind");
+        let folder = crate::folder::Folder::new("bind");
         let path = folder.join("vision.sock");
         drop(UnixDatagram::bind(&path).unwrap());
         let first = Socket::bind(&path).unwrap();

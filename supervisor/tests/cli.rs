@@ -6,16 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+mod folder;
+
+use folder::Folder;
 use serde_json::Value;
 
 const NOBODY: u32 = 65_534;
-
-fn folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("tactus-cli-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
 
 fn machine(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/machines").join(name)
@@ -67,7 +63,7 @@ fn topics(path: &Path) -> std::collections::BTreeMap<String, u64> {
 
 #[test]
 fn a_wrong_file_ends_with_2_and_says_where_and_what() {
-    let folder = folder("wrong-file");
+    let folder = Folder::new("cli-wrong-file");
     let path = demo_with(&folder, "[nonsense]\nx = 1\n");
     let output = tactus(&folder).arg("check").arg(&path).output().unwrap();
     expect(&output, 2, &["nonsense", "expected", "machine.toml:"]);
@@ -82,7 +78,7 @@ fn a_wrong_file_ends_with_2_and_says_where_and_what() {
 
 #[test]
 fn check_answers_with_the_hash_that_cameras_carry_and_with_json() {
-    let folder = folder("check");
+    let folder = Folder::new("cli-check");
     let file = machine("demo-cell.toml");
     let output = tactus(&folder).arg("check").arg(&file).output().unwrap();
     expect(&output, 0, &["right", "axes"]);
@@ -102,7 +98,7 @@ fn check_answers_with_the_hash_that_cameras_carry_and_with_json() {
 
 #[test]
 fn an_interface_that_is_not_there_ends_with_3_and_names_those_that_are() {
-    let folder = folder("no-interface");
+    let folder = Folder::new("cli-no-interface");
     let file = machine("demo-cell.toml");
     for arguments in [["run", "--link", "raw:none0"], ["sim", "--iface", "none0"]] {
         let output = tactus(&folder).args(arguments).arg(&file).output().unwrap();
@@ -113,7 +109,7 @@ fn an_interface_that_is_not_there_ends_with_3_and_names_those_that_are() {
 
 #[test]
 fn without_the_right_to_open_a_link_it_ends_with_3_and_says_how_to_get_it() {
-    let folder = folder("no-right");
+    let folder = Folder::new("cli-no-right");
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
     let program = folder.join("tactus");
     std::fs::copy(env!("CARGO_BIN_EXE_tactus"), &program).unwrap();
@@ -128,7 +124,7 @@ fn without_the_right_to_open_a_link_it_ends_with_3_and_says_how_to_get_it() {
 
 #[test]
 fn a_recording_that_cannot_be_written_ends_with_3_before_anything_moves() {
-    let folder = folder("no-recording");
+    let folder = Folder::new("cli-no-recording");
     let output = tactus(&folder)
         .arg("run")
         .arg(machine("demo-cell.toml"))
@@ -140,7 +136,7 @@ fn a_recording_that_cannot_be_written_ends_with_3_before_anything_moves() {
 
 #[test]
 fn a_device_without_power_ends_with_4_names_its_position_and_leaves_a_readable_recording() {
-    let folder = folder("missing-device");
+    let folder = Folder::new("cli-missing-device");
     let event = "[[scenario.event]]\nat = \"0 s\"\nbus = \"power_off\"\ndevice = \"drive_z\"\n";
     let file = demo_with(&folder, event);
     let output = tactus(&folder)
@@ -156,7 +152,7 @@ fn a_device_without_power_ends_with_4_names_its_position_and_leaves_a_readable_r
 
 #[test]
 fn a_device_that_is_lost_in_operation_stops_the_cell_and_ends_with_4() {
-    let folder = folder("lost-device");
+    let folder = Folder::new("cli-lost-device");
     let event = "[[scenario.event]]\nat = \"6 s\"\nbus = \"power_off\"\ndevice = \"drive_z\"\n";
     let file = demo_with(&folder, event);
     let output = tactus(&folder)
@@ -178,7 +174,7 @@ fn a_device_that_is_lost_in_operation_stops_the_cell_and_ends_with_4() {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_and_another_seed_does_not() {
-    let folder = folder("bytes");
+    let folder = Folder::new("cli-bytes");
     let run = |seed: &str, name: &str| {
         let output = tactus(&folder)
             .arg("run")
@@ -209,7 +205,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_does_not() {
 #[test]
 // SR-046
 fn ctrl_c_stops_the_axes_first_and_leaves_report_and_recording() {
-    let folder = folder("ctrl-c");
+    let folder = Folder::new("cli-ctrl-c");
     let child = tactus(&folder)
         .arg("run")
         .arg(machine("demo-cell.toml"))

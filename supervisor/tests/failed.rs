@@ -1,22 +1,16 @@
 //! A run that fails leaves its report too: the same shape, why it ended, and null for what nobody knows.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+mod folder;
+
+use folder::Folder;
 use serde_json::Value;
 
 const NOBODY: u32 = 65_534;
-
-fn folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("tactus-failed-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
-    folder
-}
 
 fn demo() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/machines/demo-cell.toml");
@@ -31,7 +25,7 @@ struct Run {
 
 /// Runs `text` as a machine file; the report of `--report` and that of `--json` are the same.
 fn run(name: &str, text: Option<&str>, arguments: &[&str], unprivileged: bool) -> Run {
-    let folder = folder(name);
+    let folder = Folder::new(&format!("failed-{name}"));
     if let Some(text) = text {
         std::fs::write(folder.join("machine.toml"), text).unwrap();
     }

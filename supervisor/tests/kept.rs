@@ -3,14 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+mod folder;
 
-fn folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("tactus-kept-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
+use folder::Folder;
+use serde_json::Value;
 
 /// The one-axis machine with an absolute encoder of 64 turns (2²⁶ counts, 2304 deg), which goes through the drive's 32 bits within
 /// the travel. Its zero is 15 deg away from that of the virtual world.
@@ -88,8 +84,8 @@ fn run(folder: &Path, bench: &Bench, duration: &str) -> (Output, Value) {
 }
 
 /// Homed in a first run.
-fn homed(name: &str) -> PathBuf {
-    let folder = folder(name);
+fn homed(name: &str) -> Folder {
+    let folder = Folder::new(&format!("kept-{name}"));
     let (output, report) = run(&folder, &FIRST, "6s");
     assert_eq!(output.status.code(), Some(0), "{report:#}");
     let axis = &report["axes"][0];
@@ -192,7 +188,7 @@ fn a_damaged_file_or_one_of_another_machine_is_told_and_never_believed() {
 
 #[test]
 fn a_place_that_cannot_be_written_is_told_and_the_run_goes_on() {
-    let folder = folder("unwritable");
+    let folder = Folder::new("kept-unwritable");
     let machine = FIRST.write(&folder);
     std::fs::write(folder.join("file"), "in the way").unwrap();
     for place in ["/proc/none", "file/below"] {
@@ -231,7 +227,7 @@ fn an_encoder_that_lost_its_place_puts_the_axis_outside_its_limits_and_is_not_be
 
 #[test]
 fn virtual_time_keeps_nothing_unless_asked_and_equal_runs_are_equal_bytes() {
-    let folder = folder("virtual");
+    let folder = Folder::new("kept-virtual");
     let machine = FIRST.write(&folder);
     let mut recordings = Vec::new();
     for name in ["a", "b"] {
@@ -253,7 +249,7 @@ fn virtual_time_keeps_nothing_unless_asked_and_equal_runs_are_equal_bytes() {
 
 #[test]
 fn in_real_time_it_is_kept_without_being_asked() {
-    let folder = folder("real-time");
+    let folder = Folder::new("kept-real-time");
     let machine = FIRST.write(&folder);
     // On a machine without real time it may end in a stop; it is homed before.
     let (_, report) = tactus(&folder, &machine, &["--for", "6s", "--no-record"]);

@@ -11,19 +11,15 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
+mod folder;
+
+use folder::Folder;
 use serde_json::Value;
 
 const NOBODY: u32 = 65_534;
 
 /// Two that measure at once would measure each other.
 static ALONE: Mutex<()> = Mutex::new(());
-
-fn folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("tactus-measure-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
 
 fn machine(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/machines").join(name)
@@ -108,7 +104,7 @@ fn what_nobody_could_overlook_fails_on_any_machine() {
 
 #[test]
 fn cyclictest_is_measured_as_we_are_and_both_are_drawn() {
-    let folder = folder("plot");
+    let folder = Folder::new("measure-plot");
     let plot = folder.join("latency.svg");
     let arguments = ["--blocks", "9", "--load", "hackbench", "--plot", plot.to_str().unwrap()];
     let Some(found) = latency(&arguments) else { return };
@@ -131,7 +127,7 @@ fn cyclictest_is_measured_as_we_are_and_both_are_drawn() {
 
 #[test]
 fn latency_says_what_is_wrong_with_what_it_is_asked() {
-    let folder = folder("latency-input");
+    let folder = Folder::new("measure-latency-input");
     let cases: [(&[&str], i32, &[&str]); 9] = [
         (&["--priority", "100"], 2, &["1..=99"]),
         (&["--priority", "0"], 2, &["1..=99"]),
@@ -156,7 +152,7 @@ fn latency_says_what_is_wrong_with_what_it_is_asked() {
 
 #[test]
 fn programs_that_are_not_installed_are_named_with_the_command_that_installs_them() {
-    let folder = folder("not-installed");
+    let folder = Folder::new("measure-not-installed");
     let output = tactus(&folder, &["latency"]).env("PATH", &folder).output().unwrap();
     expect(&output, 3, &["cyclictest is not installed", "apt-get install rt-tests"]);
     if Uid::effective().is_root() {
@@ -173,7 +169,7 @@ fn programs_that_are_not_installed_are_named_with_the_command_that_installs_them
 
 #[test]
 fn without_the_right_to_be_real_time_it_says_so_and_measures_nothing_else() {
-    let folder = folder("no-right");
+    let folder = Folder::new("measure-no-right");
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
     let program = folder.join("tactus");
     std::fs::copy(env!("CARGO_BIN_EXE_tactus"), &program).unwrap();
@@ -202,7 +198,7 @@ fn children(parent: u32) -> Vec<i32> {
 #[test]
 fn ctrl_c_ends_it_and_everything_that_it_began() {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let folder = folder("ctrl-c");
+    let folder = Folder::new("measure-ctrl-c");
     let arguments = ["latency", "--json", "--load", "hackbench", "--block-length", "3s"];
     let mut command = tactus(&folder, &arguments);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -227,7 +223,7 @@ fn ctrl_c_ends_it_and_everything_that_it_began() {
 
 fn tune(arguments: &[&str]) -> Value {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let folder = folder("tune");
+    let folder = Folder::new("measure-tune");
     let file = machine("demo-cell.toml");
     let common = ["tune", "--json", file.to_str().unwrap()];
     let output = tactus(&folder, &[&common, arguments].concat()).output().unwrap();
@@ -237,7 +233,8 @@ fn tune(arguments: &[&str]) -> Value {
 
 #[test]
 fn tune_finds_a_planted_limit_and_enables_no_axis() {
-    let snippet = folder("tune-snippet").join("cycle.toml");
+    let top = Folder::new("measure-tune-snippet");
+    let snippet = top.join("cycle.toml");
     let found = tune(&[
         "--delay",
         "1ms",
@@ -285,7 +282,7 @@ fn tune_lets_axes_be_enabled_only_when_asked_to() {
 
 #[test]
 fn tune_says_what_is_wrong_with_what_it_is_asked() {
-    let folder = folder("tune-input");
+    let folder = Folder::new("measure-tune-input");
     let demo = machine("demo-cell.toml");
     let demo = demo.to_str().unwrap();
     let cases: [(&[&str], i32, &[&str]); 6] = [

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+mod folder;
+
+use folder::Folder;
 use mcap::read::ChunkFlattener;
 use mcap::records::Record;
 use mcap::write::NoSeek;
@@ -13,24 +16,6 @@ use mcap::{Attachment, WriteOptions};
 use prost::Message;
 use serde_json::Value;
 use supervisor::record::messages::{Checkpoint, Cycle, Inputs, Vision};
-
-/// A folder that is gone when the test is.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder =
-            std::env::temp_dir().join(format!("tactus-replay-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn machine() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/machines/demo-cell.toml")
@@ -55,16 +40,16 @@ fn run(folder: &Path, arguments: &[&str]) -> Vec<u8> {
 fn recording() -> &'static [u8] {
     static RECORDING: OnceLock<Vec<u8>> = OnceLock::new();
     RECORDING.get_or_init(|| {
-        let folder = Folder::new("recording");
-        run(&folder.0, &["--virtual-time", "--for", "30s"])
+        let folder = Folder::new("replay-recording");
+        run(&folder, &["--virtual-time", "--for", "30s"])
     })
 }
 
 /// What `tactus replay --json` says of these bytes, and its exit code.
 fn replayed(name: &str, bytes: &[u8], arguments: &[&str]) -> (i32, Value) {
-    let folder = Folder::new(name);
-    std::fs::write(folder.0.join("run.mcap"), bytes).unwrap();
-    let output = tactus(&folder.0, &[&["replay", "run.mcap", "--json"], arguments].concat());
+    let folder = Folder::new(&format!("replay-{name}"));
+    std::fs::write(folder.join("run.mcap"), bytes).unwrap();
+    let output = tactus(&folder, &[&["replay", "run.mcap", "--json"], arguments].concat());
     let found = serde_json::from_slice(&output.stdout);
     let found = found.unwrap_or_else(|wrong| panic!("{wrong}: {output:?}"));
     (output.status.code().unwrap(), found)
@@ -157,8 +142,8 @@ fn a_run_in_virtual_time_gives_every_bit_again() {
 
 #[test]
 fn a_run_in_real_time_gives_every_bit_again() {
-    let folder = Folder::new("real");
-    let bytes = run(&folder.0, &["--for", "8s"]);
+    let folder = Folder::new("replay-real");
+    let bytes = run(&folder, &["--for", "8s"]);
     let (code, found) = replayed("real-time", &bytes, &[]);
     assert_eq!(code, 0, "{found:#}");
     assert!(found["cycles_replayed"].as_u64() >= Some(7_000), "{found:#}");
@@ -308,9 +293,9 @@ fn a_recording_of_another_version_says_which_fields_it_lacks() {
         }
     }
     assert!(!lacking[0].contains("core.gate.violations"), "the field has another name now");
-    let folder = Folder::new("older");
-    std::fs::write(folder.0.join("run.mcap"), &older).unwrap();
-    let output = tactus(&folder.0, &["replay", "run.mcap"]);
+    let folder = Folder::new("replay-older");
+    std::fs::write(folder.join("run.mcap"), &older).unwrap();
+    let output = tactus(&folder, &["replay", "run.mcap"]);
     // Without inputs there is nothing to replay, and that is said.
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{said}");
@@ -319,15 +304,15 @@ fn a_recording_of_another_version_says_which_fields_it_lacks() {
 
 #[test]
 fn what_is_no_recording_is_told_so_and_one_that_was_cut_is_replayed_as_far_as_it_goes() {
-    let folder = Folder::new("wrong");
-    std::fs::write(folder.0.join("text.mcap"), "hello").unwrap();
-    let output = tactus(&folder.0, &["replay", "text.mcap"]);
+    let folder = Folder::new("replay-wrong");
+    std::fs::write(folder.join("text.mcap"), "hello").unwrap();
+    let output = tactus(&folder, &["replay", "text.mcap"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(
         String::from_utf8_lossy(&output.stderr).contains("expected an MCAP file"),
         "{output:?}"
     );
-    assert_eq!(tactus(&folder.0, &["replay", "none.mcap"]).status.code(), Some(3));
+    assert_eq!(tactus(&folder, &["replay", "none.mcap"]).status.code(), Some(3));
     let cut = &recording()[..recording().len() * 2 / 3];
     let (code, found) = replayed("cut", cut, &[]);
     assert_eq!((code, &found["differing"]), (0, &0.into()), "{found:#}");

@@ -179,23 +179,22 @@ mod tests {
 
     #[test]
     fn a_key_is_made_once_for_its_owner_alone_and_found_again() {
-        let state = crate::test_folder("audit-key").join("deep");
+        let folder = crate::folder::Folder::new("audit-key");
+        let state = folder.join("deep");
         let first = Key::of_device(&state).unwrap().unwrap();
         let rights = std::fs::metadata(state.join(FILE_NAME)).unwrap().permissions().mode();
         assert_eq!(rights & 0o7777, 0o600);
         let again = Key::of_device(&state).unwrap().unwrap();
         assert_eq!(first.public(), again.public());
-        let other = crate::test_folder("audit-key-other");
+        let other = crate::folder::Folder::new("audit-key-other");
         assert_ne!(Key::of_device(&other).unwrap().unwrap().public(), first.public());
         let text = std::fs::read_to_string(state.join(FILE_NAME)).unwrap();
         assert!(!text.contains(&first.public()));
-        let _ = std::fs::remove_dir_all(state.parent().unwrap());
-        let _ = std::fs::remove_dir_all(other);
     }
 
     #[test]
     fn a_key_that_others_may_read_or_that_is_damaged_is_refused_with_what_to_do() {
-        let state = crate::test_folder("audit-key-rights");
+        let state = crate::folder::Folder::new("audit-key-rights");
         Key::of_device(&state).unwrap().unwrap();
         let path = state.join(FILE_NAME);
         for rights in [0o640, 0o604, 0o644, 0o666] {
@@ -208,7 +207,6 @@ mod tests {
         assert!(Key::of_device(&state).unwrap().is_ok());
         std::fs::write(&path, "tactus device key 1\n12").unwrap();
         assert!(Key::of_device(&state).err().unwrap().message.contains("damaged"));
-        let _ = std::fs::remove_dir_all(state);
     }
 
     #[test]

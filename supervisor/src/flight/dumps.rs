@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_dump_says_by_its_name_and_in_it_what_stopped_the_machine() {
-        let folder = crate::test_folder("flight-name");
+        let folder = crate::folder::Folder::new("flight-name");
         dumps(&folder, BOUNDS).write(&frozen(100));
         assert_eq!(names(&folder), ["cell-flight-17-001-trip-60.tfr"]);
         let bytes = std::fs::read(folder.join(&names(&folder)[0])).unwrap();
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_oldest_are_deleted_and_files_of_others_are_not() {
-        let folder = crate::test_folder("flight-bounds");
+        let folder = crate::folder::Folder::new("flight-bounds");
         for other in ["cell-flight-notes.txt", "cellar-flight-1-001-trip-1.tfr", "cell.mcap"] {
             std::fs::write(folder.join(other), "precious").unwrap();
         }
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_sum_of_sizes_is_bounded_too_and_the_newest_stays() {
-        let folder = crate::test_folder("flight-size");
+        let folder = crate::folder::Folder::new("flight-size");
         let mut dumps = dumps(&folder, Bounds { files: 100, bytes: 20_000 });
         (0..6).for_each(|_| dumps.write(&frozen(100)));
         assert_eq!(names(&folder).len(), 2, "7 kB each");
@@ -237,7 +237,8 @@ mod tests {
 
     #[test]
     fn a_disk_that_fails_costs_the_dump_and_says_why() {
-        let folder = crate::test_folder("flight-disk").join("file");
+        let top = crate::folder::Folder::new("flight-disk");
+        let folder = top.join("file");
         std::fs::write(&folder, "not a folder").unwrap();
         let mut dumps = dumps(&folder, BOUNDS);
         dumps.write(&frozen(100));

@@ -44,7 +44,7 @@ fn run_loop(prepared: &mut Prepared, cycles: std::ops::Range<u64>) -> u64 {
 
 #[test]
 fn while_nobody_takes_dumps_the_loop_goes_on_and_what_is_lost_is_counted() {
-    let folder = crate::test_folder("flight-parked");
+    let folder = crate::folder::Folder::new("flight-parked");
     let mut prepared = prepare(PERIOD, &options());
     // Four stops and two spare rings; nobody is there.
     assert_eq!(run_loop(&mut prepared, 0..2_000), 2);
@@ -70,7 +70,7 @@ fn while_nobody_takes_dumps_the_loop_goes_on_and_what_is_lost_is_counted() {
 
 #[test]
 fn a_thread_writes_what_is_frozen_and_everything_that_is_left_at_the_end() {
-    let folder = crate::test_folder("flight-thread");
+    let folder = crate::folder::Folder::new("flight-thread");
     let mut prepared = prepare(PERIOD, &options());
     let (_, taker) = swap::channel(Vec::new());
     let taker = std::mem::replace(&mut prepared.taker, taker);
@@ -83,7 +83,7 @@ fn a_thread_writes_what_is_frozen_and_everything_that_is_left_at_the_end() {
 
 #[test]
 fn a_request_is_heard_once_and_makes_a_dump() {
-    let folder = crate::test_folder("flight-request");
+    let folder = crate::folder::Folder::new("flight-request");
     let options = options();
     let mut prepared = prepare(PERIOD, &options);
     run_loop(&mut prepared, 0..100);

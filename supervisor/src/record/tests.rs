@@ -128,7 +128,7 @@ fn the_same_records_give_the_same_bytes() {
 
 #[test]
 fn a_recording_that_outgrows_its_bound_goes_on_in_the_next_file_and_loses_nothing() {
-    let folder = crate::test_folder("rotation");
+    let folder = crate::folder::Folder::new("rotation");
     let path = folder.join("run.mcap");
     let mut recorder = FileRecorder::create_bounded(&path, &example(), &info(), 50_000).unwrap();
     let mut produced = 0_u64;
@@ -151,7 +151,7 @@ fn a_recording_that_outgrows_its_bound_goes_on_in_the_next_file_and_loses_nothin
 
 #[test]
 fn a_file_is_packed_or_not_as_the_machine_file_says_and_holds_the_same() {
-    let folder = crate::test_folder("packed");
+    let folder = crate::folder::Folder::new("packed");
     let write = |name: &str, packed: bool| {
         let path = folder.join(name);
         let info = RunInfo { packed, ..info() };

@@ -198,7 +198,8 @@ mod tests {
 
     #[test]
     fn what_was_saved_is_loaded_and_nothing_else_is_left() {
-        let folder = crate::test_folder("state-file").join("deep/er");
+        let top = crate::folder::Folder::new("state-file");
+        let folder = top.join("deep/er");
         let path = folder.join("cell.json");
         assert_eq!(load(&path, &owner()).unwrap(), References::new(), "there is none yet");
         save(&path, &owner(), &References::new()).unwrap();
@@ -253,7 +254,7 @@ mod tests {
         for bytes in [&b""[..], b"{}", b"[1]", b"\xFF\xFE", b"{\"format\": 1}", &huge] {
             assert!(matches!(parse(bytes, &owner()), Err(Unusable::Damaged(_))));
         }
-        let folder = crate::test_folder("state-folder");
+        let folder = crate::folder::Folder::new("state-folder");
         assert!(matches!(load(&folder, &owner()), Err(Unusable::Unreadable(_))), "a directory");
     }
 

@@ -60,7 +60,7 @@ fn again(machine: &Machine, options: &Options, serial: Option<u32>) -> Verdict {
 
 #[test]
 fn what_one_run_found_the_next_one_knows() {
-    let (folder, machine) = (crate::test_folder("kept"), machine());
+    let (folder, machine) = (crate::folder::Folder::new("kept"), machine());
     let mut first = homed(&machine, &folder);
     assert_eq!(first.settle(), ["x starts without reference: it was not homed yet; home it"]);
     assert_eq!(first.note_of(X), None, "homed by now");
@@ -72,7 +72,7 @@ fn what_one_run_found_the_next_one_knows() {
 #[test]
 // SR-042
 fn another_drive_another_scaling_or_a_wish_to_home_again_is_not_referenced() {
-    let (folder, machine) = (crate::test_folder("kept-other"), machine());
+    let (folder, machine) = (crate::folder::Folder::new("kept-other"), machine());
     drop(homed(&machine, &folder));
     let why = |machine: &Machine, options: &Options, serial| {
         again(machine, options, serial).offset.expect_err("it must not count")
@@ -113,7 +113,7 @@ fn another_drive_another_scaling_or_a_wish_to_home_again_is_not_referenced() {
 
 #[test]
 fn a_damaged_file_is_told_set_aside_and_replaced() {
-    let (folder, machine) = (crate::test_folder("kept-damaged"), machine());
+    let (folder, machine) = (crate::folder::Folder::new("kept-damaged"), machine());
     drop(homed(&machine, &folder));
     let path = folder.join("demo-cell.virtual.references.json");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -149,7 +149,7 @@ fn a_directory_that_cannot_be_written_is_told_and_the_run_goes_on() {
 
 #[test]
 fn a_drive_without_a_serial_number_keeps_nothing() {
-    let (folder, machine) = (crate::test_folder("kept-nameless"), machine());
+    let (folder, machine) = (crate::folder::Folder::new("kept-nameless"), machine());
     let mut keeper = Keeper::open(&machine, &options(&folder));
     keeper.hear(keeper.kept().judge(&devices(&machine, None)));
     keeper.found(X, Nano(42));

@@ -1,8 +1,9 @@
 use super::*;
 use crate::audit::key::Key;
 use crate::audit::line::{Entry, Fields, signed_line};
-use crate::audit::writer::tests::{Folder, entry, judge, read, stamp, writer};
+use crate::audit::writer::tests::{entry, judge, read, stamp, writer};
 use crate::audit::writer::{Bounds, Owner, Writer};
+use crate::folder::Folder;
 
 type Files = Vec<(u32, Vec<u8>)>;
 
@@ -10,12 +11,12 @@ type Files = Vec<(u32, Vec<u8>)>;
 fn log(name: &str) -> Files {
     let folder = Folder::new(name);
     for start in 0..2 {
-        let mut writer = writer(&folder.0, Bounds { file_bytes: 2800, ..Bounds::default() });
+        let mut writer = writer(&folder, Bounds { file_bytes: 2800, ..Bounds::default() });
         writer.begin(stamp(start * 100)).unwrap();
         (0..9).for_each(|number| writer.take(entry(start * 100 + number, number % 4 == 0)));
         writer.finish(stamp(start * 100 + 30));
     }
-    let files = read(&folder.0);
+    let files = read(&folder);
     assert_eq!(files.len(), 3);
     assert!(judge(&files, Kept::default()).whole);
     files
@@ -215,10 +216,10 @@ fn a_missing_a_renamed_and_a_foreign_file_are_found() {
 #[test]
 fn another_key_is_found_unless_it_is_named() {
     let folder = Folder::new("audit-keys");
-    let state = folder.0.join("state");
+    let state = folder.join("state");
     let keys = [Key::virtual_time(), Key::of_device(&state).unwrap().unwrap()];
     let publics = keys.clone().map(|key| unhex(key.public().as_bytes()).unwrap());
-    let directory = folder.0.join("log");
+    let directory = folder.join("log");
     for key in keys {
         let owner = Owner { machine: "cell".into(), config: String::new(), virtual_time: false };
         let mut writer = Writer::new(
@@ -267,17 +268,17 @@ fn bytes_that_nobody_of_us_wrote_are_no_torn_end() {
 fn what_a_start_found_torn_may_not_change_afterwards() {
     let folder = Folder::new("audit-torn-changed");
     for start in 0..2 {
-        let mut writer = writer(&folder.0, Bounds::default());
+        let mut writer = writer(&folder, Bounds::default());
         writer.begin(stamp(start)).unwrap();
         writer.take(entry(start, true));
         drop(writer);
         if start == 0 {
-            let path = folder.0.join(files::name(1));
+            let path = folder.join(files::name(1));
             let bytes = std::fs::read(&path).unwrap();
             std::fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
         }
     }
-    let mut files = read(&folder.0);
+    let mut files = read(&folder);
     let verdict = judge(&files, Kept::default());
     assert!(verdict.whole && verdict.torn[0].acknowledged, "{verdict:?}");
     let end = files[0].1.len() - 1;
@@ -306,10 +307,10 @@ fn only_a_signed_whole_checkpoint_is_taken_for_one() {
 #[test]
 fn a_gap_that_the_log_tells_is_told_and_is_no_tampering() {
     let folder = Folder::new("audit-gap");
-    let mut writer = writer(&folder.0, Bounds::default());
+    let mut writer = writer(&folder, Bounds::default());
     writer.begin(stamp(0)).unwrap();
     writer.lose(17, stamp(1));
     writer.finish(stamp(2));
-    let verdict = judge(&read(&folder.0), Kept::default());
+    let verdict = judge(&read(&folder), Kept::default());
     assert!(verdict.whole && verdict.lost == 17, "{verdict:?}");
 }

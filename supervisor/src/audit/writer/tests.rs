@@ -1,21 +1,7 @@
 use super::*;
 use crate::audit::verify::{Checker, Kept, Verdict};
+use crate::folder::Folder;
 use std::os::unix::fs::PermissionsExt as _;
-
-/// A folder that goes away with the test.
-pub(in crate::audit) struct Folder(pub(in crate::audit) PathBuf);
-
-impl Folder {
-    pub(in crate::audit) fn new(name: &str) -> Self {
-        Self(crate::test_folder(name))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 pub(in crate::audit) fn stamp(mono: u64) -> Stamp {
     Stamp { mono, wall: Some(1_000_000_000 + mono) }
@@ -56,62 +42,62 @@ fn what_is_given_is_written_in_order_over_files_and_starts() {
     let folder = Folder::new("audit-order");
     let bounds = Bounds { file_bytes: 3000, ..Bounds::default() };
     for start in 0..3 {
-        let mut writer = writer(&folder.0, bounds);
+        let mut writer = writer(&folder, bounds);
         writer.begin(stamp(start * 100)).unwrap();
         (0..20).for_each(|number| writer.take(entry(start * 100 + number, number % 7 == 0)));
         writer.finish(stamp(start * 100 + 30));
         assert_eq!((writer.written().fault.as_ref(), writer.written().lost), (None, 0));
     }
-    let files = read(&folder.0);
+    let files = read(&folder);
     assert!(files.len() > 3, "{} files", files.len());
     assert!(files.iter().all(|(_, bytes)| bytes.len() <= 3000 + 500), "a checkpoint may follow");
     let verdict = judge(&files, Kept::default());
     assert!(verdict.whole, "{verdict:?}");
     assert_eq!(verdict.signed_up_to, verdict.last_sequence);
     let expected: Vec<u64> = (0..3).flat_map(|start| start * 100..start * 100 + 20).collect();
-    assert_eq!(numbers(&folder.0), expected);
+    assert_eq!(numbers(&folder), expected);
 }
 
 #[test]
 fn an_urgent_record_is_in_the_file_at_once_and_others_wait_for_the_next_look() {
     let folder = Folder::new("audit-urgent");
-    let mut writer = writer(&folder.0, Bounds::default());
+    let mut writer = writer(&folder, Bounds::default());
     writer.begin(stamp(0)).unwrap();
     writer.take(entry(1, false));
-    assert!(numbers(&folder.0).is_empty());
+    assert!(numbers(&folder).is_empty());
     writer.take(entry(2, true));
-    assert_eq!(numbers(&folder.0), [1, 2]);
-    let before = judge(&read(&folder.0), Kept::default());
+    assert_eq!(numbers(&folder), [1, 2]);
+    let before = judge(&read(&folder), Kept::default());
     assert!(before.signed_up_to < before.last_sequence);
     writer.flush(stamp(CHECKPOINT_URGENT_NS + 2));
-    let after = judge(&read(&folder.0), Kept::default());
+    let after = judge(&read(&folder), Kept::default());
     assert_eq!(after.signed_up_to, after.last_sequence, "signed a second after it");
 }
 
 #[test]
 fn a_busy_log_is_signed_by_number_and_a_quiet_one_by_time() {
     let folder = Folder::new("audit-signed");
-    let mut writer = writer(&folder.0, Bounds::default());
+    let mut writer = writer(&folder, Bounds::default());
     writer.begin(stamp(0)).unwrap();
     (0..600).for_each(|number| writer.take(entry(number, false)));
     writer.flush(stamp(600));
-    let busy = judge(&read(&folder.0), Kept::default());
+    let busy = judge(&read(&folder), Kept::default());
     assert_eq!(busy.checkpoints, 3, "one at the beginning, one each 256");
     writer.flush(stamp(CHECKPOINT_NS - 1));
-    assert_eq!(judge(&read(&folder.0), Kept::default()).checkpoints, 3);
+    assert_eq!(judge(&read(&folder), Kept::default()).checkpoints, 3);
     writer.flush(stamp(CHECKPOINT_NS + 600));
-    let quiet = judge(&read(&folder.0), Kept::default());
+    let quiet = judge(&read(&folder), Kept::default());
     assert_eq!((quiet.checkpoints, quiet.signed_up_to), (4, quiet.last_sequence));
     writer.flush(stamp(9 * CHECKPOINT_NS));
-    assert_eq!(judge(&read(&folder.0), Kept::default()).checkpoints, 4, "nothing new to sign");
+    assert_eq!(judge(&read(&folder), Kept::default()).checkpoints, 4, "nothing new to sign");
 }
 
 #[test]
 fn a_second_writer_is_refused_and_the_first_goes_on() {
     let folder = Folder::new("audit-two");
-    let mut first = writer(&folder.0, Bounds::default());
+    let mut first = writer(&folder, Bounds::default());
     first.begin(stamp(0)).unwrap();
-    let mut second = writer(&folder.0, Bounds::default());
+    let mut second = writer(&folder, Bounds::default());
     let wrong = second.begin(stamp(1)).unwrap_err();
     assert!(wrong.to_string().contains("another tactus"), "{wrong}");
     second.take(entry(1, true));
@@ -119,12 +105,12 @@ fn a_second_writer_is_refused_and_the_first_goes_on() {
     assert_eq!(second.news(), None, "told once");
     first.take(entry(2, true));
     first.finish(stamp(3));
-    assert_eq!(numbers(&folder.0), [2]);
+    assert_eq!(numbers(&folder), [2]);
     drop(first);
     second.flush(stamp(RETRY_NS + 5));
     second.finish(stamp(RETRY_NS + 6));
-    assert_eq!(numbers(&folder.0), [2, 1], "what waited is written as soon as it may");
-    let verdict = judge(&read(&folder.0), Kept::default());
+    assert_eq!(numbers(&folder), [2, 1], "what waited is written as soon as it may");
+    let verdict = judge(&read(&folder), Kept::default());
     assert!(verdict.whole, "{verdict:?}");
     assert_eq!(verdict.lost, 0);
 }
@@ -159,16 +145,16 @@ fn refuse(folder: &Path, refuse: bool) {
 // SR-049
 fn a_full_disk_costs_no_record_that_fits_in_memory_and_counts_the_others() {
     let folder = Folder::new("audit-full");
-    let Some(_disk) = SmallDisk::new(&folder.0) else {
+    let Some(_disk) = SmallDisk::new(&folder) else {
         // Without the rights to mount a disk a directory that takes no file stands for it.
-        return a_directory_that_takes_no_file(&folder.0);
+        return a_directory_that_takes_no_file(&folder);
     };
-    let directory = folder.0.join("log");
+    let directory = folder.join("log");
     let bounds = Bounds { waiting: 50, ..Bounds::default() };
     let mut writer = writer(&directory, bounds);
     writer.begin(stamp(0)).unwrap();
     writer.take(entry(0, true));
-    let ballast = folder.0.join("ballast");
+    let ballast = folder.join("ballast");
     // Fills the disk to its last page, then what the page of the log has left.
     let mut file = File::create(&ballast).unwrap();
     while file.write_all(&[1; 4096]).is_ok() {}
@@ -212,13 +198,13 @@ fn a_directory_that_takes_no_file(folder: &Path) {
 #[test]
 fn a_log_killed_at_any_byte_is_whole_up_to_there_and_goes_on() {
     let folder = Folder::new("audit-killed");
-    let mut first = writer(&folder.0, Bounds::default());
+    let mut first = writer(&folder, Bounds::default());
     first.begin(stamp(0)).unwrap();
     (0..4).for_each(|number| first.take(entry(number, true)));
     drop(first);
-    let [(1, bytes)] = &read(&folder.0)[..] else { panic!("one file") };
+    let [(1, bytes)] = &read(&folder)[..] else { panic!("one file") };
     for cut in 0..bytes.len() {
-        let directory = folder.0.join(format!("cut-{cut}"));
+        let directory = folder.join(format!("cut-{cut}"));
         std::fs::create_dir(&directory).unwrap();
         std::fs::write(directory.join(files::name(1)), &bytes[..cut]).unwrap();
         let whole = bytes[..cut].iter().filter(|byte| **byte == b'\n').count();
@@ -244,18 +230,18 @@ fn a_log_killed_at_any_byte_is_whole_up_to_there_and_goes_on() {
 #[test]
 fn the_last_start_and_end_are_found_again() {
     let folder = Folder::new("audit-last");
-    assert_eq!(writer(&folder.0, Bounds::default()).begin(stamp(0)).unwrap(), Tail::NOTHING);
-    let mut run = writer(&folder.0, Bounds { file_bytes: 2000, ..Bounds::default() });
+    assert_eq!(writer(&folder, Bounds::default()).begin(stamp(0)).unwrap(), Tail::NOTHING);
+    let mut run = writer(&folder, Bounds { file_bytes: 2000, ..Bounds::default() });
     run.begin(stamp(0)).unwrap();
     let fields = Fields::default().text("config", "c0");
     run.take(Entry { kind: "start_up", fields, ..entry(0, true) });
     (0..9).for_each(|number| run.take(entry(number, true)));
     drop(run);
-    let tail = files::tail(&folder.0).unwrap();
+    let tail = files::tail(&folder).unwrap();
     assert_eq!((tail.in_order, tail.config.as_deref()), (Some(false), Some("c0")), "over files");
-    let mut run = writer(&folder.0, Bounds::default());
+    let mut run = writer(&folder, Bounds::default());
     run.begin(stamp(0)).unwrap();
     run.take(Entry { kind: "shutdown", ..entry(0, true) });
     run.finish(stamp(1));
-    assert_eq!(files::tail(&folder.0).unwrap().in_order, Some(true));
+    assert_eq!(files::tail(&folder).unwrap().in_order, Some(true));
 }
