@@ -23,11 +23,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("segment", &[]),
     ("world", &["twin-lite"]),
     ("config", &["fieldbus", "rt-core", "twin-lite"]),
+    ("queue", &[]),
+    ("gateway", &["queue"]),
     (
         "supervisor",
         &[
             "config",
             "fieldbus",
+            "gateway",
+            "queue",
             "rt-channel",
             "rt-core",
             "rt-linux",
@@ -181,6 +185,8 @@ fn unsafe_code_is_forbidden_where_it_has_no_business() {
         "rt-core/src/lib.rs",
         "config/src/lib.rs",
         "supervisor/src/lib.rs",
+        "supervisor/queue/src/lib.rs",
+        "supervisor/gateway/src/lib.rs",
         "fieldbus/segment/src/lib.rs",
         "fieldbus/world/src/lib.rs",
     ] {

@@ -13,6 +13,7 @@ mod build;
 pub mod cell;
 mod change;
 mod file;
+pub mod forward;
 pub mod machine;
 pub mod problem;
 mod quantity;
@@ -23,6 +24,7 @@ mod units;
 pub use amount::Amount;
 pub use cell::VirtualCell;
 pub use change::{NoSuchPlace, change, value_at};
+pub use forward::Forwarding;
 pub use machine::{
     AxisUnit, Compression, CycleSettings, FlightSettings, LinkChoice, Machine, Names, Realtime,
     RecordingSettings, StreamSocket, StreamSource,

@@ -9,6 +9,7 @@ use rt_core::signal::SignalId;
 
 use crate::budget::Budget;
 use crate::cell::VirtualCell;
+use crate::forward::Forwarding;
 use crate::problem::Problem;
 
 /// A machine, checked: every reference holds, every number is in its range.
@@ -38,6 +39,8 @@ pub struct Machine {
     pub stream_sources: Vec<StreamSource>,
     /// What is kept of a run.
     pub recording: RecordingSettings,
+    /// What leaves the machine.
+    pub forwarding: Forwarding,
     /// Where the state file is; relative to the directory in which the run was started.
     pub state_directory: PathBuf,
     /// BLAKE3 of the bytes of the file.

@@ -82,6 +82,7 @@ const UNITS: &[Unit] = &[
     unit("µs", Dimension::Time, 1_000, 1),
     unit("ns", Dimension::Time, 1, 1),
     unit("min", Dimension::Time, 60 * NANO, 1),
+    unit("h", Dimension::Time, 3_600 * NANO, 1),
     base("mm", Dimension::Length),
     unit("m", Dimension::Length, 1_000 * NANO, 1),
     unit("cm", Dimension::Length, 10 * NANO, 1),

@@ -666,3 +666,60 @@ fn a_zone_without_a_stream_and_a_stream_that_nobody_reads_are_errors() {
         ),
     ]);
 }
+
+/// The demo cell with this behind it, and the kinds of what is wrong.
+fn with_exports(more: &str) -> Result<config::Machine, Vec<String>> {
+    let text = format!("{}\n{more}", include_str!("../machines/demo-cell.toml"));
+    config::load(&text, "cell.toml").map_err(|wrong| {
+        wrong.problems().iter().map(|it| format!("{}: {}", it.code, it.found)).collect()
+    })
+}
+
+const HUB: &str = "[[sink]]\nname = \"hub\"\nkind = \"nats\"\naddress = \"127.0.0.1:4222\"\n";
+
+#[test]
+fn what_is_not_listed_is_not_exported_and_a_pattern_lists_what_it_matches() {
+    let export = "[[export]]\nname = \"axes\"\nsignals = [\"axes.*.position\"]\nevents = [\"trip\"]\n\
+                  sinks = [\"hub\"]\nowner = \"maintenance\"\nrate = \"100 ms\"\nretention = \"2 h\"\n";
+    let machine = with_exports(&format!("{HUB}{export}")).unwrap();
+    let [export] = &machine.forwarding.exports[..] else { panic!("one") };
+    assert_eq!(export.values.len(), machine.plan.axes.len());
+    assert!(export.values.iter().all(|value| value.name.ends_with(".position")));
+    assert_eq!((export.events.clone(), export.sink_bits()), (vec!["trip"], 1));
+    assert_eq!((export.interval_ns, export.retention_ns), (100_000_000, 7_200_000_000_000));
+    assert!(!with_exports("").unwrap().forwarding.is_on());
+}
+
+#[test]
+fn an_export_that_names_nothing_or_goes_nowhere_or_goes_twice_is_refused() {
+    let export = |name: &str, what: &str, sink: &str| {
+        format!("[[export]]\nname = \"{name}\"\n{what}\nsinks = [\"{sink}\"]\nowner = \"o\"\n")
+    };
+    let trips = "events = [\"trip\"]";
+    for (more, code) in [
+        (export("a", "signals = [\"axes.x.positon\"]", "hub"), "unknown-name"),
+        (export("a", "events = [\"tripp\"]", "hub"), "unknown-name"),
+        (export("a", trips, "hab"), "unknown-name"),
+        (export("a", "", "hub"), "missing-key"),
+        (export("a", trips, "hub") + &export("b", "events = [\"t*\"]", "hub"), "exported-twice"),
+    ] {
+        let wrong = with_exports(&format!("{HUB}{more}")).unwrap_err();
+        assert!(wrong.len() == 1 && wrong[0].starts_with(code), "{more}: {wrong:?}");
+    }
+}
+
+#[test]
+fn a_sink_elsewhere_needs_all_of_mutual_tls() {
+    let export = "[[export]]\nname = \"a\"\nevents = [\"*\"]\nsinks = [\"hub\"]\nowner = \"o\"\n";
+    let there = HUB.replace("127.0.0.1", "hub.example");
+    let tls = "ca = \"a\"\ncertificate = \"b\"\nkey = \"c\"\n";
+    for (sink, right) in [
+        (HUB.to_owned(), true),
+        (there.clone(), false),
+        (format!("{there}ca = \"a\"\n"), false),
+        (format!("{there}{tls}"), true),
+        (HUB.replace(":4222", ""), false),
+    ] {
+        assert_eq!(with_exports(&format!("{sink}{export}")).is_ok(), right, "{sink}");
+    }
+}

@@ -10,7 +10,7 @@ use serde_json::Value;
 const INTRODUCTION: &str = include_str!("golden/reference-introduction.md");
 
 /// Sections in the order in which a file has them: heading, name in the schema.
-const SECTIONS: [(&str, &str); 20] = [
+const SECTIONS: [(&str, &str); 24] = [
     ("[machine]", "Identification"),
     ("[cycle]", "Cycle"),
     ("[link]", "Link"),
@@ -29,6 +29,10 @@ const SECTIONS: [(&str, &str); 20] = [
     ("[twin]", "TwinSettings"),
     ("[recording]", "Recording"),
     ("[state]", "State"),
+    ("[forward]", "Forward"),
+    ("[gateway]", "Gateway"),
+    ("[[sink]]", "Sink"),
+    ("[[export]]", "Export"),
     ("[virtual]", "Virtual"),
     ("[scenario]", "Scenario"),
 ];

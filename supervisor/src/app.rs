@@ -22,7 +22,9 @@ use crate::exit::{Error, ExitCode};
 use crate::matrix::{self, Matrix};
 use crate::report::{Context, Report};
 use crate::run::{self, Options, Source};
-use crate::{audit, flight, latency, replay, report, sdo, sim, tune, twin, what_if, zones};
+use crate::{
+    audit, flight, forward, latency, replay, report, sdo, sim, tune, twin, what_if, zones,
+};
 
 /// Width of messages when nobody says how wide the terminal is.
 const WIDTH: usize = 100;
@@ -63,6 +65,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Matrix(arguments) => matrix(arguments),
         Command::Budget(arguments) => budget(arguments),
         Command::Audit(arguments) => audit_log(arguments),
+        Command::Policy(arguments) => forward::command::show_policy(arguments),
+        Command::Forward(arguments) => forward::command::forward(&arguments.command),
+        Command::Gateway(arguments) => forward::command::be_gateway(arguments),
     };
     match done {
         Ok(code) => code.number(),

@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and what each answer means.
 
 mod audit;
+mod forward;
 mod measure;
 mod twin;
 mod what_if;
@@ -16,6 +17,7 @@ use crate::run::Park;
 pub use audit::{
     AuditArgs, AuditCommand, AuditKeyArgs, AuditReportArgs, AuditVerifyArgs, BudgetArgs, MatrixArgs,
 };
+pub use forward::{ForwardArgs, ForwardAt, ForwardCommand, GatewayArgs, PolicyArgs};
 pub use measure::{LatencyArgs, LoadKind, TuneArgs};
 pub use twin::{TwinArgs, TwinCommand, TwinEvaluateArgs, TwinExportArgs};
 pub use what_if::{Seeds, WhatIfArgs};
@@ -149,6 +151,15 @@ pub enum Command {
     /// Print the response-time budget of every interlock, and what a run measured of it.
     #[command(after_help = help(audit::BUDGET_EXAMPLES))]
     Budget(BudgetArgs),
+    /// Print who gets what of what the machine knows.
+    #[command(after_help = help(forward::POLICY_EXAMPLES))]
+    Policy(PolicyArgs),
+    /// Look after the queue of what has not arrived at plant systems yet.
+    #[command(after_help = help(forward::FORWARD_EXAMPLES))]
+    Forward(ForwardArgs),
+    /// Talk to plant systems. For tactus run, which starts it.
+    #[command(after_help = help(forward::GATEWAY_EXAMPLES))]
+    Gateway(GatewayArgs),
     /// Look after the audit log: is it whole, and whose key signs it.
     #[command(after_help = help(audit::AUDIT_EXAMPLES))]
     Audit(AuditArgs),

@@ -16,6 +16,7 @@ use rt_core::vision::{Inspected, Received, STREAMS_MAX, VisionInputs};
 
 use crate::audit::Audit;
 use crate::flight::RingGiver;
+use crate::forward::{Forward, GatewayState, QueueState};
 use crate::record::{FileRecorder, RecorderThread, Stored, messages};
 use crate::report::Ledger;
 use crate::stats::Statistics;
@@ -161,6 +162,7 @@ pub struct Drain {
     pub pictures: Vec<(Picture, u64)>,
     recording: Recording,
     audit: Audit,
+    forward: Forward,
     not_recorded: u64,
     park: Option<Duration>,
 }
@@ -174,6 +176,7 @@ impl Drain {
             statistics,
             recording,
             audit,
+            forward: Forward::off(),
             homed: Vec::new(),
             pictures: Vec::new(),
             not_recorded: 0,
@@ -185,6 +188,18 @@ impl Drain {
     #[must_use]
     pub fn with_audit(self, audit: Audit) -> Self {
         Self { audit, ..self }
+    }
+
+    /// With plant systems to forward to.
+    #[must_use]
+    pub fn with_forward(self, forward: Forward) -> Self {
+        Self { forward, ..self }
+    }
+
+    /// How the queue for plant systems and its gateway are; `None`: nothing is exported.
+    #[must_use]
+    pub fn forward_state(&self) -> Option<(QueueState, Option<GatewayState>)> {
+        self.forward.state()
     }
 
     /// The next record taken holds this thread up for so long, before its place in the stream is given back. See
@@ -204,7 +219,7 @@ impl Drain {
         records: &mut stream::Consumer<Record>,
         seen: &mut dyn FnMut(&Record),
     ) -> usize {
-        let Self { statistics, homed, pictures, recording, audit, not_recorded, park } = self;
+        let Self { statistics, homed, pictures, recording, audit, forward, not_recorded, park } = self;
         let taken = records.drain(DRAIN_MAX, |sequence, record| {
             if let Some(length) = park.take() {
                 std::thread::sleep(length);
@@ -216,6 +231,7 @@ impl Drain {
                 pictures.push((picture, record.now));
             }
             seen(&record);
+            forward.take(sequence, &record);
             if let Body::Event(event) = &record.body {
                 audit.event(&record, event);
                 if let Event::Referenced { axis, offset, kept: false } = *event {
@@ -231,6 +247,7 @@ impl Drain {
         if let Recording::Threaded(thread) = recording {
             thread.hand_over();
         }
+        forward.hand_over();
         let stored = || stored(recording);
         audit.look(statistics.now, records.dropped(), stored);
         for text in audit.news() {
@@ -292,6 +309,7 @@ impl Drain {
             stored,
             not_recorded: self.not_recorded,
             audit: self.audit.finish(&self.statistics),
+            forward: self.forward.finish(),
         }
     }
 }

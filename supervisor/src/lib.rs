@@ -16,6 +16,7 @@ pub mod events;
 pub mod exit;
 pub mod flight;
 pub mod foresight;
+pub mod forward;
 pub mod histogram;
 pub mod inquiry;
 pub mod labels;

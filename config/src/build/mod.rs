@@ -8,6 +8,7 @@ mod causes;
 mod cell;
 mod cover;
 mod cycle;
+mod forward;
 mod groups;
 mod homing;
 mod image;
@@ -79,6 +80,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     check_wire(file, &built, cycle.as_ref(), dc.as_ref(), problems);
     let link = cycle::link(file.link.0.as_ref(), problems);
     let recording = cycle::recording(file.recording.0.as_ref(), problems);
+    let forwarding = forward::forwarding(&exportable(file, &built), problems);
     if problems.any_error() {
         return None;
     }
@@ -116,11 +118,18 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         virtual_cell,
         stream_sources: built.vision.sources,
         recording,
+        forwarding,
         state_directory: cycle::state_directory(file.state.0.as_ref()),
         hash,
         hash64,
         warnings: Vec::new(),
     })
+}
+
+/// What exports may refer to.
+fn exportable<'f>(file: &'f File, built: &Built<'_>) -> forward::Names<'f> {
+    let axes = built.axes.names.names().into_iter().zip(built.axes.units.iter().copied());
+    forward::Names { signals: built.devices.signals.names(), axes: axes.collect(), file }
 }
 
 /// What interlocks may refer to.

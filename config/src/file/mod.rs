@@ -4,6 +4,7 @@
 pub(crate) mod axis;
 pub(crate) mod bus;
 pub(crate) mod cell;
+pub(crate) mod forward;
 pub(crate) mod program;
 pub(crate) mod safety;
 
@@ -62,6 +63,18 @@ section! {
         /// What outlives a run.
         #[schemars(default)]
         state: Part<State>,
+        /// The durable queue before the sinks.
+        #[schemars(default)]
+        forward: Part<forward::Forward>,
+        /// The process that talks to plant systems.
+        #[schemars(default)]
+        gateway: Part<forward::Gateway>,
+        /// Plant systems.
+        #[schemars(default)]
+        sink: Vec<forward::Sink>,
+        /// What may leave the machine; what is not listed stays.
+        #[schemars(default)]
+        export: Vec<forward::Export>,
         /// What the virtual cell is made of; ignored at a real machine.
         #[schemars(default)]
         r#virtual: Part<cell::Virtual>,

@@ -15,6 +15,7 @@ use self::guards::Guards;
 use crate::audit::AuditReport;
 use crate::exit::{Error, ExitCode};
 use crate::foresight::TwinReport;
+use crate::forward::ForwardReport;
 use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::record::Stored;
@@ -113,6 +114,8 @@ pub struct Report {
     pub records: Records,
     /// The audit log; `null`: nothing outlives the run.
     pub audit: Option<AuditReport>,
+    /// What left the machine for plant systems, and what waits; `null`: nothing is exported, or nothing outlives the run.
+    pub forward: Option<ForwardReport>,
     /// The flight recorder and its dumps.
     pub flight_recorder: FlightReport,
     /// Camera datagrams.
@@ -487,6 +490,8 @@ pub struct Ledger {
     pub not_recorded: u64,
     /// The audit log.
     pub audit: Option<AuditReport>,
+    /// The queue for plant systems.
+    pub forward: Option<ForwardReport>,
 }
 
 /// Frames since start.
@@ -564,6 +569,7 @@ impl Report {
             gate_violations: statistics.gate_violations,
             records: Records::of(ledger),
             audit: ledger.audit.clone(),
+            forward: ledger.forward.clone(),
             flight_recorder: context.flight.clone(),
             vision,
             separation: separation::report(&statistics.separation, labels),

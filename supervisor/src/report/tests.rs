@@ -65,6 +65,7 @@ fn report_with(measured: bool, loop_report: CycleReport) -> Report {
         stored: Stored { stored: 1000, ..Stored::default() },
         not_recorded: 0,
         audit: None,
+        forward: None,
     };
     let ended = Ended {
         reason: "completed",

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Dc, Interface, Quantiles, Report, TripReport};
+use super::{Dc, ForwardReport, Interface, Quantiles, Report, TripReport};
 
 /// Widest bar of a histogram, characters.
 const BAR: u64 = 32;
@@ -336,6 +336,9 @@ fn tail(report: &Report, out: &mut String) -> std::fmt::Result {
     if let Some(path) = &report.recording {
         writeln!(out, "  {path} ({:.1} MB)", megabytes(records.bytes))?;
     }
+    if let Some(forward) = &report.forward {
+        write_forward(forward, out)?;
+    }
     if let Some(audit) = &report.audit {
         let written = &audit.written;
         writeln!(
@@ -383,4 +386,26 @@ pub fn duration(ns: u64) -> String {
         1_000_000..1_000_000_000 => format!("{:.2} ms", ns as f64 / 1e6),
         1_000_000_000.. => format!("{:.2} s", ns as f64 / 1e9),
     }
+}
+/// The accounts of what left the machine.
+fn write_forward(forward: &ForwardReport, out: &mut String) -> std::fmt::Result {
+    for lane in forward.queue.lanes.iter().filter(|lane| lane.produced > 0) {
+        writeln!(
+            out,
+            "  to {}, {}: produced {} = acked {} + queued {} + lost {}",
+            lane.sink,
+            lane.class,
+            lane.produced,
+            lane.acked,
+            lane.queued + lane.in_memory,
+            lane.lost
+        )?;
+    }
+    if let Some(wrong) = &forward.queue.imbalance {
+        writeln!(out, "  THE ACCOUNTS DO NOT HOLD: {wrong}")?;
+    }
+    if let Some(fault) = &forward.queue.fault {
+        writeln!(out, "  NOTHING IS QUEUED: {fault}")?;
+    }
+    Ok(())
 }

@@ -40,6 +40,7 @@ use crate::console::Scene;
 use crate::drain::{Checkpoints, Drain, LoopPorts, Recording};
 use crate::exit::Error;
 use crate::flight::{self, FlightThread};
+use crate::forward::{self, Forward};
 use crate::inquiry::Inquiry;
 use crate::receiver::{Sockets, VisionThread};
 use crate::record::RecorderThread;
@@ -164,14 +165,14 @@ pub(super) fn run<P: Program + Send + 'static>(
     // Memory before anything else: what comes later is locked as it comes.
     let request = request(machine.cycle, &options.link);
     let locked = admission::lock(&request).map_err(refused)?;
-    // Devices first: without them nothing else needs to be there.
+    // Devices before what records them: without them nothing else needs to be there.
     let (segment, link) = devices(source, options, request.cpu)?;
     let (sink, capture) = capture(options)?;
     let mut core = core_of(machine, program)?;
     let realtime = asked_for(machine.cycle.realtime);
     let mut parts = Parts::new(source, options, realtime, fields(&mut core))?;
-    let audit = std::mem::take(&mut parts.audit);
-    let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?).with_audit(audit);
+    let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?);
+    let drain = outliving(drain, source, options, &mut parts)?;
     let keeper = Keeper::open(machine, options).threaded().map_err(no_thread)?;
     let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
     let (ports, outside, checkpoints) = channels(&mut core, prepared.giver);
@@ -255,6 +256,21 @@ fn capture(options: &Options) -> Result<(Option<Sink>, Option<CaptureThread>), E
 fn recording(parts: &mut Parts) -> Result<Recording, Error> {
     let Some(recorder) = parts.recorder.take() else { return Ok(Recording::Off) };
     Ok(Recording::Threaded(Box::new(RecorderThread::spawn(recorder).map_err(no_thread)?)))
+}
+
+/// The audit log, and what the machine file exports, if anything outlives the run.
+fn outliving(
+    drain: Drain,
+    source: &Source,
+    options: &Options,
+    parts: &mut Parts,
+) -> Result<Drain, Error> {
+    let drain = drain.with_audit(std::mem::take(&mut parts.audit));
+    let Some(state) = &options.state else { return Ok(drain) };
+    let directory = forward::directory(&source.machine, state, options.link == Link::Virtual);
+    let program = forward::this_program();
+    let forward = Forward::start(&source.machine, &parts.labels, directory, program);
+    Ok(drain.with_forward(forward.map_err(no_thread)?))
 }
 
 /// Hears the cameras, if the machine has streams.
