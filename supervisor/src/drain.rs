@@ -219,7 +219,8 @@ impl Drain {
         records: &mut stream::Consumer<Record>,
         seen: &mut dyn FnMut(&Record),
     ) -> usize {
-        let Self { statistics, homed, pictures, recording, audit, forward, not_recorded, park } = self;
+        let Self { statistics, homed, pictures, recording, audit, forward, not_recorded, park } =
+            self;
         let taken = records.drain(DRAIN_MAX, |sequence, record| {
             if let Some(length) = park.take() {
                 std::thread::sleep(length);
