@@ -99,7 +99,7 @@ impl Ports for Desk {
             | Body::Signal { .. }
             | Body::Stamp { .. }
             | Body::Command(_)
-            | Body::Picture(_) => {}
+            | Body::Picture(_) | Body::Separation(_) => {}
         }
     }
 }

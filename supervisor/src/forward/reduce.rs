@@ -214,7 +214,7 @@ impl Reducer {
                         reducing.close(place, here, out);
                     }
                 }
-                Body::Stamp { .. } | Body::Command(_) | Body::Picture(_) => {}
+                Body::Stamp { .. } | Body::Command(_) | Body::Picture(_) | Body::Separation(_) => {}
             }
         }
     }
