@@ -255,8 +255,8 @@ mod tests {
         // It began at 23:59:50 of some day, when the recording's clock said 5 s.
         let unix = (20_000 * DAY_S + 86_390) * SECOND_NS;
         let first = 5 * SECOND_NS;
-        let recorded =
-            Recorded { unix_minus_monotonic_ns: Some(unix - first), ..Recorded::default() };
+        let mut recorded = Recorded::default();
+        recorded.unix_minus_monotonic_ns = Some(unix - first);
         let at = |seconds: u64| on_clock(seconds * SECOND_NS, first, &recorded).unwrap();
         assert_eq!(at(86_395), 10 * SECOND_NS);
         assert_eq!(at(5), 20 * SECOND_NS, "five past midnight");
