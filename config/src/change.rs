@@ -135,7 +135,7 @@ fn below<'p>(
             let Some((name, rest)) = rest.split_first() else { return Err(nowhere(key, &[])) };
             let names: Vec<&str> = list.iter().filter_map(|entry| called(entry)).collect();
             let named = list.iter().find(|entry| called(entry) == Some(*name));
-            let placed = || name.parse().ok().and_then(|place: usize| list.iter().nth(place));
+            let placed = || name.parse().ok().and_then(|place: usize| list.get(place));
             let entry = named.or_else(placed).ok_or_else(|| no_entry(key, name, &names))?;
             below(text, entry, name, rest)
         }

@@ -207,11 +207,13 @@ impl Gauge {
             Event::Step { strand, step } => self.step(now, strand, step),
             Event::ShutdownRequested => self.over = true,
             Event::GateViolation { .. } if self.open() => self.gate_violations += 1,
-            Event::Trip { cause, reaction, .. } if self.open() && reaction >= Reaction::Stop2 => {
-                if !matches!(cause, SafeCause::Boot | SafeCause::Shutdown) {
-                    let key = (self.labels.cause(cause), self.labels.cause_kind(cause).to_owned());
-                    *self.stops.entry(key).or_default() += 1;
-                }
+            Event::Trip { cause, reaction, .. }
+                if self.open()
+                    && reaction >= Reaction::Stop2
+                    && !matches!(cause, SafeCause::Boot | SafeCause::Shutdown) =>
+            {
+                let key = (self.labels.cause(cause), self.labels.cause_kind(cause).to_owned());
+                *self.stops.entry(key).or_default() += 1;
             }
             _ => {}
         }

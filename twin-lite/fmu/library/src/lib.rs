@@ -173,7 +173,6 @@ unsafe extern "C" fn fmi3SetFloat64(
 
 /// # Safety
 /// As FMI 3.0 says; the last four point to room for one value each.
-#[expect(clippy::too_many_arguments, reason = "FMI 3.0 says which")]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn fmi3DoStep(
     instance: *mut c_void,
