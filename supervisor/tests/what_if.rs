@@ -141,10 +141,8 @@ fn from_a_moment_on_it_goes_on_where_the_recording_was() {
     assert_eq!(run["stops"].as_array().unwrap().len(), 0, "{run}");
     assert_eq!(run["gate_violations"], 0);
     assert!(!study["assumed"].as_array().unwrap().is_empty());
-    let changed = ["--from", "run.mcap@cycle:20000", "--set", "axis.x.limits.velocity=400mm/s"];
+    let changed = ["--from", "run.mcap@cycle:20000", "--set", "cycle.speed=40%"];
     let (_, study) = asked(&folder.0, &[&changed[..], &["--for", "20s"]].concat());
-    let slower = row(&study, "cycle_time_median_s");
-    assert!(slower["changed"].is_null() || slower["difference"].as_f64().unwrap() > 0.0);
     assert!(study["changed"][0]["axes"][0]["velocity_peak"].as_f64().unwrap() < 430.0);
     assert!(study["baseline"][0]["axes"][0]["velocity_peak"].as_f64().unwrap() > 800.0);
 }
@@ -163,8 +161,8 @@ fn a_sweep_marks_what_the_file_check_and_the_motor_do_not_bear() {
     let page = std::fs::read_to_string(folder.0.join("a.html")).unwrap();
     assert!(page.contains("<svg") && page.contains("axis.x.limits.acceleration"));
     assert!(!page.contains("http") && !page.contains("NaN"), "it loads nothing");
-    // A load that the motor cannot accelerate: the file is right, the torque is at its limit.
-    let sweep = "axis.x.payload=30..430:400";
+    // Friction that the motor hardly overcomes: the file is right, and the machine does not work.
+    let sweep = "axis.x.mechanics.coulomb=0.1..1.3:1.2";
     let (_, study) = asked(&folder.0, &[&file, "--sweep", sweep, "--for", "30s", "--seeds", "1"]);
     let heavy = &study["sweep"]["points"][1];
     assert_eq!(heavy["feasible"], false, "{heavy}");

@@ -99,7 +99,8 @@ impl Ports for Desk {
             | Body::Signal { .. }
             | Body::Stamp { .. }
             | Body::Command(_)
-            | Body::Picture(_) | Body::Separation(_) => {}
+            | Body::Picture(_)
+            | Body::Separation(_) => {}
         }
     }
 }
