@@ -157,14 +157,6 @@ impl Store {
         &self.directory
     }
 
-    /// The last sequence given in a lane.
-    ///
-    /// # Errors
-    /// What the file system said.
-    pub fn last_given(&self, lane: LaneId) -> Result<u64, StoreError> {
-        Ok(self.page.get(lane)?)
-    }
-
     /// The page, for whoever gives sequences.
     ///
     /// # Errors

@@ -30,6 +30,11 @@ impl Buffer {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sequences go on behind these: the accounts hold from the first record on.
+    pub(super) fn begin(&self, given: &BTreeMap<LaneId, u64>) {
+        self.inside().given.clone_from(given);
+    }
+
     /// One more. Beyond [`BYTES_MAX`] the oldest of the lowest class goes, or this one.
     pub(super) fn put(&self, class: Class, entry: Entry) {
         let mut inside = self.inside();
@@ -75,7 +80,7 @@ impl Buffer {
     }
 
     /// Of one moment, by lane: last sequence given, in memory, lost in memory.
-    pub(super) fn counts(&self) -> impl Fn(LaneId) -> (Option<u64>, u64, u64) {
+    pub(super) fn counts(&self) -> impl Fn(LaneId) -> (u64, u64, u64) {
         let inside = self.inside();
         let mut counts = inside.out.clone();
         for (_, entry) in &inside.waiting {
@@ -85,7 +90,7 @@ impl Buffer {
             (inside.given.clone(), inside.losses.clone(), inside.losses_out.clone());
         move |lane| {
             let lost = losses.count(lane) + out.count(lane);
-            (given.get(&lane).copied(), counts.get(&lane).copied().unwrap_or(0), lost)
+            (given.get(&lane).copied().unwrap_or(0), counts.get(&lane).copied().unwrap_or(0), lost)
         }
     }
 }
@@ -100,6 +105,13 @@ mod tests {
     }
 
     #[test]
+    fn a_lane_that_got_nothing_yet_has_what_was_given_before() {
+        let buffer = Buffer::default();
+        buffer.begin(&BTreeMap::from([(LaneId(3), 17)]));
+        assert_eq!(buffer.counts()(LaneId(3)), (17, 0, 0));
+    }
+
+    #[test]
     fn what_does_not_fit_is_counted_and_telemetry_goes_before_safety_events() {
         let buffer = Buffer::default();
         let piece = BYTES_MAX / 8;
@@ -107,14 +119,14 @@ mod tests {
         (1..=6).for_each(|sequence| buffer.put(Class::Safety, entry(0, sequence, piece)));
         assert!(buffer.is_urgent());
         let counts = buffer.counts();
-        assert_eq!(counts(LaneId(0)), (Some(6), 6, 0));
-        assert_eq!(counts(LaneId(2)), (Some(4), 2, 2));
+        assert_eq!(counts(LaneId(0)), (6, 6, 0));
+        assert_eq!(counts(LaneId(2)), (4, 2, 2));
         let (entries, losses) = buffer.take();
         let kept: Vec<_> = entries.iter().map(|it| (it.lane.0, it.sequence)).collect();
         assert_eq!(kept[..3], [(2, 3), (2, 4), (0, 1)]);
         assert_eq!(losses.ranges().len(), 1);
-        assert_eq!(buffer.counts()(LaneId(2)), (Some(4), 2, 2), "not on the disk yet");
+        assert_eq!(buffer.counts()(LaneId(2)), (4, 2, 2), "not on the disk yet");
         buffer.settled();
-        assert_eq!(buffer.counts()(LaneId(2)), (Some(4), 0, 0));
+        assert_eq!(buffer.counts()(LaneId(2)), (4, 0, 0));
     }
 }

@@ -404,3 +404,6 @@ fn float(ns: u64) -> f64 {
 fn signed(value: i64) -> f64 {
     value as f64
 }
+
+#[cfg(test)]
+mod tests;

@@ -280,6 +280,7 @@ impl Keeper {
                 let mut state = self.shared.state();
                 state.queue = store.identity();
                 state.fault = None;
+                self.shared.buffer.begin(&ready.given);
                 *self.shared.ready.lock().unwrap_or_else(PoisonError::into_inner) = Some(ready);
                 self.store = Some(store);
             }
@@ -342,12 +343,8 @@ impl Keeper {
     fn look(&self) {
         let Some(store) = &self.store else { return };
         let counts = self.shared.buffer.counts();
-        let page = |lane| store.last_given(lane).unwrap_or(0);
-        let ledgers = store.ledgers(
-            |lane| counts(lane).1,
-            |lane| counts(lane).2,
-            |lane| counts(lane).0.unwrap_or_else(|| page(lane)),
-        );
+        let ledgers =
+            store.ledgers(|lane| counts(lane).1, |lane| counts(lane).2, |lane| counts(lane).0);
         let mut state = self.shared.state();
         state.bytes = store.bytes();
         state.raw_lost = self.shared.raw_lost.load(Ordering::Acquire);

@@ -250,6 +250,8 @@ fn whatever_is_killed_every_record_is_there_exactly_once_or_counted() {
         sleep_ms(seed.below(700));
         process.kill();
     }
+    let said = std::fs::read_to_string(folder.0.join("said")).unwrap();
+    assert!(!said.contains("DO NOT HOLD"), "at every moment: {said}");
     let (status, there) = settle(&folder, &file, &hub);
     assert!(there > 100 * rounds, "{there} in {rounds} rounds");
     let lost = status["lost"].as_array().unwrap();

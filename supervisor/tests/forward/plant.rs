@@ -168,6 +168,8 @@ pub(crate) fn run(folder: &Folder, machine: &str, time: &str) -> Process {
         ["run", machine, "--headless", "--no-record", "--state", "state", "--for", time];
     let mut command = tactus(folder, &arguments);
     command.args(["--report", "report.json"]);
+    let said = std::fs::OpenOptions::new().create(true).append(true).open(folder.0.join("said"));
+    command.stderr(said.unwrap());
     Process(command.spawn().unwrap())
 }
 
