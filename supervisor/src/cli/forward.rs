@@ -22,7 +22,8 @@ pub(super) const FORWARD_EXAMPLES: &str = "Examples:
       what was made in the last two hours and is still kept is sent again; the sink takes what it does not have";
 
 pub(super) const GATEWAY_EXAMPLES: &str =
-    "tactus run starts it, watches it and starts it again. Nobody else needs to.";
+    "Examples:
+  tactus gateway --socket run/gateway.sock   what tactus run does: it starts it, watches it, and starts it again";
 
 /// `tactus policy`.
 #[derive(Args, Clone, Debug)]
