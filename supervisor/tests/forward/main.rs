@@ -199,7 +199,7 @@ fn a_wrong_an_expired_and_no_certificate_are_refused_and_what_waits_is_sent_with
         let sink = &report["gateway"]["sinks"][0];
         assert_eq!((code, &sink["records"]), (3, &0.into()), "{name}: {report:#}");
         assert!(sink["fault"].is_string(), "{name}: {report:#}");
-        assert!(count(&sink["attempts"]) >= 1 && report["balanced"] == true, "{name}: {report:#}");
+        assert!(count(&sink["refused"]) >= 1 && report["balanced"] == true, "{name}: {report:#}");
     }
     let (code, report) =
         answer(&folder, &["forward", "drain", &right, "--state", "state", "--for", "60s"]);
