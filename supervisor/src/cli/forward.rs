@@ -21,9 +21,9 @@ pub(super) const FORWARD_EXAMPLES: &str = "Examples:
   tactus forward replay demo-cell.toml --sink hub --from 2h
       what was made in the last two hours and is still kept is sent again; the sink takes what it does not have";
 
-pub(super) const GATEWAY_EXAMPLES: &str =
-    "Examples:
-  tactus gateway --socket run/gateway.sock   what tactus run does: it starts it, watches it, and starts it again";
+pub(super) const GATEWAY_EXAMPLES: &str = "Example, as tactus run starts it:
+  tactus gateway --socket /tmp/tactus-gateway-4711.sock --user nobody --memory 1024000000 --parent 4711
+      it is watched and started again by that run; nobody else needs to start one";
 
 /// `tactus policy`.
 #[derive(Args, Clone, Debug)]

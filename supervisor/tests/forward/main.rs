@@ -207,6 +207,39 @@ fn a_wrong_an_expired_and_no_certificate_are_refused_and_what_waits_is_sent_with
     assert!(report["lanes"].as_array().unwrap().iter().any(|lane| count(&lane["acked"]) > 100));
 }
 
+/// A small disk of its own (in a namespace of its own) is filled while the machine runs, and emptied again.
+#[test]
+fn a_full_disk_costs_nothing_as_long_as_memory_lasts_and_is_told() {
+    let folder = Folder::new("full");
+    // No hub: everything is to wait on the disk.
+    let file = machine(&folder, "machine.toml", 9, None);
+    std::fs::create_dir(folder.0.join("state")).unwrap();
+    let script = format!(
+        "set -e; mount -t tmpfs -o size=24m none state
+         {tactus} run {file} --headless --no-record --state state --for 8s --report report.json 2> said &
+         sleep 3; dd if=/dev/zero of=state/fill bs=64k 2> /dev/null || true
+         sleep 2; rm state/fill; wait $! || true
+         {tactus} forward status {file} --state state --json > status.json",
+        tactus = env!("CARGO_BIN_EXE_tactus")
+    );
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-c", &script]).current_dir(&folder.0);
+    assert!(command.env("XDG_RUNTIME_DIR", &folder.0).status().unwrap().success());
+    let read = |name: &str| std::fs::read_to_string(folder.0.join(name)).unwrap();
+    let said = read("said");
+    assert!(said.contains("NOTHING IS QUEUED") && said.contains("takes records again"), "{said}");
+    assert!(!said.contains("DO NOT HOLD"), "{said}");
+    let report: Value = serde_json::from_str(&read("report.json")).unwrap();
+    let forward = &report["forward"];
+    assert!(count(&forward["faults"]) >= 1 && forward["fault"].is_null(), "{forward:#}");
+    assert!(count(&report["cycles"]) > 4000, "the machine ran on");
+    let status: Value = serde_json::from_str(&read("status.json")).unwrap();
+    assert_eq!(status["lost"].as_array().map(Vec::len), Some(0), "{status:#}");
+    let telemetry = &status["lanes"][2];
+    assert!(count(&telemetry["queued"]) > 1000, "{status:#}");
+    assert_eq!(telemetry["produced"], telemetry["queued"], "{status:#}");
+}
+
 /// A seeded number, the same on every machine.
 struct Seed(u64);
 
