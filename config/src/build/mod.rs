@@ -31,7 +31,7 @@ mod twin;
 mod vision;
 
 use fieldbus::plan::BusPlan;
-use rt_core::plan::{AxisId, Cause, MachinePlan};
+use rt_core::plan::{AxisId, Cause, ControlPlan, MachinePlan, OutputPlan};
 
 use crate::cell::VirtualCell;
 use crate::file::File;
@@ -61,11 +61,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     let dc = cycle::dc(dc_section, period_ns, problems);
     let bus_patience_ns = cycle::bus_patience_ns(bus_section, problems);
     startup(&mut built, period_ns, problems);
-    let control = file.control.0.as_ref();
-    let control =
-        control.and_then(|section| safety::control(section, &built.devices.signals, problems));
-    let outputs = (&file.output[..], &file.interlock[..]);
-    let outputs = safety::outputs(outputs, &built.axes, &mut built.devices.signals, problems);
+    let (control, outputs) = buttons_and_outputs(file, &mut built, problems);
     let mode = modes::mode(file.mode.0.as_ref(), &built, problems);
     let scope = scope(&built, dc_section.is_some(), cycle.as_ref());
     let scope = interlocks::Scope { mode: file.mode.1, outputs: &outputs, ..scope };
@@ -86,10 +82,9 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     }
     let (identification, cycle, control) = (file.machine.0.as_ref()?, cycle?, control?);
     let names = self_names(&built, interlocks.names, steps);
-    let hash64 = hash64(&hash);
     let plan = MachinePlan {
         period_ns,
-        config_hash: hash64,
+        config_hash: hash64(&hash),
         signal_count: u16::try_from(names.signals.len()).ok()?,
         axes: built.axes.plans.into_iter().collect::<Option<_>>()?,
         groups: built.axes.group_plans.into_boxed_slice(),
@@ -121,9 +116,22 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         forwarding,
         state_directory: cycle::state_directory(file.state.0.as_ref()),
         hash,
-        hash64,
+        hash64: hash64(&hash),
         warnings: Vec::new(),
     })
+}
+
+/// The buttons that a person has, and what is switched.
+fn buttons_and_outputs(
+    file: &File,
+    built: &mut Built<'_>,
+    problems: &mut Problems,
+) -> (Option<ControlPlan>, Vec<OutputPlan>) {
+    let signals = &mut built.devices.signals;
+    let control = file.control.0.as_ref();
+    let control = control.and_then(|section| safety::control(section, signals, problems));
+    let outputs = (&file.output[..], &file.interlock[..]);
+    (control, safety::outputs(outputs, &built.axes, signals, problems))
 }
 
 /// What exports may refer to.

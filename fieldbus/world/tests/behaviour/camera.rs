@@ -71,7 +71,7 @@ fn every_datagram_is_as_the_page_says_and_comes_at_the_cameras_pace() {
     let all = datagrams(&mut world, 10 * S);
     assert_eq!(all.len(), 302, "one each 33 ms from 10 ms on, but for the last on its way");
     for (place, (arrived, bytes)) in (0_u64..).zip(&all) {
-        assert_eq!(&bytes[..8], b"TVIS\x01\x01\x07\x00");
+        assert_eq!(&bytes[..8], b"TVIS\x02\x01\x07\x00");
         assert_eq!(u64_at(bytes, 8), CONFIG_HASH);
         assert_eq!(u64_at(bytes, SEQUENCE), 40 + place);
         let captured = u64_at(bytes, CAPTURED);

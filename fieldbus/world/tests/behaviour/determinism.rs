@@ -77,7 +77,7 @@ fn when_it_starts_does_not_change_what_happens() {
 fn the_bits_are_those_of_every_other_machine() {
     // Recorded once; a change of physics changes it on purpose, a change of machine or
     // optimisation must not.
-    assert_eq!(format!("{:016x}", fingerprint(randomised(1), 0)), "35d13c69e773e70b");
+    assert_eq!(format!("{:016x}", fingerprint(randomised(1), 0)), "1632f693fe9118df");
 }
 
 #[test]
