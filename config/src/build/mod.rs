@@ -163,7 +163,7 @@ fn scope<'a, 'f>(
 fn check_whole(
     file: &File,
     built: &Built<'_>,
-    (control, mode): (Option<&rt_core::plan::ControlPlan>, Option<&rt_core::plan::ModePlan>),
+    (control, mode): (Option<&ControlPlan>, Option<&rt_core::plan::ModePlan>),
     interlocks: &interlocks::Interlocks,
     program: &rt_core::plan::ProgramPlan,
     problems: &mut Problems,
@@ -265,7 +265,7 @@ fn startup(built: &mut Built<'_>, period_ns: u64, problems: &mut Problems) {
 fn virtual_cell(
     file: &File,
     built: &Built<'_>,
-    control: Option<&rt_core::plan::ControlPlan>,
+    control: Option<&ControlPlan>,
     interlocks: &interlocks::Interlocks,
     problems: &mut Problems,
 ) -> VirtualCell {
