@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
 use tactus_tests::{root, run, said, scratch, tactus};
@@ -36,7 +37,10 @@ fn program() -> PathBuf {
 
 /// Instructions of one turn of `name`.
 fn count(name: &str, repeats: u64, planted: u32) -> u64 {
-    let out = scratch(&format!("counted-{}-{planted}", name.replace('/', "-"))).join("out");
+    // Two tests count the same piece at the same time: each run writes into a folder of its own.
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let run_of_its_own = RUNS.fetch_add(1, Ordering::Relaxed);
+    let out = scratch(&format!("counted-{run_of_its_own}")).join("out");
     let mut valgrind = Command::new("valgrind");
     valgrind
         .env_clear()
