@@ -23,7 +23,8 @@ use crate::matrix::{self, Matrix};
 use crate::report::{Context, Report};
 use crate::run::{self, Options, Source};
 use crate::{
-    audit, flight, forward, latency, replay, report, sdo, sim, tune, twin, what_if, zones,
+    audit, export, flight, forward, latency, ledger, record, replay, report, sdo, sim, tune, twin,
+    what_if, zones,
 };
 
 /// Width of messages when nobody says how wide the terminal is.
@@ -55,6 +56,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Latency(arguments) => latency::command(arguments),
         Command::Tune(arguments) => tune::command(arguments),
         Command::Replay(arguments) => replay::command(arguments),
+        Command::Recover(arguments) => record::recover::command(arguments),
+        Command::Export(arguments) => export::command(arguments),
+        Command::Ledger(arguments) => ledger::command::show(arguments),
         Command::WhatIf(arguments) => what_if::command(arguments),
         Command::Twin(arguments) => twin::command(arguments),
         Command::Trace(arguments) => {

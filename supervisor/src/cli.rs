@@ -3,6 +3,7 @@
 mod audit;
 mod forward;
 mod measure;
+mod recordings;
 mod twin;
 mod what_if;
 
@@ -19,6 +20,7 @@ pub use audit::{
 };
 pub use forward::{ForwardArgs, ForwardAt, ForwardCommand, GatewayArgs, PolicyArgs};
 pub use measure::{LatencyArgs, LoadKind, TuneArgs};
+pub use recordings::{ExportArgs, ExportFormat, LedgerArgs, RecoverArgs};
 pub use twin::{TwinArgs, TwinCommand, TwinEvaluateArgs, TwinExportArgs};
 pub use what_if::{Seeds, WhatIfArgs};
 
@@ -136,6 +138,15 @@ pub enum Command {
     /// Run a recording through the same step again and compare every output bit.
     #[command(after_help = help(REPLAY_EXAMPLES))]
     Replay(ReplayArgs),
+    /// Close recordings that a killed run left open, so that every reader opens them.
+    #[command(after_help = help(recordings::RECOVER_EXAMPLES))]
+    Recover(RecoverArgs),
+    /// Print a recording as JSON lines or CSV.
+    #[command(after_help = help(recordings::EXPORT_EXAMPLES))]
+    Export(ExportArgs),
+    /// Print what became of everything that the loop left, over all runs of a machine.
+    #[command(after_help = help(recordings::LEDGER_EXAMPLES))]
+    Ledger(LedgerArgs),
     /// Print what a camera process must know: streams, hash, zones and their corners.
     #[command(after_help = help(ZONES_EXAMPLES))]
     Zones(ZonesArgs),

@@ -17,6 +17,7 @@ use rt_core::vision::{Inspected, Received, STREAMS_MAX, VisionInputs};
 use crate::audit::Audit;
 use crate::flight::RingGiver;
 use crate::forward::{Forward, GatewayState, QueueState};
+use crate::ledger::{Account, Book, Life, Witness};
 use crate::record::{FileRecorder, RecorderThread, Stored, messages};
 use crate::report::Ledger;
 use crate::stats::Statistics;
@@ -44,9 +45,16 @@ pub struct LoopPorts {
     command: latest::Reader<Command>,
     flight: Option<RingGiver>,
     checkpoints: Option<swap::Giver<Box<Checkpoint>>>,
+    witness: Option<Witness>,
 }
 
 impl LoopPorts {
+    /// With a witness of what the loop left, for whoever comes after a kill.
+    #[must_use]
+    pub fn with_witness(self, witness: Option<Witness>) -> Self {
+        Self { witness, ..self }
+    }
+
     /// With a way out for the flight recorder's rings.
     #[must_use]
     pub fn with_flight(self, giver: RingGiver) -> Self {
@@ -75,6 +83,10 @@ impl Ports for LoopPorts {
 
     fn record(&mut self, record: Record) {
         // SR-044
+        if let Some(witness) = &self.witness {
+            // Ahead of the record, so that nobody ever holds one that is not counted.
+            witness.note(self.records.produced().saturating_add(1));
+        }
         // Full: the stream counts it, and the sequence shows the gap.
         let _ = self.records.push(record);
     }
@@ -115,6 +127,7 @@ pub fn channels(axes: usize) -> (LoopPorts, Outside) {
         command,
         flight: None,
         checkpoints: None,
+        witness: None,
     };
     let outside = Outside {
         records: consumer,
@@ -165,6 +178,8 @@ pub struct Drain {
     forward: Forward,
     not_recorded: u64,
     park: Option<Duration>,
+    book: Option<Book>,
+    account: Account,
 }
 
 impl Drain {
@@ -181,7 +196,27 @@ impl Drain {
             pictures: Vec::new(),
             not_recorded: 0,
             park: None,
+            book: None,
+            account: Account::default(),
         }
+    }
+
+    /// With the book that outlives the run.
+    #[must_use]
+    pub fn with_book(self, book: Option<Book>) -> Self {
+        Self { book, ..self }
+    }
+
+    /// The account of the loop's records, as it was looked at last.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// What the runs before this one amount to.
+    #[must_use]
+    pub fn life(&self) -> Option<&Life> {
+        self.book.as_ref().map(Book::life)
     }
 
     /// With an audit log.
@@ -219,8 +254,8 @@ impl Drain {
         records: &mut stream::Consumer<Record>,
         seen: &mut dyn FnMut(&Record),
     ) -> usize {
-        let Self { statistics, homed, pictures, recording, audit, forward, not_recorded, park } =
-            self;
+        let Self { statistics, homed, pictures, recording, audit, forward, .. } = self;
+        let (not_recorded, park) = (&mut self.not_recorded, &mut self.park);
         let taken = records.drain(DRAIN_MAX, |sequence, record| {
             if let Some(length) = park.take() {
                 std::thread::sleep(length);
@@ -256,7 +291,38 @@ impl Drain {
             eprintln!("tactus: {text}");
             note(recording, statistics.now, &text);
         }
+        self.balance(records);
         taken
+    }
+
+    /// Looks whether everything that the loop left is somewhere.
+    fn balance(&mut self, records: &stream::Consumer<Record>) {
+        // In this order: what the loop leaves meanwhile waits, and is not missing.
+        let (stored, on_the_way) = account(&self.recording);
+        let counts = records.counts();
+        let known = stored.stored + stored.dropped + self.not_recorded + on_the_way;
+        let in_ring = counts.produced.saturating_sub(counts.popped + counts.dropped);
+        let before = &self.account;
+        let mut account = Account {
+            produced: counts.produced,
+            stored: stored.stored,
+            dropped_by_ring: counts.dropped,
+            dropped_by_recorder: stored.dropped,
+            not_recorded: self.not_recorded,
+            waiting: on_the_way + in_ring,
+            ring_high_water: u64::try_from(records.high_water()).unwrap_or(u64::MAX),
+            ring_capacity: u64::try_from(records.capacity()).unwrap_or(u64::MAX),
+            looks: before.looks + 1,
+            imbalances: before.imbalances,
+        };
+        // What was taken out of the ring is counted here, one by one; what became of it, by the recorder.
+        if known != counts.popped || !account.holds() {
+            account.imbalances += 1;
+            if before.imbalances == 0 {
+                eprintln!("tactus: THE RAW LEDGER DOES NOT HOLD: {account:?}");
+            }
+        }
+        self.account = account;
     }
 
     /// Records a camera's datagram.
@@ -303,7 +369,8 @@ impl Drain {
             Recording::Direct(recorder) => recorder.finish().clone(),
             Recording::Threaded(thread) => thread.finish(),
         };
-        Ledger {
+        self.balance(records);
+        let mut ledger = Ledger {
             produced: records.produced(),
             dropped_by_stream: records.dropped(),
             high_water: u64::try_from(records.high_water()).unwrap_or(u64::MAX),
@@ -311,7 +378,16 @@ impl Drain {
             not_recorded: self.not_recorded,
             audit: self.audit.finish(&self.statistics),
             forward: self.forward.finish(),
+            account: self.account.clone(),
+            life: None,
+        };
+        if let Some(book) = self.book.take() {
+            match book.end(&ledger) {
+                Ok(life) => ledger.life = Some(life),
+                Err(wrong) => eprintln!("tactus: the ledger cannot be written: {wrong}"),
+            }
         }
+        ledger
     }
 }
 
@@ -324,10 +400,15 @@ fn note(recording: &mut Recording, time: u64, text: &str) {
 }
 
 fn stored(recording: &Recording) -> Stored {
+    account(recording).0
+}
+
+/// What became of the records taken, and how many are on their way to the recorder.
+fn account(recording: &Recording) -> (Stored, u64) {
     match recording {
-        Recording::Off => Stored::default(),
-        Recording::Direct(recorder) => recorder.stored(),
-        Recording::Threaded(thread) => thread.stored(),
+        Recording::Off => (Stored::default(), 0),
+        Recording::Direct(recorder) => (recorder.stored(), 0),
+        Recording::Threaded(thread) => thread.account(),
     }
 }
 

@@ -10,6 +10,7 @@
 //! - [`guard`]: counts of what must not happen in the cycle: allocations, page faults, context
 //!   switches, system calls that are not declared.
 //! - [`broken`]: what becomes of a real-time thread that does not sleep, or calls what it must not.
+//! - [`page`]: counters that outlive the process.
 //! - [`run`]: the cycle on an armed thread, watched.
 //! - [`signal`]: Ctrl-C and SIGTERM as a flag for the supervisor.
 #![deny(
@@ -26,6 +27,7 @@ pub mod clock;
 mod cpus;
 pub mod ethtool;
 pub mod guard;
+pub mod page;
 pub mod run;
 pub mod signal;
 pub mod thread;

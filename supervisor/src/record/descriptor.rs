@@ -29,6 +29,8 @@ pub(super) mod name {
     pub(in crate::record) const INPUTS: &str = "tactus.Inputs";
     /// What the loop remembers.
     pub(in crate::record) const CHECKPOINT: &str = "tactus.Checkpoint";
+    /// What a file holds of what the loop left.
+    pub(in crate::record) const LEDGER: &str = "tactus.Ledger";
     /// An event as Foxglove's log panel reads it.
     pub(in crate::record) const LOG: &str = "foxglove.Log";
 }

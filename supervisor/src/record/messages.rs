@@ -391,6 +391,21 @@ pub struct Checkpoint {
     pub words: Vec<u8>,
 }
 
+/// What the recording holds of what the loop left, over all files of the run so far: topic `/ledger`, the last message of each chunk.
+/// `next = stored + lost`.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Ledger {
+    /// Which run; 0 in virtual time.
+    #[prost(fixed64, tag = "1")]
+    pub run: u64,
+    /// Sequence that follows the last record taken: so many were given one up to here.
+    #[prost(uint64, tag = "2")]
+    pub next: u64,
+    /// Of those, in the recording.
+    #[prost(uint64, tag = "3")]
+    pub stored: u64,
+}
+
 /// `foxglove.Log`: topic `/log`. Source: foxglove-schemas, Log.proto.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Log {

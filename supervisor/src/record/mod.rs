@@ -13,6 +13,7 @@
 //! | `/vision/<name>` | `tactus.Vision` | each datagram of a camera |
 //! | `/replay/inputs` | `tactus.Inputs` | every cycle: what `tactus replay` gives the step again |
 //! | `/replay/checkpoints` | `tactus.Checkpoint` | at the start, each second, after each trip |
+//! | `/ledger` | `tactus.Ledger` | at the end of each chunk: what the file holds of what the loop left |
 //!
 //! `log_time` is the time of the cycle (CLOCK_MONOTONIC, or virtual time). In virtual time the bytes depend on machine file, seed
 //! and version alone.
@@ -22,6 +23,7 @@ mod drives;
 mod file;
 mod inputs;
 pub mod messages;
+pub mod recover;
 mod thread;
 
 use std::collections::BTreeMap;
@@ -36,6 +38,7 @@ use rt_core::record::{AxisRecord, Body, CycleRecord, Record};
 use rt_core::separation::SeparationRecord;
 use rt_core::signal::{Quality, Sample, SignalId};
 
+pub(crate) use file::numbered;
 pub use file::{FILE_BYTES_MAX, FileRecorder};
 pub use thread::RecorderThread;
 
@@ -45,8 +48,10 @@ use crate::events::describe;
 use crate::labels::Labels;
 use crate::vision::Datagram;
 
-/// Uncompressed size of a chunk: what a power cut can cost, and what a reader must hold.
-const CHUNK_BYTES: u64 = 256 * 1024;
+/// Uncompressed size of a chunk: what a reader must hold.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// A chunk is on its way to the file so long after its first message, in the time of the loop, ns: what a killed process can lose.
+const CHUNK_NS: u64 = 250_000_000;
 
 /// What a recording says of the run it belongs to.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +74,8 @@ pub struct RunInfo {
     pub packed: bool,
     /// Fields of the loop's state in a checkpoint, one a line.
     pub state: String,
+    /// Which run of the ledger it belongs to; 0 in virtual time.
+    pub run: u64,
 }
 
 /// What was asked of a recorder, and what became of it. `taken = stored + dropped` whenever it is read.
@@ -82,8 +89,18 @@ pub struct Stored {
     pub vision: u64,
     /// Bytes of finished chunks.
     pub bytes: u64,
-    /// Why writing failed; `None`: it did not.
+    /// Why writing failed, the last time; `None`: it did not.
     pub fault: Option<String>,
+    /// Times that it failed.
+    pub faults: u64,
+    /// Times that it went on in another file afterwards.
+    pub resumed: u64,
+}
+
+/// Everything that topics of `tactus.*` need, encoded.
+#[cfg(test)]
+pub(crate) fn descriptors() -> Vec<u8> {
+    descriptor::tactus()
 }
 
 struct Channels {
@@ -99,6 +116,7 @@ struct Channels {
     separations: Vec<Option<u16>>,
     inputs: u16,
     checkpoints: u16,
+    ledger: u16,
 }
 
 /// Writes one MCAP file.
@@ -112,6 +130,8 @@ pub struct Recorder<W: Write + Seek> {
     /// Sequence and time of the last record.
     last: (u64, u64),
     buffer: Vec<u8>,
+    /// Of the chunk that is open: its bytes, and the time of its first message.
+    open: Option<(usize, u64)>,
 }
 
 impl<W: Write + Seek> Recorder<W> {
@@ -122,7 +142,7 @@ impl<W: Write + Seek> Recorder<W> {
     pub fn begin(sink: W, labels: &Labels, info: &RunInfo) -> McapResult<Self> {
         let mut writer = WriteOptions::new()
             .compression(info.packed.then_some(mcap::Compression::Lz4))
-            .chunk_size(Some(CHUNK_BYTES))
+            .chunk_size(None)
             .profile("tactus")
             .library(concat!("tactus ", env!("CARGO_PKG_VERSION")))
             .disable_seeking(true)
@@ -145,6 +165,7 @@ impl<W: Write + Seek> Recorder<W> {
             inputs: messages::Inputs::default(),
             last: (0, 0),
             buffer: Vec::with_capacity(1024),
+            open: None,
         })
     }
 
@@ -221,6 +242,30 @@ impl<W: Write + Seek> Recorder<W> {
         self.write(self.channels.checkpoints, sequence, now)
     }
 
+    /// The open chunk has become long enough, or old enough at `now`, ns.
+    #[must_use]
+    pub fn is_due(&self, now: u64) -> bool {
+        self.open.is_some_and(|(bytes, since)| {
+            bytes > CHUNK_BYTES || now.saturating_sub(since) > CHUNK_NS
+        })
+    }
+
+    /// Ends the chunk: with the account of the loop's records up to here as its last message, so that whoever finds the chunk has both.
+    ///
+    /// # Errors
+    /// What the file said; nothing of the chunk is in it.
+    pub fn flush(&mut self, ledger: &messages::Ledger) -> McapResult<()> {
+        if self.open.is_none() {
+            return Ok(());
+        }
+        self.buffer.clear();
+        ledger.encode_raw(&mut self.buffer);
+        let (sequence, time) = self.last;
+        self.write(self.channels.ledger, sequence, time)?;
+        self.open = None;
+        self.writer.flush()
+    }
+
     /// What came in for the cycle that `record` ends.
     fn inputs_message(&mut self, sequence: u64, record: &Record) -> McapResult<()> {
         (self.inputs.cycle, self.inputs.now) = (record.cycle, record.now);
@@ -256,10 +301,11 @@ impl<W: Write + Seek> Recorder<W> {
     ///
     /// # Errors
     /// What the file said.
-    pub fn finish(&mut self) -> McapResult<()> {
+    pub fn finish(&mut self, ledger: &messages::Ledger) -> McapResult<()> {
         let (sequence, time) = self.last;
         self.buffer.clear();
         self.drive_messages(sequence, time)?;
+        self.flush(ledger)?;
         self.writer.finish().map(drop)
     }
 
@@ -314,6 +360,10 @@ impl<W: Write + Seek> Recorder<W> {
             log_time: time,
             publish_time: time,
         };
+        // Opcode, length and header of a message.
+        let bytes = self.buffer.len() + 31;
+        let (before, since) = self.open.unwrap_or((0, time));
+        self.open = Some((before + bytes, since.min(time)));
         self.writer.write_to_known_channel(&header, &self.buffer)
     }
 }
@@ -336,6 +386,7 @@ impl Channels {
         let separation = writer.add_schema(descriptor::name::SEPARATION, "protobuf", &tactus)?;
         let inputs = writer.add_schema(descriptor::name::INPUTS, "protobuf", &tactus)?;
         let checkpoint = writer.add_schema(descriptor::name::CHECKPOINT, "protobuf", &tactus)?;
+        let ledger = writer.add_schema(descriptor::name::LEDGER, "protobuf", &tactus)?;
         let log = writer.add_schema(descriptor::name::LOG, "protobuf", &log)?;
         let mut channel = |schema, topic: &str, metadata: &BTreeMap<String, String>| {
             writer.add_channel(schema, topic, "protobuf", metadata)
@@ -379,6 +430,7 @@ impl Channels {
             vision: streams,
             inputs: channel(inputs, "/replay/inputs", &none)?,
             checkpoints: channel(checkpoint, "/replay/checkpoints", &none)?,
+            ledger: channel(ledger, "/ledger", &none)?,
         })
     }
 }

@@ -26,6 +26,7 @@ fn info() -> RunInfo {
         link: "virtual".into(),
         packed: true,
         state: String::new(),
+        run: 0,
     }
 }
 
@@ -66,7 +67,7 @@ fn recorded(cycles: u64) -> Vec<u8> {
     let mut judge = crate::vision::tests::judge();
     let datagram = judge.take(&crate::vision::tests::datagram(1, 5), 6).unwrap();
     recorder.vision(&datagram).unwrap();
-    recorder.finish().unwrap();
+    recorder.finish(&messages::Ledger { run: 0, next: 7 * cycles, stored: 7 * cycles }).unwrap();
     drop(recorder);
     bytes.into_inner()
 }
@@ -106,6 +107,7 @@ fn a_recording_reads_back_with_its_topics_schemas_metadata_and_machine_file() {
         ("/cycle", 3),
         ("/drives/x", 3),
         ("/events", 3),
+        ("/ledger", 1),
         ("/log", 3),
         ("/replay/inputs", 3),
         ("/signals/lamp", 3),
@@ -175,7 +177,7 @@ fn a_file_is_packed_or_not_as_the_machine_file_says_and_holds_the_same() {
 fn records_behind(topic: &str) -> u64 {
     match topic {
         // What a replay reads stands for the same records once more.
-        "/log" | "/replay/inputs" => 0,
+        "/log" | "/replay/inputs" | "/ledger" => 0,
         "/drives/x" => 2,
         _ => 1,
     }
@@ -300,6 +302,7 @@ fn the_descriptors_describe_what_is_written() {
         rest_ns: 1,
     };
     agrees(&file, "Separation", &separation);
+    agrees(&file, "Ledger", &messages::Ledger { run: 1, next: 1, stored: 1 });
     let log = messages::Log {
         timestamp: Some(timestamp(1)),
         level: 1,

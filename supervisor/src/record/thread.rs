@@ -1,10 +1,10 @@
 //! The recorder on a thread of its own: a disk that stalls for seconds delays nobody, and what does not fit is counted.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 use rt_core::record::Record;
 
@@ -17,6 +17,8 @@ const BATCHES_MAX: usize = 128;
 const BATCH: usize = 128;
 /// Small on purpose: the process is locked in memory.
 const STACK_BYTES: usize = 128 * 1024;
+/// When nothing comes for so long, what there is goes to the file.
+const IDLE: Duration = Duration::from_millis(250);
 
 enum Work {
     Records(Vec<(u64, Record)>),
@@ -25,14 +27,21 @@ enum Work {
     Note(u64, String),
 }
 
+/// What became of what was handed over, at one moment.
+#[derive(Default)]
+struct Written {
+    stored: Stored,
+    /// Records handed over and not written.
+    in_flight: u64,
+}
+
 /// Hands records to a thread that writes them.
 pub struct RecorderThread {
     work: Option<Sender<Work>>,
     used: Receiver<Vec<(u64, Record)>>,
     batch: Vec<(u64, Record)>,
     dropped: u64,
-    written: Arc<Mutex<Stored>>,
-    in_flight: Arc<AtomicU64>,
+    written: Arc<Mutex<Written>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -44,16 +53,16 @@ impl RecorderThread {
     pub fn spawn(recorder: FileRecorder) -> std::io::Result<Self> {
         let (work, incoming) = bounded(BATCHES_MAX);
         let (give_back, used) = bounded(BATCHES_MAX);
-        let written = Arc::new(Mutex::new(recorder.stored()));
-        let in_flight = Arc::new(AtomicU64::new(0));
-        let (shared, counter) = (Arc::clone(&written), Arc::clone(&in_flight));
+        let written = Written { stored: recorder.stored(), in_flight: 0 };
+        let written = Arc::new(Mutex::new(written));
+        let shared = Arc::clone(&written);
         let thread = std::thread::Builder::new()
             .name("tactus-record".into())
             .stack_size(STACK_BYTES)
-            .spawn(move || write_all(recorder, &incoming, &give_back, &shared, &counter))?;
+            .spawn(move || write_all(recorder, &incoming, &give_back, &shared))?;
         let batch = Vec::with_capacity(BATCH);
         let thread = Some(thread);
-        Ok(Self { work: Some(work), used, batch, dropped: 0, written, in_flight, thread })
+        Ok(Self { work: Some(work), used, batch, dropped: 0, written, thread })
     }
 
     /// Takes one record; when the disk is too far behind, its batch is dropped and counted.
@@ -97,12 +106,12 @@ impl RecorderThread {
         let empty = self.used.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH));
         let batch = std::mem::replace(&mut self.batch, empty);
         let count = u64::try_from(batch.len()).unwrap_or(0);
-        self.in_flight.fetch_add(count, Ordering::AcqRel);
         let Some(work) = &self.work else { return };
+        self.written().in_flight += count;
         if let Err(TrySendError::Full(work) | TrySendError::Disconnected(work)) =
             work.try_send(Work::Records(batch))
         {
-            self.in_flight.fetch_sub(count, Ordering::AcqRel);
+            self.written().in_flight -= count;
             self.dropped += count;
             if let Work::Records(mut batch) = work {
                 batch.clear();
@@ -114,9 +123,20 @@ impl RecorderThread {
     /// What became of what was taken; what waits counts as neither.
     #[must_use]
     pub fn stored(&self) -> Stored {
-        let mut stored = self.written.lock().map(|stored| stored.clone()).unwrap_or_default();
+        self.account().0
+    }
+
+    /// What became of what was taken, and how many records wait.
+    #[must_use]
+    pub fn account(&self) -> (Stored, u64) {
+        let written = self.written();
+        let mut stored = written.stored.clone();
         stored.dropped += self.dropped;
-        stored
+        (stored, written.in_flight + u64::try_from(self.batch.len()).unwrap_or(0))
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the file and the thread.
@@ -127,7 +147,8 @@ impl RecorderThread {
             && thread.join().is_err()
         {
             // It panicked: nothing of what was under way is known to be in the file.
-            self.dropped += self.in_flight.swap(0, Ordering::AcqRel);
+            let lost = std::mem::take(&mut self.written().in_flight);
+            self.dropped += lost;
         }
         self.stored()
     }
@@ -143,17 +164,24 @@ fn write_all(
     mut recorder: FileRecorder,
     incoming: &Receiver<Work>,
     give_back: &Sender<Vec<(u64, Record)>>,
-    shared: &Mutex<Stored>,
-    in_flight: &AtomicU64,
+    shared: &Mutex<Written>,
 ) {
-    while let Ok(work) = incoming.recv() {
+    loop {
+        let mut count = 0;
+        let work = match incoming.recv_timeout(IDLE) {
+            Ok(work) => work,
+            Err(RecvTimeoutError::Timeout) => {
+                recorder.flush();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
         match work {
             Work::Records(mut batch) => {
                 for (sequence, record) in &batch {
                     recorder.record(*sequence, record);
                 }
-                let count = u64::try_from(batch.len()).unwrap_or(0);
-                in_flight.fetch_sub(count, Ordering::AcqRel);
+                count = u64::try_from(batch.len()).unwrap_or(0);
                 batch.clear();
                 // Full or gone: the buffer is freed instead of used again.
                 let _ = give_back.try_send(batch);
@@ -162,12 +190,10 @@ fn write_all(
             Work::Checkpoint(checkpoint, now) => recorder.checkpoint(&checkpoint, now),
             Work::Note(time, text) => recorder.note(time, &text),
         }
-        if let Ok(mut shared) = shared.lock() {
-            *shared = recorder.stored();
-        }
+        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.stored = recorder.stored();
+        shared.in_flight -= count;
     }
     let stored = recorder.finish().clone();
-    if let Ok(mut shared) = shared.lock() {
-        *shared = stored;
-    }
+    shared.lock().unwrap_or_else(PoisonError::into_inner).stored = stored;
 }

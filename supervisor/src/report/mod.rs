@@ -18,6 +18,7 @@ use crate::foresight::TwinReport;
 use crate::forward::ForwardReport;
 use crate::histogram::Histogram;
 use crate::labels::Labels;
+use crate::ledger::{Account, Life};
 use crate::record::Stored;
 use crate::separation::{self, SeparationReport};
 use crate::stats::{Statistics, Trip};
@@ -112,6 +113,9 @@ pub struct Report {
     pub gate_violations: u64,
     /// Records of the loop: `produced = stored + dropped` when they are recorded.
     pub records: Records,
+    /// The same over all runs of the machine, killed ones included: `produced = stored + not_recorded + dropped + lost_by_kill`; `null`:
+    /// nothing outlives the run.
+    pub ledger: Option<Life>,
     /// The audit log; `null`: nothing outlives the run.
     pub audit: Option<AuditReport>,
     /// What left the machine for plant systems, and what waits; `null`: nothing is exported, or nothing outlives the run.
@@ -426,6 +430,14 @@ pub struct Records {
     pub dropped_by_recorder: u64,
     /// Most records that waited in the stream.
     pub high_water: u64,
+    /// Records that fit into the stream.
+    pub capacity: u64,
+    /// Every time that it was looked at, everything produced was stored, waiting, or counted as dropped.
+    pub balanced: bool,
+    /// Times that writing failed.
+    pub faults: u64,
+    /// Times that the recording went on in another file afterwards.
+    pub resumed: u64,
     /// Size of the recording.
     pub bytes: u64,
     /// Why recording failed.
@@ -492,6 +504,10 @@ pub struct Ledger {
     pub audit: Option<AuditReport>,
     /// The queue for plant systems.
     pub forward: Option<ForwardReport>,
+    /// The account of this run, as it was looked at last.
+    pub account: Account,
+    /// Over all runs of the machine.
+    pub life: Option<Life>,
 }
 
 /// Frames since start.
@@ -568,6 +584,7 @@ impl Report {
             program_faults: statistics.program_faults,
             gate_violations: statistics.gate_violations,
             records: Records::of(ledger),
+            ledger: ledger.life.clone(),
             audit: ledger.audit.clone(),
             forward: ledger.forward.clone(),
             flight_recorder: context.flight.clone(),
@@ -667,6 +684,10 @@ impl Records {
             dropped_by_stream: ledger.dropped_by_stream,
             dropped_by_recorder: by_recorder,
             high_water: ledger.high_water,
+            capacity: ledger.account.ring_capacity,
+            balanced: ledger.account.imbalances == 0,
+            faults: ledger.stored.faults,
+            resumed: ledger.stored.resumed,
             bytes: ledger.stored.bytes,
             fault: ledger.stored.fault.clone(),
         }

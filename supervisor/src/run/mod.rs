@@ -13,7 +13,7 @@ mod resume;
 mod supervise;
 mod virtual_time;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::Machine;
@@ -35,7 +35,8 @@ use crate::drain::{self, Checkpoints, LoopPorts, Outside, Recording};
 use crate::exit::Error;
 use crate::flight::{self, Dumps};
 use crate::labels::Labels;
-use crate::record::{FileRecorder, RunInfo};
+use crate::ledger::{self, Book};
+use crate::record::{FileRecorder, RunInfo, recover};
 use crate::report::{Context, Ledger, Report};
 use crate::stats::Statistics;
 use crate::what_if::Moment;
@@ -205,6 +206,10 @@ struct Parts {
     audit: Audit,
     config_hash: String,
     dumps: Dumps,
+    /// In real time.
+    book: Option<Book>,
+    /// For the recording: what was found of earlier runs.
+    news: Vec<String>,
 }
 
 impl Parts {
@@ -227,7 +232,14 @@ impl Parts {
             link: options.link.to_string(),
             packed: machine.recording.compression == config::Compression::Lz4,
             state,
+            run: 0,
         };
+        // Before the recording begins: it may have the name of one that nobody ended.
+        let Earlier { book, news } = match options.virtual_time {
+            true => Earlier::default(),
+            false => Earlier::settle(machine, options),
+        };
+        let info = RunInfo { run: book.as_ref().map_or(0, Book::run), ..info };
         let audit = Audit::open(source, &labels, options)?;
         let recorder = match &options.record {
             Some(path) => Some(FileRecorder::create(path, &labels, &info)?),
@@ -237,7 +249,7 @@ impl Parts {
         let statistics = Statistics::new(wraps.collect());
         let console = Console::new(options.headless);
         let dumps = dumps(source, options, &labels, &config_hash);
-        Ok(Self { labels, console, statistics, recorder, audit, config_hash, dumps })
+        Ok(Self { labels, console, statistics, recorder, audit, config_hash, dumps, book, news })
     }
 
     /// What every report says of a run.
@@ -256,6 +268,49 @@ impl Parts {
     fn failed(&self, error: Error, context: &Context, ledger: &Ledger) -> Error {
         let report = Report::failed(&error, &self.labels, context, ledger);
         Error { report: Some(Box::new(report)), ..error }
+    }
+}
+
+/// What earlier runs left unsettled, settled.
+#[derive(Default)]
+struct Earlier {
+    book: Option<Book>,
+    news: Vec<String>,
+}
+
+impl Earlier {
+    /// Closes recordings that nobody ended, counts runs that were killed, and opens the account of this one. None of it stops a run.
+    fn settle(machine: &Machine, options: &Options) -> Self {
+        let mut news = Vec::new();
+        let mut book = None;
+        if let Some(state) = &options.state {
+            let path = state.join(ledger::name(&machine.name, options.link == Link::Virtual));
+            let begun = Book::open(&path).and_then(|mut open| {
+                news.extend(open.news());
+                open.begin(options.record.as_deref())?;
+                Ok(open)
+            });
+            match begun {
+                Ok(open) => book = Some(open),
+                Err(wrong) => news.push(format!("no ledger at {}: {wrong}", path.display())),
+            }
+        }
+        let folder = options.record.as_deref().and_then(Path::parent);
+        let here = Path::new(".");
+        let folder = folder.map(|path| if path.as_os_str().is_empty() { here } else { path });
+        for path in
+            folder.into_iter().flat_map(|path| recover::unfinished_in(path).unwrap_or_default())
+        {
+            match recover::close(&path) {
+                Ok(recovered) => news.push(recovered.text()),
+                Err(wrong) => news.push(format!("{} cannot be closed: {wrong}", path.display())),
+            }
+        }
+        for text in &news {
+            tracing::warn!("{text}");
+            eprintln!("tactus: {text}");
+        }
+        Self { book, news }
     }
 }
 

@@ -6,7 +6,15 @@ use prost_types::field_descriptor_proto::{Label, Type};
 use super::{field, message, typed};
 
 pub(super) fn messages() -> Vec<DescriptorProto> {
-    vec![inputs(), input_signal(), input_stamp(), input_picture(), input_command(), checkpoint()]
+    vec![
+        inputs(),
+        input_signal(),
+        input_stamp(),
+        input_picture(),
+        input_command(),
+        checkpoint(),
+        ledger(),
+    ]
 }
 
 fn inputs() -> DescriptorProto {
@@ -68,4 +76,15 @@ fn input_command() -> DescriptorProto {
 
 fn checkpoint() -> DescriptorProto {
     message("Checkpoint", vec![field("cycle", 1, Type::Uint64), field("words", 2, Type::Bytes)])
+}
+
+fn ledger() -> DescriptorProto {
+    message(
+        "Ledger",
+        vec![
+            field("run", 1, Type::Fixed64),
+            field("next", 2, Type::Uint64),
+            field("stored", 3, Type::Uint64),
+        ],
+    )
 }
