@@ -120,7 +120,8 @@ fn a_killed_run_loses_the_last_second_at_most_and_the_ledger_counts_every_record
     assert_eq!(ledger["balanced"], true, "{ledger:#}");
     assert_eq!((count(&ledger["runs"]), count(&ledger["killed"])), (rounds + 1, rounds));
     assert_eq!(count(&ledger["without_page"]), 0, "{ledger:#}");
-    let there = count(&ledger["stored"]) + count(&ledger["dropped"]) + count(&ledger["lost_by_kill"]);
+    let there =
+        count(&ledger["stored"]) + count(&ledger["dropped"]) + count(&ledger["lost_by_kill"]);
     assert_eq!(there, count(&ledger["produced"]), "{ledger:#}");
     assert!(count(&ledger["stored"]) > 1_000 * rounds, "{ledger:#}");
     // Less than a second of this machine, a kill.

@@ -12,7 +12,7 @@ def fields(message):
     """A decoded message as export names things: words for enumerations, hexadecimal digits for bytes."""
     found = {}
     for field in message.DESCRIPTOR.fields:
-        if field.label == field.LABEL_REPEATED or field.message_type is not None:
+        if not isinstance(getattr(message, field.name), (bool, int, float, str, bytes)):
             continue
         if field.has_presence and not message.HasField(field.name):
             found[field.name] = None

@@ -59,7 +59,6 @@ pub struct FileRecorder {
     /// Bytes in the present file.
     bytes: Arc<AtomicU64>,
     /// The present file was given up.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a test breaks the file by it"))]
     broken: Arc<AtomicBool>,
     /// The file that is written now.
     present: PathBuf,

@@ -66,6 +66,7 @@ fn report_with(measured: bool, loop_report: CycleReport) -> Report {
         not_recorded: 0,
         audit: None,
         forward: None,
+        ..Ledger::default()
     };
     let ended = Ended {
         reason: "completed",

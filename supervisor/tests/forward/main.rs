@@ -1,6 +1,8 @@
 //! Store and forward from outside: real processes, a real NATS server, and accounts that must hold whatever is killed.
 
+mod fleet;
 mod plant;
+mod proxy;
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -11,6 +13,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use plant::{Authority, Folder, Hub, Process, answer, gateway_of, machine, run, stream, until};
+use proxy::Proxy;
 
 const SUBJECTS: [(&str, &str); 3] = [
     ("safety", "tactus.one-axis.safety"),
@@ -251,13 +254,15 @@ impl Seed {
     }
 }
 
-/// kill -9 of run, of gateway, of the server, at any moment, again and again: every record is in the stream exactly once, or was in the
+/// kill -9 of run, of gateway, of the server, a network that is cut or swallows everything, a run that stands still, at any moment, and
+/// answers that come twice and out of order: every record is in the stream exactly once, or was in the
 /// memory of the killed run and is named as lost. `TACTUS_ROUNDS` asks for more than what `./test` has time for.
 #[test]
 fn whatever_is_killed_every_record_is_there_exactly_once_or_counted() {
     let folder = Folder::new("rounds");
     let mut hub = Hub::start(&folder, false);
-    let file = machine(&folder, "machine.toml", hub.port, None);
+    let proxy = Proxy::start(hub.port);
+    let file = machine(&folder, "machine.toml", proxy.port, None);
     let rounds =
         std::env::var("TACTUS_ROUNDS").ok().and_then(|it| it.parse().ok()).unwrap_or(10_u64);
     let mut seed =
@@ -267,12 +272,21 @@ fn whatever_is_killed_every_record_is_there_exactly_once_or_counted() {
         let pid = process.0.id();
         until("a gateway", || gateway_of(pid).is_some());
         sleep_ms(500 + seed.below(1500));
-        match seed.below(4) {
+        match seed.below(7) {
             0 => {}
             1 | 2 => {
                 hub.down();
                 sleep_ms(seed.below(600));
                 hub.up();
+            }
+            3 => proxy.cut(Duration::from_millis(seed.below(600))),
+            4 => proxy.black_hole(Duration::from_millis(seed.below(600))),
+            5 => {
+                // The run stands still, and its gateway hears nothing.
+                let run = i32::try_from(pid).unwrap();
+                signal(run, Signal::SIGSTOP);
+                sleep_ms(seed.below(600));
+                signal(run, Signal::SIGCONT);
             }
             _ => {
                 if let Some(gateway) = gateway_of(pid) {
@@ -286,7 +300,9 @@ fn whatever_is_killed_every_record_is_there_exactly_once_or_counted() {
     let said = std::fs::read_to_string(folder.0.join("said")).unwrap();
     assert!(!said.contains("DO NOT HOLD"), "at every moment: {said}");
     let (status, there) = settle(&folder, &file, &hub);
+    assert!(proxy.repeated() > rounds, "{} answers came twice", proxy.repeated());
     assert!(there > 100 * rounds, "{there} in {rounds} rounds");
+    println!("{rounds} rounds: {there} records, {} answers twice", proxy.repeated());
     let lost = status["lost"].as_array().unwrap();
     assert!(lost.iter().all(|range| range["reason"] == "killed"), "{status:#}");
 }

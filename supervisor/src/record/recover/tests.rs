@@ -119,7 +119,7 @@ fn damage_in_the_middle_ends_the_recording_there_and_what_is_being_written_is_le
     assert!(unfinished_in(&folder).unwrap().is_empty());
     let refused = close(&running).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::ResourceBusy, "{refused}");
-    let mut other = std::fs::File::create(folder.join("note.mcap")).unwrap();
+    let mut other = File::create(folder.join("note.mcap")).unwrap();
     other.write_all(b"something else altogether").unwrap();
     assert!(close(&folder.join("note.mcap")).is_err());
 }
