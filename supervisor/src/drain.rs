@@ -207,6 +207,12 @@ impl Drain {
         Self { book, ..self }
     }
 
+    /// For the loop: where it writes down how much it has left.
+    #[must_use]
+    pub fn witness(&self) -> Option<Witness> {
+        self.book.as_ref().and_then(Book::witness)
+    }
+
     /// The account of the loop's records, as it was looked at last.
     #[must_use]
     pub fn account(&self) -> &Account {

@@ -42,7 +42,6 @@ use crate::exit::Error;
 use crate::flight::{self, FlightThread};
 use crate::forward::{self, Forward};
 use crate::inquiry::Inquiry;
-use crate::ledger::Book;
 use crate::receiver::{Sockets, VisionThread};
 use crate::record::RecorderThread;
 use crate::references::{Keeper, Kept, Verdict};
@@ -173,12 +172,10 @@ pub(super) fn run<P: Program + Send + 'static>(
     let realtime = asked_for(machine.cycle.realtime);
     let mut parts = Parts::new(source, options, realtime, fields(&mut core))?;
     let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?);
-    let witness = parts.book.as_ref().and_then(Book::witness);
     let drain = outliving(drain, source, options, &mut parts)?;
     let keeper = Keeper::open(machine, options).threaded().map_err(no_thread)?;
     let prepared = flight::prepare(machine.plan.period_ns, &options.flight);
     let (ports, outside, checkpoints) = channels(&mut core, prepared.giver);
-    let ports = ports.with_witness(witness);
     let dumps = FlightThread::spawn(prepared.taker, parts.dumps.clone()).map_err(no_thread)?;
     let vision = cameras(source, options, outside.vision, outside.inspections)?;
     let (news, hear) = bounded(NEWS_MAX);
@@ -188,7 +185,7 @@ pub(super) fn run<P: Program + Send + 'static>(
         link: Tapped::new(link, sink),
         locked,
         core,
-        ports,
+        ports: ports.with_witness(drain.witness()),
         flight: prepared.flight,
         news,
         kept: keeper.kept(),

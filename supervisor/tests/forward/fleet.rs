@@ -122,6 +122,42 @@ fn a_fleet_catches_up_with_a_hub_that_was_away_and_every_record_arrives_once() {
     assert!(next.values().all(|next| *next == records + 1), "{next:?}");
 }
 
+/// A backlog drains at the rate that the file says, and safety events go past it.
+#[test]
+fn a_safety_event_does_not_wait_behind_a_backlog_of_telemetry() {
+    const BACKLOG: u64 = 6_000;
+    let folder = Folder::new("backlog");
+    let hub = Hub::start(&folder, false);
+    let (file, _) = controller(&folder, hub.port, 99, BACKLOG);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let slow = text.replace("kind = \"nats\"", "kind = \"nats\"\ncatch_up_rate = 1000");
+    assert_ne!(text, slow);
+    std::fs::write(&file, slow).unwrap();
+    let since = Instant::now();
+    let mut process = crate::plant::run(&folder, &file, "4s");
+    // A busy machine may hold the virtual axis up, which is a stop (5); that is not what is tested here.
+    assert!(matches!(process.0.wait().unwrap().code(), Some(0 | 5)));
+    let there = stream(hub.port);
+    let there = there.as_array().unwrap();
+    let is = |message: &Value, class: &str| {
+        message["subject"].as_str().is_some_and(|subject| subject.ends_with(class))
+    };
+    let records = |messages: &[Value]| -> usize {
+        let of_backlog = messages.iter().filter(|it| is(it, "telemetry"));
+        of_backlog.map(|it| it["records"].as_array().map_or(0, Vec::len)).sum()
+    };
+    let first = there.iter().position(|it| is(it, "safety")).expect("safety events arrived");
+    let behind = records(&there[first..]);
+    println!(
+        "{} records of the backlog before the first safety event, {behind} behind it",
+        records(&there[..first])
+    );
+    assert!(behind > 1_000, "{behind}: it went past the backlog");
+    // The first message of a lane goes at once.
+    let bound = 256 + 1_000 * since.elapsed().as_secs();
+    assert!(u64::try_from(records(there)).unwrap() <= bound + 1_000, "no faster than it may");
+}
+
 /// Bytes of the files below a folder.
 fn length(folder: &std::path::Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
