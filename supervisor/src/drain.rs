@@ -495,7 +495,7 @@ mod tests {
         let pipe = path.clone();
         // Takes a part of the recording, then the pipe breaks.
         let disk = std::thread::spawn(move || {
-            let mut part = vec![0; 200_000];
+            let mut part = vec![0; 600_000];
             std::io::Read::read_exact(&mut std::fs::File::open(pipe).unwrap(), &mut part).unwrap();
         });
         let recorder = FileRecorder::create(

@@ -102,9 +102,12 @@ impl Scan {
             Record::Chunk { header, data } => self.chunk(header, &data, body.len()),
             Record::MessageIndex(found) => {
                 let Some(chunk) = self.chunks.last_mut() else { return false };
-                chunk.indexes.insert(found.channel_id, self.whole);
+                // A damaged one is as good as none: it is written again.
                 let right = chunk.entries.get(&found.channel_id) == Some(&found.records);
-                chunk.indexes_length += HEAD + count(body.len());
+                if right {
+                    chunk.indexes.insert(found.channel_id, self.whole);
+                    chunk.indexes_length += HEAD + count(body.len());
+                }
                 right
             }
             Record::Attachment { header, data, .. } => {
