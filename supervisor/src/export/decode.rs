@@ -245,7 +245,7 @@ mod tests {
         assert_eq!((&found["distance"], &found["group"]), (&(-0.5).into(), &Value::Null));
         assert_eq!(found["emergency_data"], "00ff");
         let one = InputSignal { signal: 3, value: -7, quality: 1, at: 9 };
-        let inputs = Inputs { cycle: 5, signals: vec![one.clone(), one], ..Inputs::default() };
+        let inputs = Inputs { cycle: 5, signals: vec![one, one], ..Inputs::default() };
         let found = decoded("tactus.Inputs", &inputs);
         assert_eq!(found["signals"][1]["value"], -7);
         assert_eq!(

@@ -90,10 +90,10 @@ fn a_recording_cut_at_any_byte_is_whole_up_to_its_last_whole_chunk_and_its_ledge
 fn what_a_killed_process_had_not_written_is_less_than_half_a_second() {
     let folder = Folder::new("recover-killed");
     for cycles in [400_u64, 1_000, 1_999, 2_345] {
-        let path = folder.join(&format!("{cycles}.mcap"));
+        let path = folder.join(format!("{cycles}.mcap"));
         write(&path, cycles, false);
         // The forgotten recorder of this process still has it locked: a copy is what a dead one leaves.
-        let left = folder.join(&format!("left-{cycles}.mcap"));
+        let left = folder.join(format!("left-{cycles}.mcap"));
         std::fs::copy(&path, &left).unwrap();
         let told = close(&left).unwrap();
         assert!(told.last_time_ns + 500 * MS > cycles * MS, "{told:?} of {cycles} ms");
