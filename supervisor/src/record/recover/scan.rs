@@ -153,10 +153,6 @@ impl Scan {
     }
 
     fn chunk(&mut self, header: ChunkHeader, data: &[u8], long: usize) -> bool {
-        if let Some(before) = self.chunks.last_mut() {
-            // It is followed by another: its indexes are all there.
-            before.entries.clear();
-        }
         let Ok(reader) = ChunkReader::new(header.clone(), data) else { return false };
         let Ok(records) = reader.collect::<Result<Vec<_>, _>>() else { return false };
         let mut entries: BTreeMap<u16, Vec<MessageIndexEntry>> = BTreeMap::new();
@@ -168,6 +164,10 @@ impl Scan {
             }
             self.common(record);
             offset += HEAD + index::body_length(record);
+        }
+        if let Some(before) = self.chunks.last_mut() {
+            // It is followed by another that is whole: nothing of it will be mended.
+            before.entries.clear();
         }
         self.chunks.push(Chunk {
             header,
