@@ -174,6 +174,6 @@ fn intervals_of_80_percent_hold_80_percent_of_the_outcomes() {
 
 #[test]
 fn intervals_that_are_halved_are_found_out() {
-    let [.., halved] = tallies(REPORTED..REPORTED + 200, 0.5);
+    let [.., halved] = tallies(REPORTED..REPORTED + 120, 0.5);
     assert!(!halved.is_calibrated(), "{:.3}: {halved:?}", halved.holds());
 }
