@@ -1,18 +1,10 @@
-//! Remaining useful life: whether its intervals hold what they say, over seeds; and `tactus twin rul` over recordings of the virtual
-//! cell.
+//! Remaining useful life: whether its intervals hold what they say, over seeds.
 //!
 //! Wear is simulated with what the model lacks: paths that are linear, exponential or a power of time, rates, wander, noise and number of
 //! looks drawn, lives from a Weibull distribution whose shape and scale are up to 30 % other than the prior says. The table of
-//! docs/twin.md is printed by `TACTUS_RUL=4000 cargo test --release -p supervisor --test rul intervals -- --nocapture` on seeds from
+//! docs/twin.md is printed by `TACTUS_RUL=400 cargo test --release -p supervisor --test rul intervals -- --nocapture` on seeds from
 //! 1 000 000 on; `WIDER` was tuned on those from 0 on (`TACTUS_RUL_FROM=0`).
 
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
-
-mod folder;
-
-use folder::Folder;
-use serde_json::Value;
 use supervisor::twin::rul::{Left, Outlook, Point, Prior, outlook};
 
 const PRIOR: Prior = Prior { shape: 2.5, life_hours: 10_000.0, limit: 2.0 };
