@@ -196,13 +196,3 @@ fn an_axis_costs_the_same_in_a_machine_of_any_size() {
     let (small, large) = (an_axis(16, 4), an_axis(256, 64));
     assert!(large * 100 < small * 115, "an axis: {small} instructions of few, {large} of many");
 }
-
-/// So is the full update of the twin.
-#[test]
-fn a_twin_costs_the_same_whatever_else_is_watched() {
-    let counts = stored().counts;
-    let of = |axes: u64| counts[&format!("twin/full/{axes}")];
-    let an_axis = |many: u64, few: u64| (of(many) - of(few)) / (many - few);
-    let (small, large) = (an_axis(16, 1), an_axis(256, 64));
-    assert!(large * 100 < small * 115, "an axis: {small} instructions of few, {large} of many");
-}

@@ -70,23 +70,3 @@ fn a_machine_of_256_axes_comes_up_is_started_and_moves_every_axis() {
     assert_eq!(report["trips_total"], 0);
     assert_eq!(report["allocations"], 0, "the loop allocates nothing");
 }
-
-#[test]
-fn a_machine_whose_twin_watches_everything_and_acts_allocates_nothing() {
-    let _turn = TURN.lock();
-    let machine = scratch("virtual-watched").join("watched.toml");
-    std::fs::write(&machine, machine::watched(16)).expect("the scratch folder is writable");
-    let report = machine.with_extension("json");
-    // What was learnt is told after a minute.
-    let output = run(Command::new(tactus())
-        .arg("run")
-        .arg(&machine)
-        .args(["--virtual-time", "--for", "75s", "--headless", "--no-record", "--report"])
-        .arg(&report));
-    assert!(output.status.success(), "{}", said(&output));
-    let report = json(&report);
-    let learnt = report["twin"]["axes"].as_array().expect("the twin learnt");
-    let known = learnt.iter().filter(|axis| axis["inertia_kgm2"].is_f64()).count();
-    assert_eq!(known, 16, "{learnt:?}");
-    assert_eq!(report["allocations"], 0, "the loop allocates nothing");
-}

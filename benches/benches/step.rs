@@ -1,5 +1,4 @@
-//! `step` (interlocks, motion, twin, gate) for 1 to 256 axes, all of them moving, and of the demo cell at work; the twin alone with
-//! everything that `[twin]` asks for.
+//! `step` (interlocks, motion, twin, gate) for 1 to 256 axes, all of them moving, and of the demo cell at work.
 //!
 //! What surrounds a step (ideal drives, a camera) is not timed.
 
@@ -8,7 +7,6 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tactus_benches::Bench;
 use tactus_benches::demo::Demo;
-use tactus_benches::twins::Twins;
 
 fn step(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("step");
@@ -50,28 +48,5 @@ fn demo_cell(criterion: &mut Criterion) {
     });
 }
 
-/// Everything that `[twin]` asks for, with every mode `act`; target: 100 ns an axis at 64 axes.
-fn full_twin(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("twin/full");
-    for axes in [1, 16, 64, 256] {
-        let mut twins = Twins::moving(axes, 6000);
-        group.throughput(Throughput::Elements(u64::try_from(axes).unwrap_or(u64::MAX)));
-        group.bench_function(BenchmarkId::from_parameter(axes), |b| {
-            b.iter_custom(|cycles| {
-                let mut spent = Duration::ZERO;
-                for _ in 0..cycles {
-                    twins.surroundings();
-                    let began = Instant::now();
-                    twins.update();
-                    spent += began.elapsed();
-                }
-                spent
-            });
-        });
-        assert_eq!(twins.learnt(), axes, "it was measured at work");
-    }
-    group.finish();
-}
-
-criterion_group!(benches, step, demo_cell, full_twin);
+criterion_group!(benches, step, demo_cell);
 criterion_main!(benches);

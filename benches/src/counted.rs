@@ -13,7 +13,6 @@ use twin_lite::axis::AxisTwin;
 
 use crate::Bench;
 use crate::rig::servos;
-use crate::twins::Twins;
 
 /// Most records that are under way in the counted streams.
 const STREAM_RECORDS: usize = 64;
@@ -35,17 +34,13 @@ impl Counted {
 }
 
 /// All that is counted.
-pub const ALL: [Counted; 14] = [
+pub const ALL: [Counted; 10] = [
     Counted { name: "step/1", repeats: 100, run: |n, planted| step(1, n, planted) },
     Counted { name: "step/4", repeats: 100, run: |n, planted| step(4, n, planted) },
     Counted { name: "step/16", repeats: 100, run: |n, planted| step(16, n, planted) },
     Counted { name: "step/64", repeats: 50, run: |n, planted| step(64, n, planted) },
     Counted { name: "step/256", repeats: 20, run: |n, planted| step(256, n, planted) },
     Counted { name: "twin/update", repeats: 1000, run: twin },
-    Counted { name: "twin/full/1", repeats: 512, run: |n, planted| full_twin(1, n, planted) },
-    Counted { name: "twin/full/16", repeats: 256, run: |n, planted| full_twin(16, n, planted) },
-    Counted { name: "twin/full/64", repeats: 256, run: |n, planted| full_twin(64, n, planted) },
-    Counted { name: "twin/full/256", repeats: 256, run: |n, planted| full_twin(256, n, planted) },
     Counted { name: "stream/push", repeats: 1000, run: push },
     Counted { name: "stream/pop", repeats: 1000, run: pop },
     Counted { name: "latest/write-read", repeats: 1000, run: newest },
@@ -88,19 +83,6 @@ fn twin(repeats: u32, planted: &mut dyn FnMut()) {
             planted();
         });
     }
-}
-
-/// Everything that `[twin]` asks for; over at least one look at the warmth of each axis.
-fn full_twin(axes: usize, repeats: u32, planted: &mut dyn FnMut()) {
-    let mut twins = Twins::moving(axes, 1500);
-    for _ in 0..repeats {
-        twins.surroundings();
-        measured(&mut || {
-            twins.update();
-            planted();
-        });
-    }
-    assert_eq!(twins.learnt(), axes, "it was counted at work");
 }
 
 fn record(cycle: u64) -> Record {

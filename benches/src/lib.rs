@@ -1,12 +1,11 @@
 //! What the benches share: machines of any number of axes ([`machine`]) with ideal drives, so that only `step` is measured
-//! ([`Bench`]), or only the twin ([`twins`]); a bus in virtual time ([`rig`]); the demo cell ([`demo`]); and what is counted in instructions ([`counted`]).
+//! ([`Bench`]); a bus in virtual time ([`rig`]); the demo cell ([`demo`]); and what is counted in instructions ([`counted`]).
 
 pub mod counted;
 pub mod demo;
 pub mod flight;
 pub mod machine;
 pub mod rig;
-pub mod twins;
 
 use rt_core::bus::{BusState, Exchange};
 use rt_core::cycle::Command;

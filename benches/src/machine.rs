@@ -175,22 +175,6 @@ pub fn file(axes: usize) -> String {
     text + TAIL
 }
 
-/// The same machine, in which the twin watches everything of every axis and does what it decides.
-///
-/// # Panics
-/// As [`file`].
-#[must_use]
-pub fn watched(axes: usize) -> String {
-    let thermal = "thermal = { winding = \"40 s\", housing = \"20 min\", drive = \"10 s\" }";
-    let twin = "\n[twin]\nslow_before_limit = \"act\"\nstop_before_limit = \"act\"\nthermal_derating = \"act\"\n";
-    let endless =
-        format!("\ntwin = {{ {thermal} }}\nmechanics = {{ motor_inertia = \"0.6 kg cm2\"");
-    file(axes)
-        .replace("margin = \"2 mm\" }", &format!("margin = \"2 mm\", {thermal} }}"))
-        .replace("\nmechanics = { motor_inertia = \"0.6 kg cm2\"", &endless)
-        .replace("\n[control]\n", &format!("{twin}\n[control]\n"))
-}
-
 fn list(axes: impl Iterator<Item = usize>, each: impl Fn(usize) -> String) -> String {
     axes.map(each).collect::<Vec<_>>().join(", ")
 }
@@ -293,11 +277,6 @@ mod tests {
             assert!(endless * 2 <= axes && (axes == 1 || endless > 0), "{endless} of {axes} turn");
             assert!(machine.plan.interlocks.len() > 4 * axes, "each axis is watched");
             assert_eq!(file(axes), file(axes));
-            let machine = config::load(&watched(axes), "generated")
-                .unwrap_or_else(|problems| panic!("{axes} axes: {problems:?}"));
-            let twin = machine.plan.twin.expect("[twin]");
-            assert!(twin.thermal.iter().all(Option::is_some), "each axis' warmth is watched");
-            assert_eq!(twin.thermal.len(), axes);
         }
     }
 }
