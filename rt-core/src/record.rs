@@ -332,7 +332,7 @@ pub enum Event {
     Health {
         /// Which axis.
         axis: AxisId,
-        /// Channels that alarm, bit by bit: load, friction, inertia, roughness.
+        /// Channels that alarm, bit by bit: load, friction, inertia, roughness, ripple.
         channels: u8,
         /// What is wrong with its sensors, bit by bit: flat line, range, rate, age, jump, disagreement.
         sensors: u8,

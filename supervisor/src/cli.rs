@@ -21,7 +21,7 @@ pub use audit::{
 pub use forward::{ForwardArgs, ForwardAt, ForwardCommand, GatewayArgs, PolicyArgs};
 pub use measure::{LatencyArgs, LoadKind, TuneArgs};
 pub use recordings::{ExportArgs, ExportFormat, LedgerArgs, RecoverArgs};
-pub use twin::{TwinArgs, TwinCommand, TwinEvaluateArgs, TwinExportArgs};
+pub use twin::{TwinArgs, TwinCommand, TwinEvaluateArgs, TwinExportArgs, TwinRulArgs};
 pub use what_if::{Seeds, WhatIfArgs};
 
 const RUN_EXAMPLES: &str = "Examples:
@@ -153,7 +153,7 @@ pub enum Command {
     /// Run the machine in virtual time with other values and compare.
     #[command(after_help = help(what_if::WHAT_IF_EXAMPLES))]
     WhatIf(WhatIfArgs),
-    /// The axis twins outside of the loop: as an FMU, and against data with labels.
+    /// The axis twins outside of the loop: as an FMU, against data with labels, and what wears.
     #[command(after_help = help(twin::TWIN_EXAMPLES))]
     Twin(TwinArgs),
     /// Print the cause-and-effect matrix as the loop evaluates it.

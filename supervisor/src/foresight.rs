@@ -153,7 +153,7 @@ pub struct TwinAxisReport {
     pub doubt: f64,
     /// Times that doubt rose.
     pub doubts: u64,
-    /// What has changed at the end: `load`, `friction`, `inertia`, `roughness`.
+    /// What has changed at the end: `load`, `friction`, `inertia`, `roughness`, `ripple`.
     pub changed: Vec<&'static str>,
     /// What is wrong with its sensors at the end: `flat_line`, `range`, `rate`, `age`, `jump`, `disagreement`.
     pub sensors: Vec<&'static str>,

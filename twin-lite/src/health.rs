@@ -14,7 +14,10 @@
 //! | load | mean r | gravity, a torque sensor that drifts |
 //! | friction | mean r·direction | friction, a brake that drags, a bearing |
 //! | inertia | Σ r·φ ÷ Σ φ², φ = J·acceleration ÷ rated | payload, a belt that slips |
-//! | roughness | √ mean of squared innovations | play, a bearing, a slack belt |
+//! | roughness | √ mean of squared innovations | play, a bearing |
+//! | ripple | √ mean variance of torque ÷ rated within windows that slow down, over [`RIPPLE`] of them | a slack belt, play |
+//!
+//! What a load that is held loosely does shows when the motor slows it: it overtakes, and swings.
 //!
 //! Source: Page, "Continuous inspection schemes", Biometrika 41 (1954); Montgomery, "Introduction to Statistical Quality Control", ch. 9.
 //! Delay and false alarm rate are measured, not derived: `docs/twin.md`.
@@ -36,9 +39,17 @@ const LAMBDA: f64 = 0.2;
 /// √(λ ÷ (2 − λ)).
 const LAMBDA_DEVIATION: f64 = 1.0 / 3.0;
 /// Least deviation of a channel, so that an axis that repeats itself exactly does not cry at nothing.
-const LEAST: [f64; 4] = [0.004, 0.004, 0.02, 0.000_5];
+const LEAST: [f64; CHANNELS] = [0.004, 0.004, 0.02, 0.000_5, 0.000_5];
 /// Σ φ² of a block that says something of inertia.
 const ACCELERATES: f64 = 0.01;
+/// With more than this, J·acceleration ÷ rated against the motion, a window slows down.
+const SLOWS: f64 = 0.05;
+/// So many windows in a row must slow down before one tells of ripple: what began with the slowing has died out.
+const SLOWS_BEFORE: u8 = 2;
+/// Windows that slow down until ripple is judged.
+pub const RIPPLE: u32 = 4;
+/// Channels.
+pub const CHANNELS: usize = 5;
 
 /// What is watched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,14 +63,17 @@ pub enum Channel {
     Inertia,
     /// Size of the innovations.
     Roughness,
+    /// How much the torque swings while it slows down.
+    Ripple,
 }
 
 impl Channel {
     /// All, in the order of every list here.
-    pub const ALL: [Self; 4] = [Self::Load, Self::Friction, Self::Inertia, Self::Roughness];
+    pub const ALL: [Self; CHANNELS] =
+        [Self::Load, Self::Friction, Self::Inertia, Self::Roughness, Self::Ripple];
 }
 
-taped_enum!(Channel { 0: Load, 1: Friction, 2: Inertia, 3: Roughness });
+taped_enum!(Channel { 0: Load, 1: Friction, 2: Inertia, 3: Roughness, 4: Ripple });
 
 /// When a channel alarms.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,6 +89,8 @@ pub struct Thresholds {
 impl Thresholds {
     /// Tuned on seeds of the simulated world that are not those of the published table.
     pub const TUNED: Self = Self { ewma: 6.0, slack: 1.0, cusum: 12.0 };
+    /// Of ripple, whose values scatter more than a normal distribution does: as [`Self::TUNED`], and wider.
+    pub const RIPPLE: Self = Self { ewma: 12.0, slack: 2.0, cusum: 18.0 };
 }
 
 /// One channel now.
@@ -175,7 +191,7 @@ impl Block {
     }
 
     /// By channel; `None`: the block says nothing of it.
-    fn values(&self) -> [Option<f64>; 4] {
+    fn values(&self) -> [Option<f64>; CHANNELS] {
         let share = 1.0 / f64::from(self.windows.max(1));
         let inertia = self.with_acceleration / self.acceleration.max(f64::MIN_POSITIVE);
         [
@@ -183,6 +199,7 @@ impl Block {
             Some(self.friction * share),
             (self.acceleration > ACCELERATES).then_some(inertia),
             Some(math::sqrt(self.roughness * share)),
+            None,
         ]
     }
 }
@@ -196,10 +213,14 @@ pub struct Health {
     count: u32,
     reference: Identifier,
     block: Block,
-    trends: [Trend; 4],
+    /// Windows that slowed down until now, without a break.
+    slows: u8,
+    /// Windows that told of ripple since it was judged, and their sum.
+    rippled: (u32, f64),
+    trends: [Trend; CHANNELS],
 }
 
-taped!(Health { stage, count, reference, block, trends; thresholds });
+taped!(Health { stage, count, reference, block, slows, rippled, trends; thresholds });
 
 impl Health {
     /// Knows nothing yet. `identifier` is only a place for the reference.
@@ -211,7 +232,9 @@ impl Health {
             count: 0,
             reference: *identifier,
             block: Block::default(),
-            trends: [Trend::default(); 4],
+            slows: 0,
+            rippled: (0, 0.0),
+            trends: [Trend::default(); CHANNELS],
         }
     }
 
@@ -221,7 +244,12 @@ impl Health {
             Stage::Settle => identifier,
             Stage::Learn | Stage::Watch => &self.reference,
         };
-        let Some((residual, accelerates)) = reference.residual(window) else { return };
+        let Some((residual, accelerates)) = reference.residual(window) else {
+            self.slows = 0;
+            return;
+        };
+        let slows = accelerates * window.direction < -SLOWS;
+        self.slows = if slows { self.slows.saturating_add(1) } else { 0 };
         if self.stage == Stage::Settle {
             self.count = self.count.saturating_add(1);
             if self.count >= SETTLE && identifier.identified().is_some() {
@@ -231,6 +259,9 @@ impl Health {
             return;
         }
         self.block.add(window, residual, accelerates);
+        if self.slows > SLOWS_BEFORE {
+            self.swing(window.ripple);
+        }
         if self.block.windows >= BLOCK {
             let values = self.block.values();
             self.block = Block::default();
@@ -238,7 +269,25 @@ impl Health {
         }
     }
 
-    fn take(&mut self, values: [Option<f64>; 4]) {
+    /// A window tells of ripple.
+    fn swing(&mut self, ripple: f64) {
+        let per_rated = self.reference.share(1.0);
+        let (windows, sum) = self.rippled;
+        self.rippled = (windows + 1, sum + ripple * (per_rated * per_rated));
+        if windows + 1 < RIPPLE {
+            return;
+        }
+        let value = math::sqrt(self.rippled.1 / f64::from(RIPPLE));
+        self.rippled = (0, 0.0);
+        let [.., trend] = &mut self.trends;
+        match self.stage {
+            Stage::Watch if value.is_finite() => trend.watch(value, &Thresholds::RIPPLE),
+            Stage::Learn if value.is_finite() => trend.learn(value),
+            Stage::Settle | Stage::Learn | Stage::Watch => {}
+        }
+    }
+
+    fn take(&mut self, values: [Option<f64>; CHANNELS]) {
         let watching = self.stage == Stage::Watch;
         for (trend, value) in self.trends.iter_mut().zip(values) {
             match value.filter(|value| value.is_finite()) {
@@ -270,14 +319,14 @@ impl Health {
 
     /// By [`Channel::ALL`].
     #[must_use]
-    pub fn trends(&self) -> &[Trend; 4] {
+    pub fn trends(&self) -> &[Trend; CHANNELS] {
         &self.trends
     }
 
     /// Channels that alarm, bit by bit in the order of [`Channel::ALL`].
     #[must_use]
     pub fn alarms(&self) -> u8 {
-        let bits = [1, 2, 4, 8];
+        let bits = [1, 2, 4, 8, 16];
         let alarms = self.trends.iter().zip(bits).filter(|(trend, _)| trend.alarms());
         alarms.fold(0, |all, (_, bit)| all | bit)
     }
@@ -309,12 +358,14 @@ mod tests {
         identifier: Identifier,
         health: Health,
         state: u64,
+        ripple: f64,
     }
 
     impl Rig {
         fn new() -> Self {
             let identifier = Identifier::new(&MODEL);
-            Self { identifier, health: Health::new(&identifier, Thresholds::TUNED), state: 7 }
+            let health = Health::new(&identifier, Thresholds::TUNED);
+            Self { identifier, health, state: 7, ripple: 1e-4 }
         }
 
         fn noise(&mut self) -> f64 {
@@ -326,13 +377,20 @@ mod tests {
 
         fn run(&mut self, windows: u32, [inertia, friction, load, rough]: [f64; 4]) {
             for n in 0..windows {
-                let direction = if n / 8 % 2 == 0 { 1.0 } else { -1.0 };
-                let acceleration = if n % 4 == 0 { 2000.0 * direction } else { 0.0 };
+                let direction = if n / 16 % 2 == 0 { 1.0 } else { -1.0 };
+                // It speeds up, goes on, slows down.
+                let acceleration = match n % 16 {
+                    0..4 => 2000.0 * direction,
+                    12..16 => -2000.0 * direction,
+                    _ => 0.0,
+                };
                 let speed = 100.0 * direction;
                 let torque = inertia * acceleration + 1e-4 * speed + friction * direction + load;
                 let torque_nm = torque + 0.01 * self.noise();
                 let roughness = rough + 0.02 * self.noise();
-                let window = Averages { torque_nm, acceleration, speed, direction, roughness };
+                let ripple = self.ripple * (1.0 + 0.1 * self.noise());
+                let window =
+                    Averages { torque_nm, acceleration, speed, direction, roughness, ripple };
                 self.identifier.learn(&window);
                 self.health.update(&window, &self.identifier);
             }
@@ -366,6 +424,28 @@ mod tests {
         find([inertia * 1.3, friction, load, rough], 2);
         find([inertia, friction, load, rough * 2.0], 3);
         find([inertia, friction * 0.5, load, rough], 1);
+    }
+
+    #[test]
+    fn ripple_is_found_while_it_slows_down_and_nowhere_else() {
+        let mut rig = Rig::new();
+        rig.run(SETTLE + BLOCK * LEARN, WELL);
+        rig.ripple = 2e-4;
+        rig.run(BLOCK * 12, WELL);
+        assert_eq!(rig.health.alarms(), 1 << 4);
+        let mut rig = Rig::new();
+        rig.run(SETTLE + BLOCK * LEARN, WELL);
+        let before = rig.health.rippled;
+        let taught = |rig: &mut Rig, acceleration: f64| {
+            let window =
+                Averages { acceleration, direction: 1.0, ripple: 1.0, ..Averages::default() };
+            rig.health.update(&window, &rig.identifier);
+            rig.health.rippled != before
+        };
+        for acceleration in [2000.0, 0.0, 2000.0, 0.0, -2000.0, 0.0, -2000.0, -2000.0] {
+            assert!(!taught(&mut rig, acceleration), "{acceleration}");
+        }
+        assert!(taught(&mut rig, -2000.0), "the third in a row");
     }
 
     #[test]

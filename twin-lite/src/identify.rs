@@ -129,6 +129,12 @@ impl Identifier {
         Some((torque - dot(&phi, &self.x), accelerates))
     }
 
+    /// A torque as a share of what parameters are scaled by: rated torque.
+    #[must_use]
+    pub fn share(&self, torque_nm: f64) -> f64 {
+        torque_nm / self.torque
+    }
+
     /// Learns from a window; `false`: it taught nothing.
     pub fn learn(&mut self, window: &Averages) -> bool {
         let Some((phi, torque)) = self.regressors(window) else { return false };

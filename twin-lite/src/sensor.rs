@@ -2,7 +2,7 @@
 //!
 //! | finding | when |
 //! | --- | --- |
-//! | flat line | the position has not changed by a count while the set-points went on by [`FLAT_COUNTS`] counts and 8 samples |
+//! | flat line | the position has not changed by a count while the set-points went on by [`FLAT_COUNTS`] counts and [`FLAT_SAMPLES`] samples |
 //! | range | the torque is above [`TORQUE_OVER`] of the peak that the motor has |
 //! | rate | a position moved faster than [`RATE_OVER`] times the velocity limit |
 //! | age | no new sample for [`AGE_PERIODS`] periods |
@@ -15,6 +15,10 @@ use crate::taped;
 
 /// Counts that set-points may go on while the position stands still.
 pub const FLAT_COUNTS: f64 = 200.0;
+/// And by what the axis does in this time at its velocity limit, s: what creeps into its target stands before its set-point does.
+pub const FLAT_S: f64 = 2e-4;
+/// Samples that it may: at the begin of a move friction holds an axis for some of them.
+pub const FLAT_SAMPLES: u16 = 20;
 /// Of peak torque.
 pub const TORQUE_OVER: f64 = 1.25;
 /// Of the velocity limit.
@@ -181,7 +185,8 @@ impl Sensors {
         } else {
             (self.flat, self.flat_samples) = (0.0, 0);
         }
-        let flat = self.flat > FLAT_COUNTS * self.plan.count && self.flat_samples >= 8;
+        let flat = self.flat > (FLAT_COUNTS * self.plan.count).max(FLAT_S * self.plan.velocity)
+            && self.flat_samples >= FLAT_SAMPLES;
         now.put(SensorFault::FlatLine, flat);
         let elapsed = crate::math::seconds(sensed.elapsed_ns).max(0.5 * self.plan.period);
         let fastest = RATE_OVER * self.plan.velocity * elapsed;
@@ -242,7 +247,7 @@ mod tests {
         use SensorFault as F;
         let jump = Sensed { surprise: Some(4.1), ..GOOD };
         let cases = [
-            (Sensed { moved: 0.0, ..GOOD }, 8, F::FlatLine),
+            (Sensed { moved: 0.0, ..GOOD }, u32::from(FLAT_SAMPLES), F::FlatLine),
             (Sensed { torque_permille: -3751, ..GOOD }, 1, F::Range),
             (Sensed { moved: 2.01, ..GOOD }, 1, F::Rate),
             (Sensed { elapsed_ns: 0, ..GOOD }, 10, F::Age),

@@ -14,6 +14,9 @@
 //! times [`BASE_S`], made once, applied from the longest down. Source: IEC 60034-1 duty types; two-body model of Mellor, Roberts, Turner,
 //! "Lumped parameter thermal model for electrical machines", IEE Proc. B 138 (1991), reduced to two nodes.
 //!
+//! The load that predictions go on with is the mean of `p` over about `T_w`. What it was before the start nobody knows: it is taken to be
+//! the load that may be borne for ever (rated, or the limit if that is lower), over `T_w ÷ 8`; then what is measured weighs as long as it lasts.
+//!
 //! Assumes: resistance does not grow with temperature, ambient is as at the rating, iron loss is small, losses follow the square of
 //! torque. It does not see a blocked fan: a temperature sensor does.
 
@@ -25,6 +28,8 @@ const DOUBLINGS: usize = 17;
 pub const BASE_S: f64 = 0.25;
 /// Torque beyond this many times rated is not believed.
 const TORQUE_MAX: f64 = 20.0;
+/// While nothing has been measured, the load is that which the axis may bear for ever; this share of the winding's time constant it weighs.
+const UNMEASURED: f64 = 0.125;
 
 /// What is known of motor and drive. Times above 0, s.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,11 +70,13 @@ pub struct Thermal {
     warmth: Warmth,
     /// Mean of the squared torque over about the winding's time constant: the load that predictions go on with.
     load: f64,
+    /// So long it is the mean of, s; up to the winding's time constant.
+    known_s: f64,
     refused: u32,
 }
 
 taped!(Warmth { winding, housing, drive });
-taped!(Thermal { warmth, load, refused; model, usable, ahead, drive_ahead });
+taped!(Thermal { warmth, load, known_s, refused; model, usable, ahead, drive_ahead });
 
 /// Step matrix over `step` s without load.
 fn step_matrix(model: &ThermalModel, step: f64) -> Matrix {
@@ -100,7 +107,8 @@ impl Thermal {
             ahead: [[[0.0; 2]; 2]; DOUBLINGS],
             drive_ahead: [0.0; DOUBLINGS],
             warmth: Warmth::default(),
-            load: 0.0,
+            load: model.limit.min(1.0),
+            known_s: UNMEASURED * model.winding_s,
             refused: 0,
         };
         let mut matrix = step_matrix(model, BASE_S);
@@ -136,8 +144,10 @@ impl Thermal {
             housing: flushed(h),
             drive: flushed(square + (drive - square) * drive_step),
         };
-        let load_step = 1.0 / (1.0 + elapsed_s / self.model.winding_s);
+        // SR-100
+        let load_step = 1.0 / (1.0 + elapsed_s / self.known_s);
         self.load = flushed(square + (self.load - square) * load_step);
+        self.known_s = (self.known_s + elapsed_s).min(self.model.winding_s);
     }
 
     /// Where it stands.
@@ -281,6 +291,46 @@ mod tests {
             }
             assert!((taken - predicted - 0.25).abs() < 0.3, "{predicted} s, it took {taken} s");
             assert!(after_it <= 1.0 && (after_it > 0.9 || predicted < 10.0), "{after_it}");
+        }
+    }
+
+    #[test]
+    // SR-100
+    fn the_load_is_what_may_be_borne_until_it_is_measured_and_then_what_was_measured() {
+        let cold = Thermal::new(&MODEL);
+        assert_eq!((cold.load(), cold.time_to_limit(cold.load())), (1.0, None));
+        let weak = Thermal::new(&ThermalModel { limit: 0.5, ..MODEL });
+        assert!(weak.load() == 0.5 && weak.time_to_limit(0.5).is_none_or(|time| time > 300.0));
+        for square in [0.1, 3.0, 9.0] {
+            // A quarter of the time constant: twice as long as nothing was measured.
+            let load = after(15, square).load();
+            assert!(
+                (load - (square * 15.0 + 7.5) / 22.5).abs() < 0.02 * square,
+                "{square}: {load}"
+            );
+            let later = after(300, square).load();
+            assert!((later / square - 1.0).abs() < 0.03, "{square}: {later}");
+        }
+    }
+
+    #[test]
+    // SR-100
+    fn the_first_prediction_of_an_overload_comes_in_time() {
+        for square in [1.5, 2.0, 4.0, 9.0] {
+            let mut thermal = Thermal::new(&MODEL);
+            let (mut seconds, mut told) = (0.0, None);
+            while thermal.share() < 1.0 {
+                thermal.update(square, 0.25);
+                seconds += 0.25;
+                let soon = thermal.time_to_limit(thermal.load()).is_some_and(|time| time < 120.0);
+                told = told.or(soon.then_some(seconds));
+            }
+            let told = told.expect("it was foreseen");
+            // Two minutes ahead, or within a third of the time that it takes.
+            assert!(
+                told * 3.0 <= seconds || seconds - told >= 110.0,
+                "{square}: {told} of {seconds}"
+            );
         }
     }
 

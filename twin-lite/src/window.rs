@@ -39,6 +39,8 @@ pub struct Averages {
     pub direction: f64,
     /// Mean square of the observer's innovations, in their variance.
     pub roughness: f64,
+    /// Variance of the torque within the window, (N m)².
+    pub ripple: f64,
 }
 
 /// Collects a window.
@@ -54,13 +56,16 @@ pub struct Window {
     sum: f64,
     first_half: f64,
     torque: f64,
+    first_torque: f64,
+    moved_torque: f64,
+    ripple: f64,
     roughness: f64,
     least: f64,
     most: f64,
 }
 
 taped!(Window {
-    sample, origin, last, middle, sum, first_half, torque, roughness, least, most;
+    sample, origin, last, middle, sum, first_half, torque, first_torque, moved_torque, ripple, roughness, least, most;
     radians_per_unit, period, per_period,
 });
 
@@ -80,6 +85,9 @@ impl Window {
             sum: 0.0,
             first_half: 0.0,
             torque: 0.0,
+            first_torque: 0.0,
+            moved_torque: 0.0,
+            ripple: 0.0,
             roughness: 0.0,
             least: 0.0,
             most: 0.0,
@@ -96,7 +104,7 @@ impl Window {
     #[must_use]
     pub fn add(&mut self, position: f64, torque_nm: f64, surprise: f64) -> Option<Averages> {
         if self.sample == 0 {
-            self.begin(position);
+            self.begin(position, torque_nm);
             return None;
         }
         let place = (position - self.origin) * self.radians_per_unit;
@@ -106,6 +114,9 @@ impl Window {
         self.sum += place;
         let weight = f64::from(self.sample.min(SAMPLES - self.sample));
         self.torque += weight * torque_nm;
+        let off = torque_nm - self.first_torque;
+        self.moved_torque += off;
+        self.ripple += off * off;
         self.roughness += surprise * surprise;
         if self.sample == HALF {
             self.middle = place;
@@ -117,15 +128,16 @@ impl Window {
             return None;
         }
         let averages = self.close(place);
-        self.begin(position);
+        self.begin(position, torque_nm);
         averages.torque_nm.is_finite().then_some(averages)
     }
 
-    fn begin(&mut self, position: f64) {
+    fn begin(&mut self, position: f64, torque_nm: f64) {
         self.sample = 1;
         self.origin = position;
         (self.last, self.middle, self.sum, self.first_half) = (0.0, 0.0, 0.0, 0.0);
         (self.torque, self.roughness) = (0.0, 0.0);
+        (self.first_torque, self.moved_torque, self.ripple) = (torque_nm, 0.0, 0.0);
         (self.least, self.most) = (f64::MAX, f64::MIN);
     }
 
@@ -140,12 +152,14 @@ impl Window {
         } else {
             0.0
         };
+        let moved = self.moved_torque * (0.5 * PER_HALF);
         Averages {
             torque_nm: self.torque * (PER_HALF * PER_HALF),
             acceleration: (last - 2.0 * self.middle) * (per_half * per_half),
             speed: (second_half - self.first_half) * (per_half * PER_HALF),
             direction,
             roughness: self.roughness * (0.5 * PER_HALF),
+            ripple: (self.ripple * (0.5 * PER_HALF) - moved * moved).max(0.0),
         }
     }
 }
@@ -177,6 +191,8 @@ mod tests {
             let torque = 2e-4 * found.acceleration + 1e-3 * found.speed + 0.25;
             assert!((found.torque_nm - torque).abs() < 1e-5, "{found:?}");
             assert_eq!((found.direction, found.roughness), (1.0, 4.0));
+            // The torque rises by b·α·Δt a sample: of 16 such steps, (16² − 1) ÷ 12.
+            assert!((found.ripple - 0.4e-3 * 0.4e-3 * 21.25).abs() < 1e-12, "{found:?}");
         }
     }
 

@@ -102,7 +102,7 @@ pub(crate) struct Found {
     pub(crate) ewma: Option<u32>,
     pub(crate) cusum: Option<u32>,
     pub(crate) sensor: Option<u32>,
-    /// Channel of the first alarm; 4: a sensor.
+    /// Channel of the first alarm; 5: a sensor.
     pub(crate) first: Option<usize>,
     /// Something alarmed before the fault came.
     pub(crate) early: bool,
@@ -352,7 +352,7 @@ impl Cell {
         let cusum = trends.iter().any(|trend| trend.cusum_alarm);
         let sensor = self.watch.sensors().faults() != SensorFaults::NONE;
         let channel = trends.iter().position(|trend| trend.alarms());
-        (ewma, cusum, sensor, channel.or(sensor.then_some(4)))
+        (ewma, cusum, sensor, channel.or(sensor.then_some(5)))
     }
 }
 
@@ -405,4 +405,22 @@ pub(crate) fn run(fault: Fault, seed: u64) -> Found {
         found.first = found.first.or(first);
     }
     found
+}
+
+/// Learns an axis that is well and watches it; each time that an alarm began: cycle, channels, sensors.
+pub(crate) fn quiet(seed: u64, seconds: u64) -> Vec<(u64, u8, u8)> {
+    let mut cell = Cell::new(seed);
+    while cell.watch.stage() != Stage::Watch {
+        cell.cycle();
+    }
+    let (mut alarms, mut was) = (Vec::new(), (0, 0));
+    for cycle in 0..seconds * 1000 {
+        cell.cycle();
+        let now = (cell.watch.health().alarms(), cell.watch.sensors().faults().bits);
+        if now.0 & !was.0 != 0 || now.1 & !was.1 != 0 {
+            alarms.push((cycle, now.0, now.1));
+        }
+        was = now;
+    }
+    alarms
 }

@@ -15,7 +15,7 @@ mod cell;
 use rt_core::plan::{ThermalModel, TwinMode, TwinPlan};
 use rt_core::record::{Decision, Event};
 
-use cell::{Cell, FAULTS, Fault, Found, run};
+use cell::{Cell, FAULTS, Fault, Found, quiet, run};
 
 /// First seed of those that the thresholds were tuned on.
 const TUNED: u64 = 0;
@@ -63,11 +63,11 @@ fn summary(delays: &[Option<u32>]) -> String {
 fn row(fault: Fault, found: &[Found]) -> String {
     let delays = |of: fn(&Found) -> Option<u32>| found.iter().map(of).collect::<Vec<_>>();
     let early = found.iter().filter(|found| found.early).count();
-    let channels = (0..5).map(|channel| {
-        let name = ["load", "friction", "inertia", "roughness", "sensor"][channel];
+    let channels = (0..6).map(|channel| {
+        let name = ["load", "friction", "inertia", "roughness", "ripple", "sensor"][channel];
         (found.iter().filter(|found| found.first == Some(channel)).count(), name)
     });
-    let (_, first) = channels.max().expect("five");
+    let (_, first) = channels.max().expect("six");
     format!(
         "| {} | {} | {} | {} | {} | {} | {early} |",
         fault.name(),
@@ -133,6 +133,31 @@ fn faults_are_found_as_the_document_says_from_the_seeds_that_it_names() {
         }
     }
     assert!(seeds.is_some() || wrong.is_empty(), "not so in docs/twin.md:\n{}", wrong.join("\n"));
+}
+
+/// `TACTUS_TWIN_QUIET=290 cargo test --release -p rt-core --test health alone -- --nocapture`: 300 axes that are well, 290 s each.
+#[test]
+fn an_axis_that_is_well_is_left_alone() {
+    let asked = number("TACTUS_TWIN_QUIET");
+    let (axes, seconds) = asked.map_or((4, 60), |seconds| (300, seconds));
+    let from = number("TACTUS_TWIN_FROM").unwrap_or(REPORTED);
+    let worker = |worker: u64| {
+        let seeds = (from..from + axes).filter(move |seed| seed % 2 == worker);
+        let alarms = move |seed| (seed, quiet(seed, seconds));
+        std::thread::spawn(move || seeds.map(alarms).collect::<Vec<_>>())
+    };
+    let threads: Vec<_> = (0..2).map(worker).collect();
+    let all: Vec<_> = threads.into_iter().flat_map(|it| it.join().expect("it ran")).collect();
+    for (seed, alarms) in all.iter().filter(|(_, alarms)| !alarms.is_empty()) {
+        println!("seed {seed}: {alarms:?} (cycle, channels, sensors)");
+    }
+    let alarms: usize = all.iter().map(|(_, alarms)| alarms.len()).sum();
+    let hours = axes as f64 * seconds as f64 / 3600.0;
+    println!(
+        "{alarms} false alarms in {hours:.1} h of motion: {:.2} a day",
+        alarms as f64 * 24.0 / hours
+    );
+    assert!(asked.is_some() || alarms == 0, "{all:?}");
 }
 
 /// What the drive's own torque makes of the inertia: a motor whose constant is 10 % too small needs 10 % more of what it calls torque.
@@ -211,7 +236,7 @@ fn who_gets_too_warm_slows_when_it_may_act_and_only_records_it_when_it_may_not()
         });
         let (told, predicted, actual) = foreseen.expect("a minute is over");
         assert_eq!(told, mode);
-        // The first prediction comes while the load is still being averaged from 0, and is too low.
-        assert!((actual / predicted - 1.0).abs() < 0.6, "{predicted} {actual}");
+        // SR-100
+        assert!((actual / predicted - 1.0).abs() < 0.3, "{predicted} {actual}");
     }
 }

@@ -34,7 +34,7 @@ fn named(bits: u8, names: &[&'static str]) -> Vec<&'static str> {
 
 /// Channels of health that alarm.
 pub(crate) fn channels(bits: u8) -> Vec<&'static str> {
-    named(bits, &["load", "friction", "inertia", "roughness"])
+    named(bits, &["load", "friction", "inertia", "roughness", "ripple"])
 }
 
 /// What is wrong with the sensors.
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn every_bit_of_health_has_its_own_word() {
-        assert_eq!(channels(0b1111).len(), 4);
+        assert_eq!(channels(0b1_1111).len(), 5);
         assert_eq!(sensors(0b11_1111).len(), 6);
         assert_eq!((channels(0b0010), sensors(0b1_0000)), (vec!["friction"], vec!["jump"]));
         let axis = AxisId(0);

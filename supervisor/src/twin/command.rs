@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Evaluation, ResidualCusum, csv, evaluate, fmu, labels, samples};
+use super::{Evaluation, ResidualCusum, csv, evaluate, fmu, labels, rul, samples};
 use crate::app::{load, print};
 use crate::cli::{TwinArgs, TwinCommand, TwinEvaluateArgs, TwinExportArgs};
 use crate::exit::{Error, ExitCode};
@@ -14,6 +14,7 @@ pub(crate) fn run(arguments: &TwinArgs) -> Result<ExitCode, Error> {
     match &arguments.command {
         TwinCommand::Export(arguments) => export(arguments),
         TwinCommand::Evaluate(arguments) => evaluation(arguments),
+        TwinCommand::Rul(arguments) => rul::command(arguments),
     }
 }
 

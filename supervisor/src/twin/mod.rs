@@ -5,12 +5,14 @@
 //! | `fmu.rs`, `zip.rs` | an axis twin as an FMU |
 //! | `csv.rs` | an axis' data as CSV, from a recording and back |
 //! | `evaluate.rs` | detectors over data with labels: precision, recall, F1, delay |
+//! | `rul/` | remaining useful life, from recordings |
 //! | `command.rs` | the command line |
 
 mod command;
 mod csv;
 mod evaluate;
 mod fmu;
+pub mod rul;
 mod zip;
 
 pub(crate) use command::run as command;

@@ -37,7 +37,7 @@ fn window(draw: &mut Draw, [inertia, viscous, coulomb, load]: Vector, noise: f64
     let acceleration = [0.0, draw.between(-4000.0, 4000.0)][usize::from(draw.bits() & 3 == 0)];
     let torque = inertia * acceleration + viscous * speed + coulomb * direction + load;
     let torque_nm = torque + draw.between(-noise, noise);
-    Averages { torque_nm, acceleration, speed, direction, roughness: 0.0 }
+    Averages { torque_nm, acceleration, speed, direction, ..Averages::default() }
 }
 
 fn near(found: f64, truth: f64, share: f64, least: f64) -> bool {
@@ -126,6 +126,7 @@ fn whatever_comes_it_neither_diverges_nor_leaves_its_ranges() {
                 speed: any(400.0),
                 direction: 1.0,
                 roughness: any(1.0),
+                ripple: any(1.0),
             };
             let direction = [1.0, -1.0, 0.0][usize::try_from(draw.bits() % 3).unwrap()];
             identifier.learn(&Averages { direction, ..averages });
