@@ -287,9 +287,9 @@ impl<P: Program> Core<P> {
             demands: self.interlocks.groups(),
             axes: &self.axes,
             facts: &self.facts,
+            gate: &self.gate,
         };
-        let gate = &self.gate;
-        self.trips.judge(&seen, |group| gate.is_lost(group), log);
+        self.trips.judge(&seen, log);
         self.apply(&outcome);
     }
 

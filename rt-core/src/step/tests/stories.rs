@@ -1,6 +1,7 @@
 //! What a day brings: each story through the whole core.
 
 use super::*;
+use crate::plan::StopWay;
 
 #[test]
 fn it_homes_runs_is_stopped_and_goes_on_only_after_reset_and_start() {
@@ -346,4 +347,65 @@ fn the_controlled_end_has_an_end_even_if_a_drive_keeps_its_power() {
     assert!(!bench.core.finished());
     bench.cycles(2);
     assert!(bench.core.finished());
+}
+
+/// Trips of group 0 in order: what was asked, by which way it comes to rest, and how far, mm.
+fn ways(events: &[Event]) -> Vec<(Reaction, StopWay, f64)> {
+    let trip = |event: &Event| match event {
+        Event::Trip { group: GroupId(0), reaction, way, predicted, .. } => {
+            Some((*reaction, *way, predicted.units()))
+        }
+        _ => None,
+    };
+    events.iter().filter_map(trip).collect()
+}
+
+// SR-031
+#[test]
+fn a_group_that_coasts_is_told_to_coast_whatever_is_asked_of_it() {
+    // Category 1 outranks 0 in this group: it may be asked after power went.
+    let mut plan = plan();
+    plan.groups[0].stop.order = crate::plan::StopOrder::Category1Worst;
+    for effect in &mut plan.interlocks[usize::from(ESTOP)].effects {
+        effect.reaction = Reaction::Stop0;
+    }
+    for (stuck, wait) in [(false, 10), (true, 1)] {
+        let mut bench = Bench::running(plan.clone());
+        bench.until_fast(300.0);
+        for drive in &mut bench.drives {
+            (drive.coasts, drive.stuck) = (true, stuck);
+        }
+        bench.set(ESTOP_A, 0);
+        bench.set(ESTOP_B, 0);
+        bench.cycles(wait);
+        bench.drives[0].fault = true;
+        bench.cycles(1500);
+        let told = ways(&bench.kept.events());
+        let [(Reaction::Stop0, StopWay::PowerRemoval, _), (Reaction::Stop1, way, far)] = told[..]
+        else {
+            panic!("stuck {stuck}: {told:?}");
+        };
+        assert_eq!(way, StopWay::PowerRemoval, "stuck {stuck}");
+        assert!(far > 100.0, "what it coasts, not a ramp: {far} mm");
+        let stopped = |event: &Event| match event {
+            Event::Stopped { group: GroupId(0), distance, predicted, .. } => {
+                Some((distance.units(), predicted.units()))
+            }
+            _ => None,
+        };
+        let (went, promised) = bench.kept.events().iter().find_map(stopped).unwrap();
+        assert!(went > 10.0 && went <= promised, "stuck {stuck}: {went} mm, told {promised}");
+    }
+}
+
+// SR-031
+#[test]
+fn a_group_whose_drives_follow_is_told_the_way_that_is_asked() {
+    let mut bench = Bench::running(plan());
+    bench.until_fast(300.0);
+    bench.set(ESTOP_A, 0);
+    bench.set(ESTOP_B, 0);
+    bench.cycles(300);
+    let told = ways(&bench.kept.events());
+    assert!(matches!(told[..], [(Reaction::Stop1, StopWay::Ramp, far)] if far < 50.0), "{told:?}");
 }
