@@ -99,7 +99,8 @@ struct Bench {
 
 fn interlock(cause: Cause, groups: &[u8], reaction: Reaction, latch: bool) -> InterlockPlan {
     let effects = groups.iter().map(|group| Effect { group: GroupId(*group), reaction }).collect();
-    InterlockPlan { cause, effects, latch, when: When::Always, outputs: Box::default() }
+    let blocks = Box::default();
+    InterlockPlan { cause, effects, latch, when: When::Always, outputs: Box::default(), blocks }
 }
 
 fn linear(target: [i64; 2], velocity: i64) -> Request {
