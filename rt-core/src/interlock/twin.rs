@@ -331,6 +331,31 @@ mod tests {
     }
 
     #[test]
+    // SR-081
+    fn what_may_coast_is_slowed_as_friction_slows_it() {
+        let zone = Boundary::Zone(Nano(400 * MM), Nano(500 * MM));
+        let speed = |change: fn(&mut AxisPlan), can_coast| {
+            let mut plan = axis_plan(0);
+            change(&mut plan);
+            let check = TwinCheck::new(&plan, zone, 1_000_000, can_coast);
+            check.predict(&facts(100, 300, 0)).speed.map(|speed| speed.0 / MM)
+        };
+        // 0.05 N m of friction, half of it for sure, at 10⁻³ kg m² and 3 mm a radian: 75 mm/s². 156 ms go by first.
+        assert_eq!(speed(|_| {}, true), Some(200));
+        assert_eq!(speed(|_| {}, false), None, "its ramp has room for any speed");
+        assert_eq!(speed(|plan| plan.vertical = true, true), None, "what hangs keeps its torque");
+        assert_eq!(speed(|plan| plan.model.units_per_radian = -3.0, true), Some(200));
+        // A load of 0.015 N m leaves two fifths of it, either way; one of 0.03 leaves nothing.
+        assert_eq!(speed(|plan| plan.model.gravity_nm = 0.015, true), Some(129));
+        assert_eq!(speed(|plan| plan.model.gravity_nm = -0.015, true), Some(129));
+        assert_eq!(speed(|plan| plan.model.gravity_nm = 0.03, true), Some(0));
+        let limits = Boundary::Limits(Nano(0), Nano(500 * MM));
+        let check = |can_coast| TwinCheck::new(&axis_plan(0), limits, 1_000_000, can_coast);
+        let room = facts(450, 300, 0);
+        assert_eq!(check(true).predict(&room).speed, check(false).predict(&room).speed);
+    }
+
+    #[test]
     // SR-018
     fn without_a_reference_no_soft_limit_stops_an_axis_that_moves() {
         let mut axis = facts(490, 300, 400);

@@ -69,6 +69,8 @@ pub struct RunInfo {
     pub packed: bool,
     /// Fields of the loop's state in a checkpoint, one a line.
     pub state: String,
+    /// Which program ran ([`program_name`](crate::replay::program_name)); a recording without it is of the program of the file.
+    pub program: String,
 }
 
 /// What was asked of a recorder, and what became of it. `taken = stored + dropped` whenever it is read.
@@ -392,6 +394,7 @@ fn metadata(labels: &Labels, info: &RunInfo) -> Metadata {
         ("link", info.link.clone()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("state", info.state.clone()),
+        ("program", info.program.clone()),
     ];
     let clock = info.unix_minus_monotonic_ns.map(|ns| ("unix_minus_monotonic_ns", ns.to_string()));
     let pairs = pairs.into_iter().chain(clock);

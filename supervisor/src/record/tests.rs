@@ -26,6 +26,7 @@ fn info() -> RunInfo {
         link: "virtual".into(),
         packed: true,
         state: String::new(),
+        program: "sequence".into(),
     }
 }
 

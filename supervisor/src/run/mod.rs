@@ -36,6 +36,7 @@ use crate::exit::Error;
 use crate::flight::{self, Dumps};
 use crate::labels::Labels;
 use crate::record::{FileRecorder, RunInfo};
+use crate::replay::{fields, program_name};
 use crate::report::{Context, Ledger, Report};
 use crate::stats::Statistics;
 use crate::what_if::Moment;
@@ -208,11 +209,11 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(
+    fn new<P: Program>(
         source: &Source,
         options: &Options,
         realtime: &str,
-        state: String,
+        core: &mut Core<P>,
     ) -> Result<Self, Error> {
         let machine = &source.machine;
         let labels = Labels::of(machine);
@@ -226,7 +227,8 @@ impl Parts {
             unix_minus_monotonic_ns: (!options.virtual_time).then(unix_minus_monotonic),
             link: options.link.to_string(),
             packed: machine.recording.compression == config::Compression::Lz4,
-            state,
+            state: fields(core),
+            program: program_name::<P>().to_owned(),
         };
         let audit = Audit::open(source, &labels, options)?;
         let recorder = match &options.record {
