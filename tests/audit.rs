@@ -74,6 +74,12 @@ fn a_run_leaves_a_log_that_verifies_and_a_changed_file_is_a_record() {
     assert_eq!((starts.len(), &starts[1]["previous_run"]), (2, &"in_order".into()));
     let changed = of_kind(&both, "configuration_changed");
     assert_eq!((changed.len(), &changed[0]["from"]), (1, &starts[0]["config"]));
+    let values = of_kind(&both, "parameter");
+    let places: Vec<_> = values.iter().map(|value| value["parameter"].to_string()).collect();
+    assert!(!values.is_empty() && places.iter().all(|it| it.contains("speed")), "{places:?}");
+    let (from, to) = (Value::from("\"400 mm/s\""), Value::from("\"350 mm/s\""));
+    assert!(values.iter().all(|value| value["from"] == from && value["to"] == to), "{values:?}");
+    assert!(of_kind(&both, "login").is_empty(), "virtual time knows no person");
     let (code, verdict) = verify(&directory, &["--checkpoint", "kept.json"]);
     assert_eq!((code, verdict["checkpoint"].is_u64()), (Some(0), true), "{verdict}");
 }
@@ -152,6 +158,78 @@ fn a_run_that_is_killed_leaves_a_log_that_verifies_and_the_next_start_says_so() 
     let starts = of_kind(&records, "start_up");
     assert_eq!(starts.last().map(|start| &start["previous_run"]), Some(&"not_in_order".into()));
     assert!(starts[0]["wall"].is_u64() && starts[0]["boot"].is_string(), "{}", starts[0]);
+}
+
+/// Waits until the log of the demo cell says this so often.
+fn until(directory: &Path, what: &str, times: usize) {
+    let log: PathBuf = directory.join(LOG).join("audit-00000001.jsonl");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !std::fs::read_to_string(&log).is_ok_and(|text| text.matches(what).count() >= times) {
+        assert!(Instant::now() < patience, "{what} never comes");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+// SR-082
+#[test]
+fn who_starts_a_run_who_ends_it_and_what_was_changed_before_are_records() {
+    let directory = scratch("audit-people");
+    demo(&directory, &[]);
+    for (starts, from) in [(1, "velocity = \"1000 mm/s\""), (2, "no such value")] {
+        let text = std::fs::read_to_string(directory.join("cell.toml")).expect("the cell");
+        let mut child = Command::new(tactus())
+            .current_dir(&directory)
+            .env("XDG_RUNTIME_DIR", &directory)
+            .stdin(Stdio::null())
+            .args(["run", "cell.toml", "--no-record", "--headless"])
+            .spawn()
+            .expect("it starts");
+        until(&directory, "\"start_up\"", starts);
+        let asked = run(Command::new("sh").args(["-c", &format!("kill -TERM {}", child.id())]));
+        assert!(asked.status.success(), "{}", said(&asked));
+        child.wait().expect("it ends");
+        let changed = text.replacen(from, "velocity = \"900 mm/s\"", 1);
+        std::fs::write(directory.join("cell.toml"), changed).expect("written");
+    }
+    let said = records(&directory);
+    let logins = of_kind(&said, "login");
+    assert_eq!(logins.len(), 2, "{said:#?}");
+    let uid = &logins[0]["uid"];
+    assert!(uid.is_u64() && logins[0]["interface"] == "command line", "{}", logins[0]);
+    assert!(logins[0]["started_by"].is_string(), "{}", logins[0]);
+    let ends = of_kind(&said, "command");
+    assert_eq!(ends.len(), 2, "{ends:?}");
+    for end in ends {
+        assert_eq!((&end["command"], &end["uid"]), (&"end".into(), uid), "{end}");
+        assert!(end["pid"].as_u64() > Some(1), "{end}");
+    }
+    let values = of_kind(&said, "parameter");
+    assert_eq!(values.len(), 1, "{values:?}");
+    assert_eq!(values[0]["parameter"], "axis.x.limits.velocity", "{}", values[0]);
+    assert_eq!(values[0]["to"], "\"900 mm/s\"");
+    assert_eq!(verify(&directory, &[]).0, Some(0));
+    let page = call(&directory, &["audit", "report", LOG]);
+    let page = String::from_utf8_lossy(&page.stdout).into_owned();
+    for part in ["axis.x.limits.velocity", "Logins, and commands from outside", "started_by"] {
+        assert!(page.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn a_copy_of_the_machine_file_that_was_touched_is_not_believed() {
+    let directory = scratch("audit-copy");
+    demo(&directory, &[]);
+    virtual_run(&directory, "cell.toml", "1", "1s");
+    let folder = directory.join(LOG).join("configurations");
+    let copy = std::fs::read_dir(&folder).expect("copies").next().expect("one").expect("an entry");
+    let text = std::fs::read_to_string(copy.path()).expect("a copy");
+    std::fs::write(copy.path(), text.replace("400 mm/s", "350 mm/s")).expect("written");
+    demo(&directory, &[("speed = \"400 mm/s\"", "speed = \"350 mm/s\"")]);
+    virtual_run(&directory, "cell.toml", "1", "1s");
+    let said = records(&directory);
+    let values = of_kind(&said, "parameter");
+    assert_eq!(values.len(), 1, "{values:?}");
+    assert!(values[0]["text"].as_str().is_some_and(|it| it.contains("no true copy")), "{values:?}");
 }
 
 #[test]

@@ -26,6 +26,19 @@ pub struct VirtualCell {
     pub rules: Vec<OperatorRule>,
     /// The certified chain that takes the torque of the drives.
     pub safety_chain: Option<VirtualSafetyChain>,
+    /// Contactors with a feedback contact.
+    pub contactors: Vec<VirtualContactor>,
+}
+
+/// A contactor whose normally closed contact says whether it is off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VirtualContactor {
+    /// What switches it.
+    pub output: Channel,
+    /// 1 while it is off.
+    pub feedback: Channel,
+    /// Until it has switched, ns.
+    pub delay_ns: u64,
 }
 
 /// A safety relay with safe stop 1 (SS1-t).

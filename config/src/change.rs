@@ -4,6 +4,7 @@
 //! the file that people know.
 
 use core::fmt;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde_spanned::Spanned;
@@ -50,6 +51,72 @@ pub fn value_at(text: &str, path: &str) -> Result<Option<String>, NoSuchPlace> {
         Place::There(span) => text.get(span).map(str::to_owned),
         Place::Missing { .. } => None,
     })
+}
+
+/// A value that two files do not have alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Where it is, as in [`value_at`].
+    pub path: String,
+    /// As the first file writes it; `None`: it has none.
+    pub from: Option<String>,
+    /// As the second does.
+    pub to: Option<String>,
+}
+
+/// All values that differ, by path; `None`: one of both is no TOML.
+#[must_use]
+pub fn differences(before: &str, after: &str) -> Option<Vec<Difference>> {
+    let (before, mut after) = (values(before)?, values(after)?);
+    let mut found = Vec::new();
+    for (path, from) in before {
+        let to = after.remove(&path);
+        if to.as_ref() != Some(&from) {
+            found.push(Difference { path, from: Some(from), to });
+        }
+    }
+    found.extend(after.into_iter().map(|(path, to)| Difference { path, from: None, to: Some(to) }));
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Some(found)
+}
+
+/// Every value of a file, by its path.
+fn values(text: &str) -> Option<BTreeMap<String, String>> {
+    let root = DeTable::parse(text).ok()?;
+    let mut found = BTreeMap::new();
+    take_values(text, "", root.get_ref(), &mut found);
+    Some(found)
+}
+
+fn take_values(text: &str, path: &str, table: &DeTable<'_>, found: &mut BTreeMap<String, String>) {
+    for (key, node) in table.iter() {
+        let path = if path.is_empty() {
+            key.get_ref().to_string()
+        } else {
+            format!("{path}.{}", key.get_ref())
+        };
+        match node.get_ref() {
+            DeValue::Table(table) => take_values(text, &path, table, found),
+            DeValue::Array(list) if list.iter().any(|it| it.get_ref().as_table().is_some()) => {
+                for (place, entry) in list.iter().enumerate() {
+                    let Some(table) = entry.get_ref().as_table() else { continue };
+                    let mut path = format!("{path}.{}", called(entry).unwrap_or_default());
+                    // Without a name, or with one that another has, its place.
+                    if path.ends_with('.')
+                        || found.keys().any(|it| it.starts_with(&format!("{path}.")))
+                    {
+                        path = format!("{path}{place}");
+                    }
+                    take_values(text, &path, table, found);
+                }
+            }
+            _ => {
+                let written = text.get(node.span()).unwrap_or_default();
+                let written: Vec<&str> = written.split_whitespace().collect();
+                found.insert(path, written.join(" "));
+            }
+        }
+    }
 }
 
 /// `text` with the value at `path` (keys with dots between them; an entry of a list by its name or place) as `value`.
@@ -287,6 +354,37 @@ steps = [ { name = "down", speed = "400 mm/s" }, { name = "up" } ]
         let control = at("control.press_min", "60 ms");
         assert_eq!(control["control"]["press_min"].as_str(), Some("60 ms"));
         assert_eq!(value_at(FILE, "control.press_min"), Ok(None));
+    }
+
+    #[test]
+    fn two_files_differ_in_what_somebody_changed_and_in_nothing_else() {
+        let changed = FILE
+            .replace("4 m/s2", "6 m/s2")
+            .replace("# kept", "# another remark")
+            .replace("vertical = true\n", "")
+            .replace("{ name = \"up\" }", "{ name = \"up\", speed = \"1 m/s\" }");
+        let found = differences(FILE, &changed).unwrap();
+        let line = |it: &Difference| {
+            let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
+            format!("{}: {} > {}", it.path, value(&it.from), value(&it.to))
+        };
+        assert_eq!(
+            found.iter().map(line).collect::<Vec<_>>(),
+            [
+                "axis.x.limits.acceleration: \"4 m/s2\" > \"6 m/s2\"",
+                "axis.z.vertical: true > -",
+                "program.strand.pick and place.steps.up.speed: - > \"1 m/s\"",
+            ]
+        );
+        for difference in &found {
+            let there = value_at(FILE, &difference.path).unwrap();
+            assert_eq!(there, difference.from, "{}", difference.path);
+        }
+        assert_eq!(differences(FILE, FILE), Some(Vec::new()));
+        assert_eq!(differences(FILE, "= ["), None);
+        let twice = "[[a]]\nname = \"n\"\nv = 1\n[[a]]\nname = \"n\"\nv = 2\n[[a]]\nv = 3\n";
+        let values = values(twice).unwrap();
+        assert_eq!(values.values().filter(|it| it.len() == 1).count(), 3, "{values:?}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod units;
 
 pub use amount::Amount;
 pub use cell::VirtualCell;
-pub use change::{NoSuchPlace, change, value_at};
+pub use change::{Difference, NoSuchPlace, change, differences, value_at};
 pub use forward::Forwarding;
 pub use machine::{
     AxisUnit, Compression, CycleSettings, FlightSettings, LinkChoice, Machine, Names, Realtime,

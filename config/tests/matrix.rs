@@ -1,7 +1,7 @@
 //! The cause-and-effect matrix as people get it wrong: what `tactus check` says, word by word.
 
 use config::{Machine, Severity};
-use rt_core::plan::{Cause, Reaction, When};
+use rt_core::plan::{Block, Cause, Reaction, When};
 
 const CELL: &str = include_str!("../machines/manual-cell.toml");
 const DEMO: &str = include_str!("../machines/demo-cell.toml");
@@ -57,7 +57,7 @@ fn a_cause_that_nobody_reads() {
         refused(&changed("effects = { own = \"warn\" }", "effects = {}")),
         [
             "without-effect: the interlock `not homed` does nothing; expected `effects`: at least one group and its \
-             reaction; found none; for instance: effects = { all = \"stop 1\" }"
+             reaction (or a `block`); found none; for instance: effects = { all = \"stop 1\" }"
         ]
     );
     let machine = loaded(&changed(
@@ -229,4 +229,68 @@ fn every_new_cause_becomes_what_the_file_says() {
     let mode = machine.plan.mode.as_ref().expect("[mode]");
     assert_eq!(mode.speeds[0].0, 200_000_000_000);
     assert_eq!(mode.jogs[0].velocity.0, 100_000_000_000);
+}
+
+/// Ways of the two axes that a row leaves, and that manual leaves.
+fn ways(machine: &Machine, row: &str) -> (Vec<(u8, bool, bool)>, Vec<(u8, bool, bool)>) {
+    let way = |block: &Block| (block.axis.0, block.left.negative, block.left.positive);
+    let at = machine.names.interlocks.iter().position(|it| it.name.starts_with(row)).expect("it");
+    let of_row = machine.plan.interlocks[at].blocks.iter().map(way).collect();
+    let of_mode = machine.plan.mode.iter().flat_map(|mode| &mode.blocks).map(way).collect();
+    (of_row, of_mode)
+}
+
+#[test]
+// SR-080
+fn a_row_and_the_mode_close_ways_by_name() {
+    let row = "effects = { own = \"warn\" }\nlatch = false";
+    let closing = row.replace('\n', "\nblock = { slide = \"positive\" }\n");
+    let mode = "[mode]\n";
+    let text =
+        changed(row, &closing).replacen(mode, "[mode]\nblock = { feed = \"negative\" }\n", 1);
+    let machine = loaded(&text);
+    assert_eq!(ways(&machine, "not homed"), (vec![(0, true, false)], vec![(1, false, true)]));
+    // A row may do nothing else.
+    let alone = closing.replace("{ own = \"warn\" }", "{}");
+    assert_eq!(ways(&loaded(&changed(row, &alone)), "not homed").0, [(0, true, false)]);
+}
+
+#[test]
+fn a_way_of_an_axis_that_is_not_there_or_closed_anyway() {
+    let row = "effects = { own = \"warn\" }\nlatch = false";
+    let closing = |block: &str| changed(row, &row.replace('\n', &format!("\nblock = {block}\n")));
+    let unknown = refused(&closing("{ slade = \"positive\" }"));
+    assert!(unknown[0].contains("slade"), "{unknown:#?}");
+    assert!(!refused(&closing("{ slide = \"up\" }")).is_empty());
+    let limits = "following_error = ";
+    let one_way = closing("{ slide = \"negative\" }").replacen(
+        limits,
+        &format!("direction = \"positive\", {limits}"),
+        1,
+    );
+    let wrong = refused(&one_way);
+    assert!(
+        wrong.iter().any(|line| line.contains("this way is closed at all times")),
+        "{wrong:#?}"
+    );
+}
+
+#[test]
+fn an_axis_that_is_homed_wherever_somebody_jogged_it_to() {
+    let here = "homing = { method = \"here\", mark = \"the arrow in the middle of the rail\" }";
+    let codes = |text: &str| {
+        let machine = loaded(text);
+        machine.warnings.iter().map(|it| it.code.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(CELL), [""; 0]);
+    let unmarked = changed(here, "homing = { method = \"here\" }");
+    assert_eq!(codes(&unmarked), ["here-without-mark"]);
+    assert_eq!(
+        codes(&changed(here, "homing = { method = \"here\", mark = \" \" }")),
+        ["here-without-mark"]
+    );
+    // Nobody moves it, or it has no limits that could be elsewhere.
+    let feed = unmarked.replace("axis = \"slide\"\npositive", "axis = \"feed\"\npositive");
+    assert_ne!(feed, unmarked);
+    assert_eq!(codes(&feed), [""; 0]);
 }

@@ -91,6 +91,15 @@ pub struct MachinePlan {
     pub twin: Option<TwinPlan>,
 }
 
+impl MachinePlan {
+    /// A row asks for category 0 of this group: it can lose its torque in motion, and coast.
+    #[must_use]
+    pub fn can_coast(&self, group: GroupId) -> bool {
+        let asks = |effect: &Effect| effect.group == group && effect.reaction == Reaction::Stop0;
+        self.interlocks.iter().any(|row| row.effects.iter().any(asks))
+    }
+}
+
 /// One axis over one CiA 402 drive in CSP.
 #[derive(Clone, Debug)]
 pub struct AxisPlan {
@@ -354,6 +363,17 @@ pub struct InterlockPlan {
     pub when: When,
     /// Outputs that are in their safe state while it is active.
     pub outputs: Box<[SignalId]>,
+    /// Ways that it closes while it is active.
+    pub blocks: Box<[Block]>,
+}
+
+/// A way of an axis that is closed: nothing is sent there, back is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Which axis.
+    pub axis: AxisId,
+    /// Ways that it may still go.
+    pub left: Directions,
 }
 
 /// In which mode an interlock counts. While the mode is not known, every one does.
@@ -381,6 +401,8 @@ pub struct ModePlan {
     pub speeds: Box<[Nano]>,
     /// Inputs that move an axis in manual, as long as they are held.
     pub jogs: Box<[JogPlan]>,
+    /// Ways that are closed outside automatic.
+    pub blocks: Box<[Block]>,
 }
 
 /// How a person moves an axis in manual.

@@ -291,6 +291,9 @@ impl Drain {
         }
         forward.hand_over();
         let stored = || stored(recording);
+        for knock in forward.knocks() {
+            audit.knock(statistics.now, &knock);
+        }
         audit.look(statistics.now, records.dropped(), stored);
         for text in audit.news() {
             tracing::error!("{text}");
@@ -353,6 +356,11 @@ impl Drain {
             // It came from there: there is room.
             let _ = from.0.give_back(taken);
         }
+    }
+
+    /// Somebody outside asked something of the run.
+    pub fn command(&mut self, time: u64, what: &str, sender: rt_linux::signal::Sender) {
+        self.audit.command(time, what, sender);
     }
 
     /// Leaves a remark of the supervisor in the recording.

@@ -14,8 +14,14 @@ use mcap::records::Record;
 use mcap::write::NoSeek;
 use mcap::{Attachment, WriteOptions};
 use prost::Message;
+use rt_core::plan::AxisId;
+use rt_core::program::{Program, Request, Requests, View};
+use rt_linux::run::WatchCalls;
+use rt_linux::signal::Shutdown;
 use serde_json::Value;
 use supervisor::record::messages::{Checkpoint, Cycle, Inputs, Vision};
+use supervisor::replay::{Reading, replay_program};
+use twin_lite::Nano;
 
 fn machine() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/machines/demo-cell.toml")
@@ -318,4 +324,87 @@ fn what_is_no_recording_is_told_so_and_one_that_was_cut_is_replayed_as_far_as_it
     assert_eq!((code, &found["differing"]), (0, &0.into()), "{found:#}");
     assert!(found["ends_early"].is_string(), "{found:#}");
     assert!(found["cycles_replayed"].as_u64() >= Some(15_000), "{found:#}");
+}
+
+/// A program that an integrator linked: it runs the belt, and counts what it does.
+#[derive(Clone, Debug, Default)]
+struct Belt {
+    asked: u64,
+    /// What the recording was not made with.
+    faster: bool,
+}
+
+twin_lite::taped!(Belt { asked; faster });
+
+impl Program for Belt {
+    fn cycle(&mut self, view: View<'_>, requests: &mut dyn Requests) {
+        let belt = AxisId(2);
+        let homed = view.axes.get(2).is_some_and(|axis| axis.referenced);
+        let speed = if self.faster { 60 } else { 50 };
+        let velocity = Nano(speed * 1_000_000_000);
+        let request = match homed {
+            false => Request::Home { axis: belt },
+            true => Request::MoveVelocity { axis: belt, velocity },
+        };
+        if view.started || view.now.is_multiple_of(500_000_000) {
+            self.asked += u64::from(requests.put(request));
+        }
+    }
+
+    fn position(&self) -> u16 {
+        0
+    }
+}
+
+/// Twelve seconds of the demo cell with that program.
+fn of_belt(folder: &Folder) -> Vec<u8> {
+    let bytes = std::fs::read(machine()).unwrap();
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    let source = supervisor::run::Source {
+        machine: config::load(&text, "demo-cell.toml").unwrap(),
+        file_name: "demo-cell.toml".into(),
+        bytes,
+    };
+    let options = supervisor::run::Options {
+        link: supervisor::cli::Link::Virtual,
+        virtual_time: true,
+        seed: 1,
+        duration: Some(std::time::Duration::from_secs(12)),
+        headless: true,
+        record: Some(folder.join("run.mcap")),
+        capture: None,
+        vision_socket: folder.join("camera.sock"),
+        flight: supervisor::flight::Options::default(),
+        state: None,
+        home_again: false,
+        watch_calls: WatchCalls::No,
+        park: None,
+    };
+    let shutdown = Shutdown::detached();
+    supervisor::run::run_program(&source, &options, &shutdown, Belt::default()).unwrap();
+    std::fs::read(folder.join("run.mcap")).unwrap()
+}
+
+#[test]
+fn a_program_that_was_linked_is_replayed_where_it_is_linked_and_named_where_it_is_not() {
+    let folder = Folder::new("replay-linked");
+    let bytes = of_belt(&folder);
+    let reading = Reading::of(bytes.clone(), "run.mcap");
+    let same = replay_program(&reading, 0, |_| Belt::default()).unwrap();
+    assert!(same.cycles_replayed > 10_000 && same.checkpoints_compared > 10, "{same:?}");
+    assert_eq!((same.differing, same.gaps.len()), (0, 0), "{same:?}");
+    let other = replay_program(&reading, 0, |_| Belt { faster: true, ..Belt::default() }).unwrap();
+    assert!(other.differing > 0, "another program is found: {other:?}");
+    // The command has only the program of the file.
+    for command in [&["replay", "run.mcap"][..], &["what-if", "run.mcap"]] {
+        let output = tactus(&folder, command);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{command:?}: {said}");
+        assert!(said.contains("replay::Belt") && said.contains("sequence"), "{said}");
+        assert!(said.contains("the binary that it is linked into"), "{said}");
+    }
+    let file =
+        replay_program(&Reading::of(recording().to_vec(), "run.mcap"), 0, |_| Belt::default());
+    let wrong = file.unwrap_err().message;
+    assert!(wrong.contains("`tactus replay`"), "{wrong}");
 }

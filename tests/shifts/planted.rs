@@ -26,6 +26,8 @@ pub(crate) enum Wrong {
     Promises,
     /// Nobody hears that it shall end.
     NeverEnds,
+    /// After missed cycles targets make up for them at once.
+    Leaps,
 }
 
 /// How far targets go wrong, counts a cycle: 5 mm/s at the spindles.
@@ -42,6 +44,9 @@ pub(crate) struct Tamper {
     /// Target of each axis; what was sent by the loop before, and what is put on top.
     targets: Vec<(SignalId, i64, i64)>,
     resetting: u32,
+    /// When targets were sent last, ns.
+    sent_at: u64,
+    period_ns: u64,
 }
 
 impl Tamper {
@@ -56,6 +61,8 @@ impl Tamper {
             output: signal("valve"),
             targets: machine.plan.axes.iter().map(target).collect(),
             resetting: 0,
+            sent_at: 0,
+            period_ns: machine.plan.period_ns,
         }
     }
 
@@ -75,6 +82,12 @@ impl Tamper {
         self.resetting = if reset && rests { self.resetting + 1 } else { 0 };
         for (target, before, top) in &mut self.targets {
             let asked = sent.get(*target);
+            let missed = missed(asked.at, self.sent_at, self.period_ns);
+            if self.wrong == Wrong::Leaps && run {
+                sent.set(*target, asked.value + (asked.value - *before) * missed, asked.at);
+                *before = asked.value;
+                continue;
+            }
             let step = match self.wrong {
                 Wrong::Creeps if !run => CREEP,
                 Wrong::ResetMoves if self.resetting > 20 => CREEP,
@@ -85,6 +98,7 @@ impl Tamper {
             *top = if run { 0 } else { *top + step };
             sent.set(*target, asked.value + *top, asked.at);
         }
+        self.sent_at = self.targets.first().map_or(0, |(target, ..)| sent.get(*target).at);
         if let Some(output) = self.output.filter(|_| self.wrong == Wrong::OutputOn && !run) {
             sent.set(output, 1, sent.get(output).at);
         }
@@ -98,6 +112,12 @@ impl Tamper {
             }
         }
     }
+}
+
+/// Whole periods that were missed between two cycles.
+fn missed(now: u64, before: u64, period_ns: u64) -> i64 {
+    let periods = now.saturating_sub(before) / period_ns.max(1);
+    if before == 0 { 0 } else { i64::try_from(periods).map_or(0, |periods| (periods - 1).max(0)) }
 }
 
 /// Something wrong that must be found.
@@ -196,6 +216,17 @@ fn a_reset_that_moves_is_found() {
 // SR-025
 fn an_output_that_is_on_without_permit_is_found() {
     is_found(&plant(Kind::Manual, Rule::Outputs, Wrong::OutputOn));
+}
+
+#[test]
+// SR-036
+fn targets_that_make_up_for_missed_cycles_are_found() {
+    let shift = |shift: &mut Shift| {
+        let times = (8..80).map(|second| (second * 1_000_000_000, 3, 3));
+        shift.lates.extend(times);
+        shift.lates.sort_unstable();
+    };
+    is_found(&Plant { shift, ..plant(Kind::Demo, Rule::Speed, Wrong::Leaps) });
 }
 
 #[test]

@@ -8,9 +8,9 @@ use super::bus::identity;
 use super::model;
 use super::names::{Table, check_count, check_identifier};
 use crate::cell::{
-    Channel, DeviceKind, Spot, VirtualBarrier, VirtualBrake, VirtualCamera, VirtualConveyor,
-    VirtualDevice, VirtualGripper, VirtualPerson, VirtualSafetyChain, VirtualServo, VirtualZone,
-    Waypoint,
+    Channel, DeviceKind, Spot, VirtualBarrier, VirtualBrake, VirtualCamera, VirtualContactor,
+    VirtualConveyor, VirtualDevice, VirtualGripper, VirtualPerson, VirtualSafetyChain,
+    VirtualServo, VirtualZone, Waypoint,
 };
 use crate::file::axis::Axis;
 use crate::file::bus::{DeviceWord, SubDevice};
@@ -74,6 +74,25 @@ pub(crate) fn safety_chain(
         None => 500_000_000,
     };
     Some(VirtualSafetyChain { inputs, delay_ns })
+}
+
+/// Contactors, as they are wired.
+pub(crate) fn contactors(
+    section: Option<&file::Virtual>,
+    built: &Built<'_>,
+    problems: &mut Problems,
+) -> Vec<VirtualContactor> {
+    let all = section.into_iter().flat_map(|section| &section.contactor);
+    let contactor = |it: &file::Contactor| {
+        let switched = output(&it.output, built, problems);
+        let feedback = input(&it.feedback, built, problems);
+        let delay_ns = match &it.delay {
+            Some(delay) => time_in(delay, 0..=10_000 * MS, "the delay of the contactor", problems)?,
+            None => 20_000_000,
+        };
+        Some(VirtualContactor { output: switched?, feedback: feedback?, delay_ns })
+    };
+    all.filter_map(contactor).collect()
 }
 
 pub(crate) fn devices(

@@ -1,7 +1,8 @@
 //! `[[interlock]]` → rows of the cause-and-effect matrix.
 
 use rt_core::plan::{
-    AxisId, Effect, GroupId, InterlockPlan, OutputPlan, OutputSource, Reaction, When,
+    AxisId, Block, Directions, Effect, GroupId, InterlockPlan, OutputPlan, OutputSource, Reaction,
+    When,
 };
 use rt_core::signal::SignalId;
 use twin_lite::units::Nano;
@@ -12,11 +13,12 @@ use super::names::{Table, check_title};
 use super::parts::Parts;
 use super::signals::SignalTable;
 use super::vision::Vision;
+use crate::file::axis::Direction;
 use crate::file::safety as file;
 use crate::file::safety::{CauseKind, ModeWord, ReactionText};
 use crate::machine::InterlockName;
 use crate::problem::{Problem, Problems, Span};
-use crate::read::{At, Name};
+use crate::read::{At, Map, Name};
 
 /// Everything that an interlock may refer to.
 pub(crate) struct Scope<'a, 'f> {
@@ -55,6 +57,7 @@ pub(crate) fn interlocks(
         check_latch(section, problems);
         let when = when(section, scope, problems);
         let outputs = held_outputs(section, scope, problems);
+        let blocks = blocks(section.block.as_ref(), scope.axes, problems);
         for (cause, suffix, owner) in causes(section, scope, problems) {
             let effects = effects(section, owner, scope, problems);
             out.plans.push(InterlockPlan {
@@ -63,6 +66,7 @@ pub(crate) fn interlocks(
                 latch: section.latch,
                 when,
                 outputs: outputs.clone().into_boxed_slice(),
+                blocks: blocks.clone().into_boxed_slice(),
             });
             let name = format!("{}{suffix}", section.name.value);
             out.names.push(InterlockName {
@@ -125,19 +129,47 @@ fn effects(
             }
         }
     }
-    if section.effects.0.is_empty() {
+    let blocks = section.block.as_ref().is_some_and(|block| !block.0.is_empty());
+    if section.effects.0.is_empty() && !blocks {
         problems.push(
             Problem::error(
                 "without-effect",
                 &section.name.span,
                 format!("the interlock `{}` does nothing", section.name.value),
             )
-            .expected("`effects`: at least one group and its reaction")
+            .expected("`effects`: at least one group and its reaction (or a `block`)")
             .found("none")
             .remedy("for instance: effects = { all = \"stop 1\" }"),
         );
     }
     out.sort_by_key(|effect| effect.group);
+    out
+}
+
+/// Ways that are closed. A way that the axis may never go is closed already.
+pub(crate) fn blocks(
+    closed: Option<&Map<At<Direction>>>,
+    axes: &Axes<'_>,
+    problems: &mut Problems,
+) -> Vec<Block> {
+    let mut out = Vec::new();
+    for (name, way) in closed.into_iter().flat_map(|closed| &closed.0) {
+        let Some(axis) = axes.find(name, problems) else { continue };
+        let left = match way.value {
+            Direction::Positive => Directions { negative: true, positive: false },
+            Direction::Negative => Directions { negative: false, positive: true },
+        };
+        let limits = axes.plan(axis).map_or(Directions::BOTH, |plan| plan.limits.direction);
+        if limits.and(left) == limits {
+            problems.push(
+                Problem::error("without-effect", &way.span, "this way is closed at all times")
+                    .expected("a way that the axis may go")
+                    .found(format!("`{}` never goes there ([axis.limits] direction)", name.value))
+                    .remedy("remove it from `block`"),
+            );
+        }
+        out.push(Block { axis, left });
+    }
     out
 }
 

@@ -9,6 +9,7 @@ use rt_core::signal::SignalId;
 use super::Built;
 use super::interlocks::Interlocks;
 use crate::file::File;
+use crate::file::axis::HomingMethod;
 use crate::file::safety::{CauseKind, ModeWord, ReactionText};
 use crate::problem::{Problem, Problems, Span};
 
@@ -26,6 +27,7 @@ pub(crate) fn check(
         check_leave(row, span, file.mode.1, built, problems);
     }
     check_sections(file, problems);
+    check_here(file, problems);
     check_modes(file, built, interlocks, problems);
 }
 
@@ -222,6 +224,32 @@ fn check_modes(file: &File, built: &Built<'_>, interlocks: &Interlocks, problems
                 }),
             );
         }
+    }
+}
+
+/// An axis that is homed where it stands, and that people may move before: its soft limits are wherever they left it.
+fn check_here(file: &File, problems: &mut Problems) {
+    let jogs = file.mode.0.iter().flat_map(|mode| &mode.jog);
+    for jog in jogs {
+        let named = |axis: &&crate::file::axis::Axis| axis.name.value == jog.axis.value;
+        let Some(axis) = file.axis.iter().find(named) else { continue };
+        let homing = &axis.homing;
+        let told = homing.mark.as_ref().is_some_and(|mark| !mark.trim().is_empty());
+        let here = homing.method == HomingMethod::Here;
+        if !here || told || axis.limits.position.is_none() {
+            continue;
+        }
+        problems.push(
+            Problem::warning(
+                "here-without-mark",
+                &homing.span,
+                format!("`{}` is homed wherever somebody jogged it to", axis.name.value),
+            )
+            .expected("a `mark` that the axis is put to before it is homed, or \"switch_index\"")
+            .found("method \"here\" with soft limits, and a [[mode.jog]] that moves it before")
+            .remedy("say the mark (mark = \"the arrow on the rail\"), or home to a switch")
+            .related(&jog.axis.span, "this moves it"),
+        );
     }
 }
 

@@ -284,8 +284,19 @@ fn virtual_cell(
         cover::check_rest(built, control, interlocks, (&rest, &events), problems);
     }
     let safety_chain = cell::safety_chain(section, built, problems);
+    let contactors = cell::contactors(section, built, problems);
     let zones = cell::zones(built);
-    VirtualCell { devices, conveyors, zones, cameras, persons, events, rules, safety_chain }
+    VirtualCell {
+        devices,
+        conveyors,
+        zones,
+        cameras,
+        persons,
+        events,
+        rules,
+        safety_chain,
+        contactors,
+    }
 }
 
 fn self_names(

@@ -5,6 +5,7 @@ use twin_lite::units::Nano;
 
 use super::Built;
 use super::axes::{above_zero, in_unit, time_in};
+use super::interlocks::blocks;
 use crate::file::safety as file;
 use crate::machine::AxisUnit;
 use crate::problem::{Problem, Problems};
@@ -53,12 +54,14 @@ pub(crate) fn mode(
     };
     let speeds: Box<[Nano]> = built.axes.group_plans.iter().map(speed).collect();
     let jogs = jogs(section, &speeds, built, problems);
+    let blocks = blocks(section.block.as_ref(), &built.axes, problems);
     Some(ModePlan {
         automatic: automatic?,
         manual: manual?,
         monitor_ns: monitor_ns?,
         speeds,
         jogs: jogs.into_boxed_slice(),
+        blocks: blocks.into_boxed_slice(),
     })
 }
 

@@ -140,6 +140,8 @@ section! {
         timeout: Option<Time>,
         /// `here`, `switch_index`: the reference outlives the run, for this drive and scaling; see homing.md. Needs `absolute_turns`. Default false.
         keep: Option<At<bool>>,
+        /// `here`: the mark that a person moves the axis to before it is homed, in words.
+        mark: Option<String>,
         /// `kept`: position = counts ÷ counts per unit + offset.
         offset: Option<Position>,
     }

@@ -21,6 +21,21 @@ section! {
         person: Vec<Person>,
         /// The certified chain that takes the torque of all drives.
         safety_chain: Option<SafetyChain>,
+        /// Contactors with a feedback contact.
+        #[schemars(default)]
+        contactor: Vec<Contactor>,
+    }
+}
+
+section! {
+    /// A contactor whose normally closed contact says whether it is off.
+    "[[virtual.contactor]]" Contactor {
+        /// The output that switches it.
+        output: Name,
+        /// The input of its contact: 1 while it is off.
+        feedback: Name,
+        /// Until it has switched, 0 to 10 s; default 20 ms.
+        delay: Option<Time>,
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::axis::Point;
+use super::axis::{Direction, Point};
 use crate::problem::{Problem, Problems};
 use crate::quantity::{self, Value};
 use crate::read::{
@@ -69,6 +69,8 @@ section! {
         cause: Cause,
         /// Group → reaction, or output → `safe`. `all`: every group; `own`: the group of the axis that caused it.
         effects: Map<At<ReactionText>>,
+        /// Axis → the way that it may not go meanwhile: what moves there comes to rest, back is free.
+        block: Option<Map<At<Direction>>>,
         /// The trip outlives its demand until a person resets.
         latch: bool,
         /// Only in this mode; without it in both.
@@ -123,6 +125,8 @@ section! {
         speed_rotary: Option<Speed>,
         /// Inputs that move an axis in manual for as long as they are held.
         jog: Vec<Jog>,
+        /// Axis → the way that it may not go in manual.
+        block: Option<Map<At<Direction>>>,
     }
 }
 

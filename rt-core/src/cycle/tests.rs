@@ -234,6 +234,7 @@ fn safe_stop_after_none() -> MachinePlan {
         latch: true,
         when: crate::plan::When::Always,
         outputs: Box::default(),
+        blocks: Box::default(),
     }]
     .into_iter()
     .collect();

@@ -120,7 +120,8 @@ impl Memory {
     pub(super) fn new(cause: &Cause, plan: &MachinePlan) -> Self {
         let check = |axis: &AxisId, boundary: &dyn Fn(&AxisPlan) -> Option<Boundary>| {
             let axis = plan.axes.get(usize::from(axis.0))?;
-            Some(TwinCheck::new(axis, boundary(axis)?, plan.period_ns))
+            let can_coast = plan.can_coast(axis.group);
+            Some(TwinCheck::new(axis, boundary(axis)?, plan.period_ns, can_coast))
         };
         match cause {
             Cause::DualChannel { kind: DualChannelKind::GuardDoor, .. } => {

@@ -21,7 +21,7 @@ pub use twin::{Boundary, Prediction, TwinCheck, still};
 
 use crate::bus::Exchange;
 use crate::plan::{
-    Cause, Directions, Effect, GroupId, InterlockId, InterlockPlan, MachinePlan, ModePlan,
+    Block, Cause, Directions, Effect, GroupId, InterlockId, InterlockPlan, MachinePlan, ModePlan,
     Reaction, StopOrder, When,
 };
 use crate::program::AxisView;
@@ -62,11 +62,14 @@ pub struct AxisFacts {
     pub following_error_max: Nano,
     /// What of the stopping distance is margin.
     pub margin: Nano,
-    /// The longest of the stopping distances that can happen: the ramp's, and that of a loop that is gone. Separation uses it.
+    /// The longest of the stopping distances that can happen: the ramp's, that of a loop that is gone, and where torque is gone or a row may
+    /// take it, how far it coasts. Separation uses it.
     pub stopping_worst: Nano,
+    /// A row may take its torque in motion.
+    pub can_coast: bool,
     /// The drive stops by itself (quick stop active).
     pub quick_stopping: bool,
-    /// Ways that are free: a limit switch that is hit blocks its own.
+    /// Ways that are free: a limit switch that is hit blocks its own, a row or the mode what it says.
     pub directions: Directions,
     /// The twin doubts its model of this axis.
     pub doubted: bool,
@@ -351,13 +354,26 @@ pub struct Interlocks {
     /// By `AxisId`: the group it slows with.
     axis_groups: Box<[GroupId]>,
     outputs: Box<[OutputDemand]>,
+    /// By `AxisId`: ways that no row and no mode closes.
+    directions: Box<[Directions]>,
     selector: Option<(ModePlan, Selector)>,
     mode: Mode,
 }
 
 impl Taped for Interlocks {
     fn tape<T: Tape>(&mut self, tape: &mut T) {
-        let Self { rows, tally, groups, orders: _, axis_groups: _, outputs, selector, mode } = self;
+        let Self {
+            rows,
+            tally,
+            groups,
+            orders: _,
+            axis_groups: _,
+            outputs,
+            // Written before they are read, in each cycle.
+            directions: _,
+            selector,
+            mode,
+        } = self;
         rows.tape(tape);
         tally.tape(tape);
         groups.tape(tape);
@@ -393,6 +409,7 @@ impl Interlocks {
             .collect();
         Self {
             outputs: outputs_of(plan),
+            directions: plan.axes.iter().map(|_| Directions::BOTH).collect(),
             selector: plan.mode.clone().map(|mode| (mode, Selector::default())),
             mode: if plan.mode.is_some() { Mode::Unknown } else { Mode::Automatic },
             tally: Tally::of(&rows),
@@ -422,6 +439,7 @@ impl Interlocks {
         for output in &mut self.outputs {
             (output.safe, output.lamp) = (false, false);
         }
+        self.directions.fill(Directions::BOTH);
         let selected = self.select(facts, log);
         let mut tally = Tally::default();
         for (number, row) in self.rows.iter_mut().enumerate() {
@@ -437,6 +455,7 @@ impl Interlocks {
                         demand.add(order, *reaction, interlock, input_at);
                     }
                 }
+                close(&mut self.directions, &row.plan.blocks);
             }
             if let Some(cap) = verdict.cap
                 && let Some(group) = self.axis_groups.get(usize::from(cap.axis.0))
@@ -451,7 +470,7 @@ impl Interlocks {
         self.tally = tally;
     }
 
-    /// Reads the mode selector; in manual every group is held to its speed.
+    /// Reads the mode selector; in manual every group is held to its speed and its ways.
     fn select(&mut self, facts: &Facts<'_>, log: &mut Log<'_>) -> Code {
         let Some((plan, selector)) = &mut self.selector else { return Code::UNKNOWN };
         let sample = |signal| level(facts.sample(signal));
@@ -466,6 +485,7 @@ impl Interlocks {
             for (demand, speed) in self.groups.iter_mut().zip(&plan.speeds) {
                 demand.speed_limit = demand.speed_limit.min(*speed);
             }
+            close(&mut self.directions, &plan.blocks);
         }
         code
     }
@@ -480,6 +500,12 @@ impl Interlocks {
     #[must_use]
     pub fn outputs(&self) -> &[OutputDemand] {
         &self.outputs
+    }
+
+    /// Ways that no row and no mode closes, by `AxisId`.
+    #[must_use]
+    pub fn directions(&self) -> &[Directions] {
+        &self.directions
     }
 
     /// What an interlock says of its device; one that does not exist has never run.
@@ -538,6 +564,16 @@ impl Interlocks {
     #[must_use]
     pub fn counts(&self) -> (u16, u16) {
         (self.tally.demanding, self.tally.latched)
+    }
+}
+
+/// Takes these ways out.
+// SR-080
+fn close(directions: &mut [Directions], blocks: &[Block]) {
+    for Block { axis, left } in blocks {
+        if let Some(ways) = directions.get_mut(usize::from(axis.0)) {
+            *ways = ways.and(*left);
+        }
     }
 }
 

@@ -117,6 +117,7 @@ fn row(cause: Cause, reaction: Reaction, latch: bool) -> InterlockPlan {
         latch,
         when: When::Always,
         outputs: Box::default(),
+        blocks: Box::default(),
     }
 }
 

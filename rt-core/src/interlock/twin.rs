@@ -59,9 +59,9 @@ impl Prediction {
 }
 
 impl TwinCheck {
-    /// For `axis` and what it must keep out of, in a loop of `period_ns`.
+    /// For `axis` and what it must keep out of, in a loop of `period_ns`. `can_coast`: a row may take its torque in motion.
     #[must_use]
-    pub fn new(axis: &AxisPlan, boundary: Boundary, period_ns: u64) -> Self {
+    pub fn new(axis: &AxisPlan, boundary: Boundary, period_ns: u64, can_coast: bool) -> Self {
         let limits = &axis.limits;
         let deceleration = whole(limits.acceleration.min(axis.stop.ramp_deceleration)).max(1);
         let jerk_ns = whole(limits.acceleration) * 1_000_000_000 / whole(limits.jerk).max(1);
@@ -70,7 +70,9 @@ impl TwinCheck {
         let (deceleration, reaction_ns) = match boundary {
             Boundary::Limits(..) => (deceleration, reaction_ns),
             Boundary::Zone(..) => (
-                deceleration.min(whole(axis.stop.quick_stop_deceleration).max(1)),
+                deceleration
+                    .min(whole(axis.stop.quick_stop_deceleration).max(1))
+                    .min(if can_coast { coasting(axis) } else { u128::MAX }),
                 reaction_ns + u128::from(axis.stop.watchdog_ns),
             ),
         };
@@ -218,6 +220,19 @@ pub fn still(velocity_limit: Nano) -> Nano {
     Nano((velocity_limit.0 / 500).max(1))
 }
 
+/// What slows an axis without torque for sure: half of its declared friction, and no load helps it. What hangs does not coast: its
+/// torque stays until its brake holds.
+// SR-081
+fn coasting(axis: &AxisPlan) -> u128 {
+    if axis.vertical {
+        return u128::MAX;
+    }
+    let model = &axis.model;
+    let sure = model.coulomb_nm / 2.0 - model.gravity_nm.abs();
+    let slowing = sure / model.inertia_kgm2 * model.units_per_radian.abs();
+    Nano::from_units(slowing).map_or(1, |slowing| whole(slowing).max(1))
+}
+
 /// A limit is above 0; what is not counts as 0.
 fn whole(value: Nano) -> u128 {
     u128::try_from(value.0).unwrap_or(0)
@@ -245,7 +260,7 @@ mod tests {
     }
 
     fn limits() -> TwinCheck {
-        TwinCheck::new(&axis_plan(0), Boundary::Limits(Nano(0), Nano(500 * MM)), 1_000_000)
+        TwinCheck::new(&axis_plan(0), Boundary::Limits(Nano(0), Nano(500 * MM)), 1_000_000, false)
     }
 
     #[test]
@@ -276,7 +291,8 @@ mod tests {
 
     #[test]
     fn unknown_is_a_demand_for_a_zone_and_bad_inputs_are_for_both() {
-        let zone = TwinCheck::new(&axis_plan(0), Boundary::Zone(Nano(200 * MM), Nano(300 * MM)), 1);
+        let zone =
+            TwinCheck::new(&axis_plan(0), Boundary::Zone(Nano(200 * MM), Nano(300 * MM)), 1, false);
         let mut axis = facts(0, 0, 0);
         axis.view.referenced = false;
         assert_eq!(zone.predict(&axis), Prediction::UNKNOWN);
@@ -287,7 +303,8 @@ mod tests {
 
     #[test]
     fn inside_the_zone_is_a_demand_even_at_rest() {
-        let zone = TwinCheck::new(&axis_plan(0), Boundary::Zone(Nano(200 * MM), Nano(300 * MM)), 1);
+        let zone =
+            TwinCheck::new(&axis_plan(0), Boundary::Zone(Nano(200 * MM), Nano(300 * MM)), 1, false);
         assert!(zone.predict(&facts(200, 0, 0)).stop);
         assert!(zone.predict(&facts(300, 0, 0)).stop);
         assert!(!zone.predict(&facts(301, 0, 0)).stop);
@@ -297,19 +314,45 @@ mod tests {
     fn an_endless_axis_reaches_the_zone_the_other_way_round() {
         let mut plan = axis_plan(0);
         plan.wrap = Some(Nano(360 * MM));
-        let zone = TwinCheck::new(&plan, Boundary::Zone(Nano(10 * MM), Nano(20 * MM)), 1);
+        let zone = TwinCheck::new(&plan, Boundary::Zone(Nano(10 * MM), Nano(20 * MM)), 1, false);
         assert!(zone.predict(&facts(350, 100, 21)).stop);
         assert!(!zone.predict(&facts(350, 100, 20)).stop);
     }
 
     #[test]
     fn what_lies_above_a_zone_reaches_it_downwards_and_not_upwards() {
-        let zone = TwinCheck::new(&axis_plan(0), Boundary::Zone(Nano(200 * MM), Nano(300 * MM)), 1);
+        let zone =
+            TwinCheck::new(&axis_plan(0), Boundary::Zone(Nano(200 * MM), Nano(300 * MM)), 1, false);
         assert!(zone.predict(&facts(320, -300, 21)).stop);
         assert!(!zone.predict(&facts(320, -300, 20)).stop);
         assert_eq!(zone.predict(&facts(320, 300, 400)), Prediction::FREE);
         assert!(zone.predict(&facts(180, 300, 21)).stop);
         assert_eq!(zone.predict(&facts(180, -300, 400)), Prediction::FREE);
+    }
+
+    #[test]
+    // SR-081
+    fn what_may_coast_is_slowed_as_friction_slows_it() {
+        let zone = Boundary::Zone(Nano(400 * MM), Nano(500 * MM));
+        let speed = |change: fn(&mut AxisPlan), can_coast| {
+            let mut plan = axis_plan(0);
+            change(&mut plan);
+            let check = TwinCheck::new(&plan, zone, 1_000_000, can_coast);
+            check.predict(&facts(100, 300, 0)).speed.map(|speed| speed.0 / MM)
+        };
+        // 0.05 N m of friction, half of it for sure, at 10⁻³ kg m² and 3 mm a radian: 75 mm/s². 156 ms go by first.
+        assert_eq!(speed(|_| {}, true), Some(200));
+        assert_eq!(speed(|_| {}, false), None, "its ramp has room for any speed");
+        assert_eq!(speed(|plan| plan.vertical = true, true), None, "what hangs keeps its torque");
+        assert_eq!(speed(|plan| plan.model.units_per_radian = -3.0, true), Some(200));
+        // A load of 0.015 N m leaves two fifths of it, either way; one of 0.03 leaves nothing.
+        assert_eq!(speed(|plan| plan.model.gravity_nm = 0.015, true), Some(129));
+        assert_eq!(speed(|plan| plan.model.gravity_nm = -0.015, true), Some(129));
+        assert_eq!(speed(|plan| plan.model.gravity_nm = 0.03, true), Some(0));
+        let limits = Boundary::Limits(Nano(0), Nano(500 * MM));
+        let check = |can_coast| TwinCheck::new(&axis_plan(0), limits, 1_000_000, can_coast);
+        let room = facts(450, 300, 0);
+        assert_eq!(check(true).predict(&room).speed, check(false).predict(&room).speed);
     }
 
     #[test]

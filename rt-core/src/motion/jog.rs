@@ -6,7 +6,7 @@
 use super::Motion;
 use crate::axis::Axis;
 use crate::machine::Button;
-use crate::plan::{JogPlan, MachinePlan};
+use crate::plan::{AxisId, Directions, JogPlan, MachinePlan};
 use crate::program::Request;
 use crate::signal::SignalId;
 use alloc::boxed::Box;
@@ -74,11 +74,23 @@ impl Jogs {
         self.jogs.iter().filter_map(held).max()
     }
 
-    /// Asks motion for what is held; presses count that began after `since` (`None`: none does). Gives whether an axis was told to move.
-    pub fn ask(&mut self, motion: &mut Motion, axes: &[Axis], since: Option<u64>) -> bool {
+    /// Asks motion for what is held; presses count that began after `since` (`None`: none does), and only where the
+    /// way is `free`. Gives whether an axis was told to move.
+    pub fn ask(
+        &mut self,
+        motion: &mut Motion,
+        axes: &[Axis],
+        free: impl Fn(AxisId) -> Directions,
+        since: Option<u64>,
+    ) -> bool {
         let mut moved = false;
         for jog in &mut self.jogs {
-            let way = since.and_then(|since| jog.way(since));
+            let open = free(jog.plan.axis);
+            let is_open = |way: &Way| match way {
+                Way::Positive => open.positive,
+                Way::Negative => open.negative,
+            };
+            let way = since.and_then(|since| jog.way(since)).filter(is_open);
             if way == jog.asked {
                 continue;
             }

@@ -109,8 +109,9 @@ pub(super) fn check(plan: &MachinePlan) -> Result<(), PlanError> {
 }
 
 /// What is known of an axis before the first cycle.
-pub(super) fn facts_of(axis: &AxisPlan) -> AxisFacts {
+pub(super) fn facts_of(axis: &AxisPlan, plan: &MachinePlan) -> AxisFacts {
     AxisFacts {
+        can_coast: plan.can_coast(axis.group),
         following_error_max: axis.limits.following_error,
         margin: Nano::from_units(axis.model.margin).unwrap_or(Nano::MAX),
         brake_release_ns: axis.brake.map_or(0, |brake| brake.release_ns),
@@ -127,8 +128,13 @@ pub(super) fn take_facts(facts: &mut AxisFacts, axis: &Axis, view: AxisView, sig
     facts.velocity = Nano::from_units(view.velocity).unwrap_or(Nano::MAX);
     facts.stopping = axis.stopping_distance(ramp);
     let lost = axis.stopping_by(StopWay::ConnectionLost);
-    facts.stopping_worst = facts.stopping.max(lost);
     facts.quick_stopping = axis.drive_state() == DriveState::QuickStopActive;
+    facts.stopping_worst = facts.stopping.max(lost);
+    // SR-081
+    if facts.can_coast || !(axis.is_enabled() || facts.quick_stopping) {
+        let coasting = axis.stopping_by(StopWay::PowerRemoval);
+        facts.stopping_worst = facts.stopping_worst.max(coasting);
+    }
     let switches = axis.switches();
     facts.directions =
         Directions { negative: !switches.limit_negative, positive: !switches.limit_positive };

@@ -162,7 +162,7 @@ impl<P: Program> Core<P> {
             stream_views: plan.streams.iter().map(|_| StreamView::SILENT).collect(),
             axes: plan.axes.iter().map(|axis| Axis::new(axis, plan.period_ns)).collect(),
             watches: watches(&plan),
-            facts: plan.axes.iter().map(inputs::facts_of).collect(),
+            facts: plan.axes.iter().map(|axis| inputs::facts_of(axis, &plan)).collect(),
             views: plan.axes.iter().map(|_| AxisView::default()).collect(),
             good_at: plan.axes.iter().map(|_| 0).collect(),
             interlocks: Interlocks::new(&plan),
@@ -287,9 +287,13 @@ impl<P: Program> Core<P> {
             demands: self.interlocks.groups(),
             axes: &self.axes,
             facts: &self.facts,
+            gate: &self.gate,
         };
-        let gate = &self.gate;
-        self.trips.judge(&seen, |group| gate.is_lost(group), log);
+        self.trips.judge(&seen, log);
+        for (facts, ways) in self.facts.iter_mut().zip(self.interlocks.directions()) {
+            // SR-080
+            facts.directions = facts.directions.and(*ways);
+        }
         self.apply(&outcome);
     }
 
@@ -375,7 +379,9 @@ impl<P: Program> Core<P> {
             return self.jogs.forget();
         }
         let since = self.control.awaited_since();
-        self.moved_by_hand |= self.jogs.ask(&mut self.motion, &self.axes, Some(since));
+        let closed = |axis: AxisId| self.facts.get(usize::from(axis.0)).map(|it| it.directions);
+        let free = |axis| closed(axis).unwrap_or_default();
+        self.moved_by_hand |= self.jogs.ask(&mut self.motion, &self.axes, free, Some(since));
     }
 
     /// Steps and faults of the program, for people and for the machine's state.

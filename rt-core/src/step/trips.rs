@@ -1,6 +1,7 @@
 //! Trips: what the twin predicted when a group was stopped, and how far it then went.
 
 use crate::axis::Axis;
+use crate::gate::{Gate, Power};
 use crate::interlock::{AxisFacts, GroupDemand, still};
 use crate::machine::SafeCause;
 use crate::plan::{AxisId, GroupId, GroupPlan, GroupStop, MachinePlan, Reaction, StopWay};
@@ -52,6 +53,7 @@ pub(super) struct Seen<'a> {
     pub(super) demands: &'a [GroupDemand],
     pub(super) axes: &'a [Axis],
     pub(super) facts: &'a [AxisFacts],
+    pub(super) gate: &'a Gate,
 }
 taped!(Trip { cause, at_cycle, predicted, way, standing });
 taped!(Group { trip, reaction, last; axes, stop });
@@ -74,20 +76,16 @@ impl Trips {
         self.total
     }
 
-    /// After the interlocks: a group that had its permit and lost it has tripped; so has one that must stop harder. `lost`: a drive of
-    /// the group is lost, so that it ends without power.
-    pub(super) fn judge(
-        &mut self,
-        seen: &Seen<'_>,
-        lost: impl Fn(GroupId) -> bool,
-        log: &mut Log<'_>,
-    ) {
+    /// After the interlocks: a group that had its permit and lost it has tripped; so has one that must stop harder. One of which a
+    /// drive is lost ends without power.
+    pub(super) fn judge(&mut self, seen: &Seen<'_>, log: &mut Log<'_>) {
         for ((id, group), demand) in GroupId::all().zip(&mut self.groups).zip(seen.demands) {
             group.track(seen.axes, seen.facts);
             if seen.ran {
                 group.reaction = Reaction::None;
             }
-            let own_reaction = if lost(id) { Reaction::Stop1 } else { Reaction::Stop2 };
+            let own_reaction =
+                if seen.gate.is_lost(id) { Reaction::Stop1 } else { Reaction::Stop2 };
             let (cause, reaction, input_at) = match (demand.stop, seen.own) {
                 (Some(stop), _) => {
                     (SafeCause::Interlock(stop.interlock), stop.reaction, stop.input_at)
@@ -100,7 +98,7 @@ impl Trips {
             if !worse || !(seen.ran || group.trip.is_some()) {
                 continue;
             }
-            let way = group.way(reaction, seen);
+            let way = group.way(id, reaction, seen);
             // Who is heard again is stopped as was asked.
             let asked = group.asked_way(reaction);
             let predicted = group.predicted(way, seen).max(group.predicted(asked, seen));
@@ -159,13 +157,18 @@ impl Group {
         }
     }
 
-    /// How its axes come to rest: as the reaction says, unless the drives hear nothing of it.
-    fn way(&self, reaction: Reaction, seen: &Seen<'_>) -> StopWay {
+    /// How its axes come to rest: as the reaction says, unless the drives hear nothing of it, or have no torque to do it with.
+    // SR-031
+    fn way(&self, id: GroupId, reaction: Reaction, seen: &Seen<'_>) -> StopWay {
         let unheard = |id: &AxisId| {
             seen.axes.get(usize::from(id.0)).is_none_or(|axis| !axis.view().inputs_good)
         };
         if self.axes.iter().any(unheard) {
             return StopWay::ConnectionLost;
+        }
+        let cutting = matches!(seen.gate.power(id), Power::Cutting { .. });
+        if cutting || self.axes.iter().any(|id| coasts(*id, seen)) {
+            return StopWay::PowerRemoval;
         }
         self.asked_way(reaction)
     }
@@ -214,6 +217,16 @@ impl Group {
             facts.velocity.magnitude() <= still(axis.plan().limits.velocity)
         })
     }
+}
+
+/// It moves, and its drive neither follows nor stops by itself: no reaction slows it.
+fn coasts(id: AxisId, seen: &Seen<'_>) -> bool {
+    let number = usize::from(id.0);
+    let (Some(axis), Some(facts)) = (seen.axes.get(number), seen.facts.get(number)) else {
+        return true;
+    };
+    let moves = facts.velocity.magnitude() > still(axis.plan().limits.velocity);
+    moves && !axis.is_enabled() && !facts.quick_stopping
 }
 
 /// Length of a vector of axis ways.

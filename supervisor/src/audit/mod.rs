@@ -7,6 +7,8 @@ pub mod command;
 pub mod files;
 pub mod key;
 pub mod line;
+mod origin;
+mod parameters;
 pub mod report;
 pub mod scribe;
 mod text;
@@ -21,6 +23,7 @@ use serde::Serialize;
 
 use crate::cli::Link;
 use crate::exit::Error;
+use crate::forward::Knock;
 use crate::labels::Labels;
 use crate::record::Stored;
 use crate::run::{Options, Source, hex};
@@ -116,7 +119,7 @@ impl Audit {
         let scribe = Scribe::new(labels.clone(), options.virtual_time);
         let mut writer = Writer::new(directory.clone(), owner, key, Bounds::default());
         let mono = if options.virtual_time { 0 } else { rt_linux::clock::now() };
-        begin(&mut writer, &scribe, mono, source, options);
+        begin(&mut writer, &scribe, (mono, &directory), source, options);
         news.extend(writer.news());
         let directory = directory.display().to_string();
         let out = if options.virtual_time {
@@ -151,6 +154,25 @@ impl Audit {
     pub fn note(&mut self, mono: u64, text: &str) {
         let Some(log) = &mut self.0 else { return };
         let entry = log.scribe.entry("note", mono, Fields::default().text("text", text));
+        log.take(entry);
+    }
+
+    /// Somebody outside asked something of the run.
+    pub fn command(&mut self, mono: u64, what: &str, sender: rt_linux::signal::Sender) {
+        let Some(log) = &mut self.0 else { return };
+        let from = if sender.pid == 0 { "terminal" } else { "signal" };
+        let fields = Fields::default().text("command", what).text("interface", from);
+        let fields = origin::process(fields, sender.pid, sender.uid);
+        let entry = log.scribe.entry("command", mono, fields);
+        log.take(entry);
+    }
+
+    /// Somebody came to the gateway's socket.
+    pub fn knock(&mut self, mono: u64, knock: &Knock) {
+        let Some(log) = &mut self.0 else { return };
+        let kind = if knock.let_in { "login" } else { "login_refused" };
+        let fields = Fields::default().text("interface", "gateway socket");
+        let entry = log.scribe.entry(kind, mono, origin::process(fields, knock.pid, knock.uid));
         log.take(entry);
     }
 
@@ -228,14 +250,33 @@ impl Log {
 }
 
 /// Finds the log's end and records the start.
-fn begin(writer: &mut Writer, scribe: &Scribe, mono: u64, source: &Source, options: &Options) {
+fn begin(
+    writer: &mut Writer,
+    scribe: &Scribe,
+    (mono, directory): (u64, &Path),
+    source: &Source,
+    options: &Options,
+) {
     let stamp: Stamp = scribe.stamp(mono);
     let tail = writer.begin(stamp).ok();
+    // Virtual time knows no person.
+    if !options.virtual_time {
+        let fields = Fields::default().text("interface", "command line");
+        writer.take(scribe.entry("login", mono, origin::own(fields)));
+    }
     let config = hex(&source.machine.hash);
     let before = tail.as_ref().and_then(|tail| tail.config.clone());
     if let Some(before) = before.filter(|before| *before != config) {
         let fields = Fields::default().text("from", &before).text("to", &config);
         writer.take(scribe.entry("configuration_changed", mono, fields));
+        // SR-082
+        for fields in parameters::changes(directory, &before, &source.bytes) {
+            writer.take(scribe.entry("parameter", mono, fields));
+        }
+    }
+    if let Err(wrong) = parameters::keep(directory, &config, &source.bytes) {
+        let text = format!("no copy of the machine file could be kept: {wrong}");
+        writer.take(scribe.entry("note", mono, Fields::default().text("text", &text)));
     }
     let previous = match tail.and_then(|tail| tail.in_order) {
         None => "none",

@@ -23,6 +23,7 @@ pub struct Story {
     faults: Vec<Value>,
     losses: Vec<Value>,
     changes: Vec<Value>,
+    people: Vec<Value>,
     total: BTreeMap<String, u64>,
 }
 
@@ -43,10 +44,11 @@ impl Story {
             "shutdown" => self.ends.push(record),
             "trip" => self.trips.push(Trip { said: record, stopped: None }),
             "stopped" => self.stopped(record),
-            "reset" | "reset_refused" | "start" => self.buttons.push(record),
+            "reset" | "reset_refused" | "start" | "mode" => self.buttons.push(record),
             "gate_violation" | "drive_fault" | "program_fault" => self.faults.push(record),
             "gap" | "records_lost" | "held_back" | "recording_failed" => self.losses.push(record),
-            "configuration_changed" => self.changes.push(record),
+            "configuration_changed" | "parameter" => self.changes.push(record),
+            "login" | "login_refused" | "command" => self.people.push(record),
             _ => {}
         }
     }
@@ -102,11 +104,12 @@ pub fn page(
     }
     causes(&mut html, story);
     trips(&mut html, story);
-    list(&mut html, "Resets and starts", &story.buttons);
+    list(&mut html, "Resets, starts and modes", &story.buttons);
     list(&mut html, "Gate violations, drive and program faults", &story.faults);
     list(&mut html, "Starts of the program", &story.starts);
     list(&mut html, "Ends of the program", &story.ends);
-    list(&mut html, "Changes of the machine file", &story.changes);
+    list(&mut html, "Changes of the machine file and of its parameters", &story.changes);
+    list(&mut html, "Logins, and commands from outside", &story.people);
     list(&mut html, "What is missing, and the log says so", &story.losses);
     records(&mut html, story);
     html.page(&format!("Audit report: {name}"))

@@ -1,9 +1,11 @@
 //! From the virtual cell of the machine file to the world's plan.
 
-use config::cell::{VirtualCamera, VirtualCell, VirtualConveyor, VirtualGripper, VirtualServo};
+use config::cell::{
+    VirtualCamera, VirtualCell, VirtualContactor, VirtualConveyor, VirtualGripper, VirtualServo,
+};
 use world::{
-    Area, AxisPhysics, Barrier, Brake, BrakeOutput, CameraPlan, ConveyorPlan, GripperPlan, Nominal,
-    PersonPlan, Point, SafetyChain, Spot, Waypoint, WorldPlan,
+    Area, AxisPhysics, Barrier, Brake, BrakeOutput, CameraPlan, ConveyorPlan, Echo, GripperPlan,
+    Nominal, PersonPlan, Point, SafetyChain, Spot, Waypoint, WorldPlan,
 };
 
 use super::places::Places;
@@ -47,7 +49,7 @@ pub(super) fn world_plan(
         analog_sources: places.analog_sources.clone(),
         outputs: places.outputs,
         analog_outputs: places.analog_outputs,
-        echoes: Vec::new(),
+        echoes: cell.contactors.iter().filter_map(|it| contactor(*it, places)).collect(),
         safety_chain: cell.safety_chain.as_ref().map(|chain| SafetyChain {
             sources: chain.inputs.iter().filter_map(|input| places.source(*input)).collect(),
             delay_ns: chain.delay_ns,
@@ -59,6 +61,13 @@ pub(super) fn world_plan(
         events: scenario::events(cell, places, horizon_ns),
         rules: scenario::rules(cell, places),
     })
+}
+
+/// Its contact is normally closed.
+fn contactor(contactor: VirtualContactor, places: &Places) -> Option<Echo> {
+    let VirtualContactor { output, feedback, delay_ns } = contactor;
+    let (output, source) = (places.output(output)?, places.source(feedback)?);
+    Some(Echo { output, source, inverted: true, delay_ns })
 }
 
 fn axis(servo: &VirtualServo, seed: u64, place: u64) -> AxisPhysics {

@@ -39,7 +39,24 @@ pub struct GatewayState {
     pub refused: u64,
     /// Its sinks, as it said last.
     pub sinks: Vec<SinkState>,
+    /// Who came to its socket since somebody looked; at most [`KNOCKS_MAX`].
+    #[serde(skip)]
+    pub knocks: Vec<Knock>,
 }
+
+/// A process that came to the gateway's socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Knock {
+    /// Its process.
+    pub pid: u32,
+    /// Its user.
+    pub uid: u32,
+    /// It is the gateway that we started.
+    pub let_in: bool,
+}
+
+/// Who comes more often between two looks is only counted.
+const KNOCKS_MAX: usize = 32;
 
 /// What starts the gateway.
 #[derive(Clone, Debug)]
@@ -145,9 +162,8 @@ impl Watcher {
                 return "it ended before it said anything".to_owned();
             }
             if let Ok((stream, _)) = listener.accept() {
-                match is_of(&stream, child.id()) {
-                    true => break stream,
-                    false => self.note(|state| state.refused += 1),
+                if self.let_in(&stream, child.id()) {
+                    break stream;
                 }
             }
             if Instant::now() > until {
@@ -170,6 +186,16 @@ impl Watcher {
         }
     }
 
+    /// Nobody is let in but the process that we started.
+    fn let_in(&self, stream: &UnixStream, pid: u32) -> bool {
+        let mut known = false;
+        self.note(|state| {
+            state.knock(stream, Some(pid));
+            known = state.knocks.last().is_some_and(|knock| knock.let_in);
+        });
+        known
+    }
+
     /// Answers what it asks.
     fn serve(
         &self,
@@ -184,7 +210,7 @@ impl Watcher {
         while !self.stopping() {
             // Nobody else has business here.
             while let Ok((other, _)) = listener.accept() {
-                self.note(|state| state.refused += 1);
+                self.note(|state| state.knock(&other, None));
                 drop(other);
             }
             let answer = match wire::receive::<ToOwner>(stream)? {
@@ -259,13 +285,22 @@ fn of_sink(lanes: &[Lane], sink: &str) -> Vec<Lane> {
     Class::ALL.into_iter().flat_map(of_class).cloned().collect()
 }
 
-/// Nobody is at the socket but the process that we started.
-fn is_of(stream: &UnixStream, pid: u32) -> bool {
-    let credentials = getsockopt(stream, sockopt::PeerCredentials);
-    credentials.is_ok_and(|it| u32::try_from(it.pid()) == Ok(pid))
+impl GatewayState {
+    /// Somebody is at the socket; `expected`: who has business there.
+    fn knock(&mut self, stream: &UnixStream, expected: Option<u32>) {
+        let credentials = getsockopt(stream, sockopt::PeerCredentials).ok();
+        let pid = credentials.and_then(|it| u32::try_from(it.pid()).ok());
+        let let_in = pid.is_some() && pid == expected;
+        self.refused += u64::from(!let_in);
+        if self.knocks.len() >= KNOCKS_MAX {
+            self.knocks.remove(0);
+        }
+        let uid = credentials.map_or(u32::MAX, |it| it.uid());
+        self.knocks.push(Knock { pid: pid.unwrap_or(0), uid, let_in });
+    }
 }
 
-/// Anybody may knock (the gateway has another user); who is let in, [`is_of`] says.
+/// Anybody may knock (the gateway has another user); who is let in, [`Watcher::let_in`] says.
 fn listen(path: &Path) -> std::io::Result<UnixListener> {
     use std::os::unix::fs::PermissionsExt as _;
     match std::fs::remove_file(path) {

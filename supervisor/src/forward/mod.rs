@@ -27,7 +27,7 @@ use child::Watcher;
 use reduce::{Raw, Reducer};
 use thread::{Keeper, Shared, Work};
 
-pub use child::{GatewayState, Program};
+pub use child::{GatewayState, Knock, Program};
 pub use thread::QueueState;
 
 /// Raw records handed over at once.
@@ -193,6 +193,15 @@ impl Forward {
         if let Some(running) = &mut self.0 {
             running.hand_over();
         }
+    }
+
+    /// Who came to the gateway's socket since the last look.
+    #[must_use]
+    pub fn knocks(&self) -> Vec<Knock> {
+        let running = self.0.as_ref();
+        let state = running.and_then(|running| running.service.gateway.as_ref());
+        let state = state.map(|state| state.lock().unwrap_or_else(PoisonError::into_inner));
+        state.map(|mut state| std::mem::take(&mut state.knocks)).unwrap_or_default()
     }
 
     /// How the queue and the gateway are.

@@ -11,7 +11,7 @@ mod words;
 
 use config::Machine;
 use rt_core::interlock::stale_after_ns;
-use rt_core::plan::{GroupId, InterlockPlan, OutputSource, Reaction, StopOrder, When};
+use rt_core::plan::{Block, GroupId, InterlockPlan, OutputSource, Reaction, StopOrder, When};
 use serde::Serialize;
 
 use crate::labels::Labels;
@@ -134,6 +134,34 @@ pub enum OutputEffect {
     Brake,
 }
 
+/// A way that is closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Blocked {
+    /// The axis.
+    pub axis: String,
+    /// Where it may not go: `positive`, `negative`.
+    pub direction: &'static str,
+}
+
+/// Ways that are closed, by the names of their axes.
+fn blocked(blocks: &[Block], labels: &Labels) -> Vec<Blocked> {
+    let of = |block: &Block| {
+        let direction = if block.left.positive { "negative" } else { "positive" };
+        Blocked { axis: labels.axis(block.axis).to_owned(), direction }
+    };
+    blocks.iter().map(of).collect()
+}
+
+/// The same in words; nothing if none is.
+fn closed(blocks: &[Blocked]) -> String {
+    let ways: Vec<String> =
+        blocks.iter().map(|it| format!("{} to {} positions", it.axis, it.direction)).collect();
+    if ways.is_empty() {
+        return String::new();
+    }
+    format!("; meanwhile these ways are closed: {}", ways.join(", "))
+}
+
 /// An interlock.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
@@ -153,6 +181,8 @@ pub struct Row {
     pub effects: Vec<Effect>,
     /// By output.
     pub outputs: Vec<OutputEffect>,
+    /// Ways that are closed meanwhile.
+    pub blocks: Vec<Blocked>,
     /// It outlives its demand until a person resets.
     pub latch: bool,
     /// When its demand ends, in words.
@@ -235,6 +265,8 @@ fn row_of(machine: &Machine, labels: &Labels, number: usize, row: &InterlockPlan
     let effects = effects(machine, row);
     let stops = effects.iter().any(|effect| effect.stops());
     let words = words::Words { machine, labels };
+    let blocks = blocked(&row.blocks, labels);
+    let cause = words.cause(&row.cause) + &closed(&blocks);
     let output = |output: &rt_core::plan::OutputPlan| match output.source {
         _ if row.outputs.contains(&output.signal) => OutputEffect::Safe,
         _ if !stops => OutputEffect::None,
@@ -256,14 +288,15 @@ fn row_of(machine: &Machine, labels: &Labels, number: usize, row: &InterlockPlan
         name: labels.interlock(id).to_owned(),
         kind: labels.kind(id),
         cause: match row.when {
-            When::Always => words.cause(&row.cause),
-            When::Automatic => format!("unless in manual: {}", words.cause(&row.cause)),
-            When::Manual => format!("unless in automatic: {}", words.cause(&row.cause)),
+            When::Always => cause,
+            When::Automatic => format!("unless in manual: {cause}"),
+            When::Manual => format!("unless in automatic: {cause}"),
         },
         text: machine.names.interlocks.get(number).map(|it| it.text.clone()).unwrap_or_default(),
         remedy: labels.remedy(id).to_owned(),
         outputs: machine.plan.outputs.iter().map(output).collect(),
         effects,
+        blocks,
         latch: row.latch,
         clear: words.clear(&row.cause),
         restart: match (stops, row.latch) {
@@ -280,10 +313,13 @@ fn rules(machine: &Machine) -> Vec<String> {
         0 => "an input counts only in the cycle that brings it".to_owned(),
         ns => format!("an input counts until it is {} old", crate::report::duration(ns)),
     };
-    let modes = machine.plan.mode.as_ref().map(|_| {
+    let modes = machine.plan.mode.as_ref().map(|mode| {
+        let closed = closed(&blocked(&mode.blocks, &Labels::of(machine)));
+        let closed = closed.replace("meanwhile", "outside automatic");
         "while no mode is known every row counts; outside automatic the program rests, and every group is held to the speed of \
          manual; turning the selector stops"
             .to_owned()
+            + &closed
     });
     let mut rules = vec![
         "missing, stale, unknown and not yet checked are demands; before its first cycle every row demands".to_owned(),

@@ -76,6 +76,8 @@ pub struct RunInfo {
     pub state: String,
     /// Which run of the ledger it belongs to; 0 in virtual time.
     pub run: u64,
+    /// Which program ran ([`program_name`](crate::replay::program_name)); a recording without it is of the program of the file.
+    pub program: String,
 }
 
 /// What was asked of a recorder, and what became of it. `taken = stored + dropped` whenever it is read.
@@ -444,6 +446,7 @@ fn metadata(labels: &Labels, info: &RunInfo) -> Metadata {
         ("link", info.link.clone()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("state", info.state.clone()),
+        ("program", info.program.clone()),
     ];
     let clock = info.unix_minus_monotonic_ns.map(|ns| ("unix_minus_monotonic_ns", ns.to_string()));
     let pairs = pairs.into_iter().chain(clock);

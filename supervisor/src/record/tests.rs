@@ -27,6 +27,7 @@ fn info() -> RunInfo {
         packed: true,
         state: String::new(),
         run: 0,
+        program: "sequence".into(),
     }
 }
 

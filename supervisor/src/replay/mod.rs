@@ -14,5 +14,6 @@ mod state;
 
 pub(crate) use command::run as command;
 pub use read::{CycleInputs, Reading, Recorded};
-pub use rerun::{Difference, Gap, Outcome, replay};
+pub(crate) use rerun::ran;
+pub use rerun::{Difference, Gap, Outcome, program_name, replay, replay_program};
 pub use state::fields;

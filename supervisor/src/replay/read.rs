@@ -63,6 +63,9 @@ pub(super) fn quality(number: i32) -> Quality {
     }
 }
 
+/// The program of the machine file, as recordings call it.
+pub(super) const PROGRAM_OF_THE_FILE: &str = "sequence";
+
 /// A camera's datagram in the recording: stream, arrival, judged good, its CRC.
 type PictureKey = (String, u64, bool, u32);
 
@@ -73,6 +76,8 @@ pub struct Recorded {
     pub version: String,
     /// BLAKE3 of the machine file.
     pub config_hash: String,
+    /// Which program ran, as [`program_name`](super::program_name) says; versions that did not record it knew that of the file only.
+    pub program: String,
     /// Fields of the loop's state then.
     pub state: String,
     /// Name of the machine file.
@@ -191,6 +196,10 @@ impl Reading {
                 recorded.config_hash = value("config_hash");
                 recorded.state = value("state");
                 recorded.realtime = value("realtime");
+                recorded.program = match value("program") {
+                    name if name.is_empty() => PROGRAM_OF_THE_FILE.to_owned(),
+                    name => name,
+                };
                 recorded.unix_minus_monotonic_ns = value("unix_minus_monotonic_ns").parse().ok();
                 recorded.seed = value("seed").parse().unwrap_or_default();
             }

@@ -4,14 +4,14 @@ use config::Machine;
 use rt_core::checkpoint::{Checkpoint, Whole};
 use rt_core::cycle::Command;
 use rt_core::plan::{MachinePlan, OutputPlan};
-use rt_core::program::Sequence;
+use rt_core::program::{Program, Sequence};
 use rt_core::record::Record;
 use rt_core::signal::{Sample, SignalId, Signals};
 use rt_core::step::{Core, Sink, Stamps, StepInputs};
 use rt_core::vision::{Received, STREAMS_MAX, VisionInputs};
 use serde::Serialize;
 
-use super::read::{CycleInputs, Reading, Recorded, quality};
+use super::read::{CycleInputs, PROGRAM_OF_THE_FILE, Reading, Recorded, quality};
 use super::state::{lacking, name_of};
 use crate::exit::Error;
 use crate::labels::Labels;
@@ -78,11 +78,18 @@ impl Sink for Nowhere {
     fn record(&mut self, _: Record) {}
 }
 
+/// What a recording calls a program: that of the machine file, or the type of one that was linked.
+#[must_use]
+pub fn program_name<P: Program>() -> &'static str {
+    let name = core::any::type_name::<P>();
+    if name == core::any::type_name::<Sequence>() { PROGRAM_OF_THE_FILE } else { name }
+}
+
 /// A machine that is run again.
-struct Rerun<'a> {
+struct Rerun<'a, P: Program> {
     recorded: &'a Recorded,
     labels: Labels,
-    core: Core<Sequence>,
+    core: Core<P>,
     signals: Signals,
     vision: Box<VisionInputs>,
     command: Command,
@@ -102,14 +109,28 @@ struct Rerun<'a> {
 /// # Errors
 /// It is no recording, its machine file is wrong for this version, or another program than that of the machine file ran.
 pub fn replay(reading: &Reading, from_ns: u64) -> Result<Outcome, Error> {
+    replay_program(reading, from_ns, Sequence::new)
+}
+
+/// As [`replay`], with the program that `program` makes from the plan: the one that was linked when the recording was made.
+///
+/// # Errors
+/// As [`replay`]; another program ran.
+pub fn replay_program<P: Program>(
+    reading: &Reading,
+    from_ns: u64,
+    program: impl FnOnce(&MachinePlan) -> P,
+) -> Result<Outcome, Error> {
     let recorded = reading.recorded()?;
+    ran::<P>(&recorded)?;
     let machine = config::load(&recorded.file, &recorded.file_name).map_err(|wrong| {
         let wrong = wrong.render(config::Style::Plain, 100);
         Error::file(format!(
             "the machine file in the recording is wrong for this version:\n{wrong}"
         ))
     })?;
-    let mut rerun = Rerun::new(&recorded, &machine)?;
+    let program = program(&machine.plan);
+    let mut rerun = Rerun::new(&recorded, &machine, program)?;
     let mut first = None;
     reading.cycles(|given| {
         let began = *first.get_or_insert(given.inputs.now);
@@ -119,10 +140,29 @@ pub fn replay(reading: &Reading, from_ns: u64) -> Result<Outcome, Error> {
     Ok(rerun.end())
 }
 
-impl<'a> Rerun<'a> {
-    fn new(recorded: &'a Recorded, machine: &Machine) -> Result<Self, Error> {
+/// The recording is of this program.
+///
+/// # Errors
+/// Another one ran; who has it, for people.
+pub(crate) fn ran<P: Program>(recorded: &Recorded) -> Result<(), Error> {
+    if recorded.program == program_name::<P>() {
+        return Ok(());
+    }
+    let remedy = match recorded.program.as_str() {
+        PROGRAM_OF_THE_FILE => "replay it with `tactus replay`",
+        _ => "run it in the binary that it is linked into (supervisor::replay::replay_program)",
+    };
+    Err(Error::environment(format!(
+        "the recording was made with another program\n  expected the program {}\n  found    {}\n  {remedy}",
+        program_name::<P>(),
+        recorded.program,
+    )))
+}
+
+impl<'a, P: Program> Rerun<'a, P> {
+    fn new(recorded: &'a Recorded, machine: &Machine, program: P) -> Result<Self, Error> {
         let plan = &machine.plan;
-        let mut core = Core::new(plan.clone(), Sequence::new(plan))
+        let mut core = Core::new(plan.clone(), program)
             .map_err(|wrong| Error::file(format!("{}: {wrong:?}", machine.name)))?;
         let here = super::fields(&mut core);
         let outcome = Outcome {
@@ -148,7 +188,7 @@ impl<'a> Rerun<'a> {
         })
     }
 
-    fn whole(&mut self) -> Whole<'_, Sequence> {
+    fn whole(&mut self) -> Whole<'_, P> {
         Whole { core: &mut self.core, signals: &mut self.signals, vision: &mut self.vision }
     }
 

@@ -37,6 +37,7 @@ use crate::flight::{self, Dumps};
 use crate::labels::Labels;
 use crate::ledger::{self, Book};
 use crate::record::{FileRecorder, RunInfo, recover};
+use crate::replay::{fields, program_name};
 use crate::report::{Context, Ledger, Report};
 use crate::stats::Statistics;
 use crate::what_if::Moment;
@@ -213,11 +214,11 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(
+    fn new<P: Program>(
         source: &Source,
         options: &Options,
         realtime: &str,
-        state: String,
+        core: &mut Core<P>,
     ) -> Result<Self, Error> {
         let machine = &source.machine;
         let labels = Labels::of(machine);
@@ -231,8 +232,9 @@ impl Parts {
             unix_minus_monotonic_ns: (!options.virtual_time).then(unix_minus_monotonic),
             link: options.link.to_string(),
             packed: machine.recording.compression == config::Compression::Lz4,
-            state,
+            state: fields(core),
             run: 0,
+            program: program_name::<P>().to_owned(),
         };
         // Before the recording begins: it may have the name of one that nobody ended.
         let Earlier { book, news } = match options.virtual_time {

@@ -45,7 +45,6 @@ use crate::inquiry::Inquiry;
 use crate::receiver::{Sockets, VisionThread};
 use crate::record::RecorderThread;
 use crate::references::{Keeper, Kept, Verdict};
-use crate::replay::fields;
 use crate::report::{Context, Interface, Report};
 use crate::vision::Judge;
 
@@ -170,7 +169,7 @@ pub(super) fn run<P: Program + Send + 'static>(
     let (sink, capture) = capture(options)?;
     let mut core = core_of(machine, program)?;
     let realtime = asked_for(machine.cycle.realtime);
-    let mut parts = Parts::new(source, options, realtime, fields(&mut core))?;
+    let mut parts = Parts::new(source, options, realtime, &mut core)?;
     let drain = Drain::new(parts.statistics.clone(), recording(&mut parts)?);
     let drain = outliving(drain, source, options, &mut parts)?;
     let keeper = Keeper::open(machine, options).threaded().map_err(no_thread)?;
@@ -489,8 +488,13 @@ impl Run {
     ) -> Ended {
         let duration_ns =
             options.duration.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let mut told = false;
         while !thread.is_finished() {
             let now = clock::now();
+            if let Some(sender) = shutdown.sender().filter(|_| !told) {
+                told = true;
+                self.drain.command(now, "end", sender);
+            }
             if let Some(broken) = broken::take() {
                 return Ended::Broken(broken);
             }

@@ -22,7 +22,6 @@ use crate::exit::Error;
 use crate::flight::{self, RingTaker, Watch};
 use crate::inquiry::Inquiry;
 use crate::references::Keeper;
-use crate::replay::fields;
 use crate::report::guards::Guards;
 use crate::report::{Context, Report};
 use crate::vision::Judge;
@@ -78,7 +77,7 @@ pub(super) fn run<P: Program>(
     let horizon_ns = duration_ns.saturating_add(HORIZON_NS / 24).min(HORIZON_NS * 7);
     let judge = Judge::of(machine)?;
     let mut core = core_of(machine, program)?;
-    let mut parts = Parts::new(source, options, "virtual", fields(&mut core))?;
+    let mut parts = Parts::new(source, options, "virtual", &mut core)?;
     let mut drain = Drain::new(parts.statistics.clone(), direct(parts.recorder.take()))
         .with_audit(std::mem::take(&mut parts.audit));
     let began = Instant::now();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rt_core::program::Sequence;
 use rt_linux::signal::Shutdown;
 
 use super::gauge::Gauge;
@@ -14,7 +15,7 @@ use super::{
 use crate::app::{install_signals, load, print};
 use crate::cli::WhatIfArgs;
 use crate::exit::{Error, ExitCode};
-use crate::replay::Reading;
+use crate::replay::{Reading, ran};
 use crate::run::{Onlooker, Source};
 
 /// Without `--for`, and with a file or a moment.
@@ -81,6 +82,7 @@ pub(crate) fn run(arguments: &WhatIfArgs) -> Result<ExitCode, Error> {
 fn recorded(path: &Path, at: Option<At>) -> Result<Basis, Error> {
     let reading = Reading::open(path)?;
     let recorded = reading.recorded()?;
+    ran::<Sequence>(&recorded)?;
     let machine = config::load(&recorded.file, &recorded.file_name).map_err(|wrong| {
         let wrong = wrong.render(config::Style::Plain, 100);
         Error::file(format!(

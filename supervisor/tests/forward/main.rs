@@ -165,6 +165,16 @@ fn a_gateway_that_is_killed_or_stands_still_is_started_again_and_nothing_is_lost
     );
     assert!(count(&forward["gateway"]["starts"]) >= 3, "{forward:#}");
     assert!(count(&forward["gateway"]["refused"]) >= 2, "{forward:#}");
+    // Who knocked, and who was let in, is in the audit log.
+    let logs = std::fs::read_dir(folder.path("state/audit")).unwrap();
+    let log = logs.last().unwrap().unwrap().path().join("audit-00000001.jsonl");
+    let log = std::fs::read_to_string(log).unwrap();
+    let said: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |kind: &str, pid: u32| {
+        said.iter().filter(|it| it["type"] == kind && it["pid"] == pid).count()
+    };
+    assert_eq!((of("login", first), of("login", second)), (1, 1));
+    assert!(of("login_refused", std::process::id()) >= 2);
     // A commit a tenth of a second, and one more for each safety event at most.
     assert!(
         count(&forward["commits"]) < 700,

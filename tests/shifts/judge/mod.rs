@@ -124,7 +124,7 @@ impl Seen<'_> {
         })
     }
 
-    /// The loop is late by periods, or was shortly before: drives get their targets by leaps.
+    /// The loop is late by periods, or was shortly before: a drive stands while no target comes, and is told to go on at speed.
     pub(crate) fn is_late(&self) -> bool {
         let period = self.shift.machine.plan.period_ns;
         self.shift.lates.iter().any(|(at, cycles, periods)| {

@@ -1,7 +1,7 @@
 //! Modes, outputs and codes of the matrix.
 
 use super::*;
-use crate::plan::ModePlan;
+use crate::plan::{Block, ModePlan};
 
 const AUTOMATIC: SignalId = SignalId(7);
 const MANUAL: SignalId = SignalId(8);
@@ -26,6 +26,7 @@ fn with_selector(rows: Vec<InterlockPlan>) -> Bench {
         monitor_ns: 5_000_000,
         speeds: Box::new([Nano(200 * MM), Nano(250 * MM)]),
         jogs: Box::default(),
+        blocks: Box::default(),
     });
     bench.interlocks = Interlocks::new(&plan);
     bench
@@ -388,5 +389,63 @@ fn what_every_check_remembers_is_put_down_and_taken_up() {
         let of = |interlocks: &Interlocks| alloc::format!("{interlocks:?}");
         assert_eq!(of(&again), of(&bench.interlocks), "cycle {n}");
         assert_ne!(of(&again), of(&fresh));
+    }
+}
+
+const NO_POSITIVE: Directions = Directions { negative: true, positive: false };
+const NO_NEGATIVE: Directions = Directions { negative: false, positive: true };
+const NEITHER: Directions = Directions { negative: false, positive: false };
+
+/// Three rows that close ways: on input A axis 1 forwards, on input B axis 1 backwards (and latched), and axis 0 forwards.
+fn blocking() -> Vec<InterlockPlan> {
+    let closes = |signal, latch, axis, left| InterlockPlan {
+        blocks: Box::new([Block { axis: AxisId(axis), left }]),
+        effects: Box::default(),
+        ..row(Cause::Input { signal }, Reaction::None, latch)
+    };
+    alloc::vec![
+        closes(IN_A, false, 1, NO_POSITIVE),
+        closes(IN_B, true, 1, NO_NEGATIVE),
+        closes(IN_B, false, 0, NO_POSITIVE),
+    ]
+}
+
+#[test]
+// SR-080
+fn an_active_row_closes_its_way_of_its_axis_and_no_other() {
+    let ways = |bench: &mut Bench, a, b| {
+        bench.signals.set(IN_A, a, bench.now);
+        bench.signals.set(IN_B, b, bench.now);
+        bench.evaluate();
+        bench.interlocks.directions().to_vec()
+    };
+    let both = Directions::BOTH;
+    let mut bench = Bench::new(blocking());
+    assert_eq!(ways(&mut bench, 1, 1), [both; 3]);
+    assert_eq!(ways(&mut bench, 0, 1), [both, NO_POSITIVE, both]);
+    assert_eq!(ways(&mut bench, 1, 1), [both; 3], "it ends by itself with its demand");
+    assert_eq!(ways(&mut bench, 0, 0), [NO_POSITIVE, NEITHER, both], "what both allow");
+    assert_eq!(ways(&mut bench, 1, 1), [both, NO_NEGATIVE, both], "latched");
+    bench.interlocks.reset();
+    assert_eq!(ways(&mut bench, 1, 1), [both; 3]);
+    assert_eq!(bench.interlocks.first_stop(), None, "a closed way stops no group");
+}
+
+#[test]
+// SR-080
+fn outside_automatic_the_ways_that_the_mode_closes_are_closed() {
+    for ((automatic, manual), closed) in [((1, 0), false), ((0, 1), true), ((0, 0), true)] {
+        let mut bench = with_selector(Vec::new());
+        let mut plan = machine_plan();
+        plan.mode = bench.interlocks.selector.take().map(|(mode, _)| ModePlan {
+            blocks: Box::new([Block { axis: AxisId(2), left: NO_POSITIVE }]),
+            ..mode
+        });
+        bench.interlocks = Interlocks::new(&plan);
+        select(&mut bench, automatic, manual);
+        bench.evaluate();
+        let ways = bench.interlocks.directions();
+        let last = if closed { NO_POSITIVE } else { Directions::BOTH };
+        assert_eq!(ways, [Directions::BOTH, Directions::BOTH, last], "{automatic} {manual}");
     }
 }

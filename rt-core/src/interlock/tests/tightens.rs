@@ -12,7 +12,8 @@ use proptest::prelude::*;
 
 fn row(cause: Cause, group: u8, reaction: Reaction, latch: bool) -> InterlockPlan {
     let effects = Box::new([Effect { group: GroupId(group), reaction }]);
-    InterlockPlan { cause, effects, latch, when: When::Always, outputs: Box::new([]) }
+    let blocks = Box::default();
+    InterlockPlan { cause, effects, latch, when: When::Always, outputs: Box::new([]), blocks }
 }
 
 /// Interlocks that are there with and without the twin.

@@ -53,3 +53,29 @@ fn it_stops_after_n_of_m_and_not_before() {
     assert_eq!(bench.machine(), MachineState::Safe, "three are not");
     assert!(bench.kept.events().contains(&Event::Demand { interlock: late }));
 }
+
+// SR-036
+#[test]
+fn after_missed_cycles_targets_go_on_where_they_were_without_a_leap() {
+    let mut bench = Bench::running(plan());
+    bench.until_fast(300.0);
+    // Counts of axis 0: what its limits let a target move in a period, and change that by; 10 000 counts a mm.
+    let (fastest, change) = (1000 * 10_000 / 1000, 5000 * 10_000 / 1_000_000);
+    let target = |bench: &Bench| bench.signals.get(SignalId(11)).value;
+    let mut before = target(&bench);
+    bench.cycle();
+    let mut step = target(&bench) - before;
+    before += step;
+    for skipped in [1, 2, 3, 0, 40, 1, 1, 1, 0, 0, 3] {
+        bench.skipped = skipped;
+        bench.cycle();
+        let next = target(&bench) - before;
+        assert!(next.abs() <= fastest, "{skipped} missed: {next} counts at once");
+        let changed = (next - step).abs();
+        assert!(changed <= change + 2, "{skipped} missed: {step} counts, then {next}");
+        (before, step) = (before + next, next);
+    }
+    assert!(step.abs() > 100, "it went on: {step}");
+    assert_eq!(bench.machine(), MachineState::Run);
+    bench.no_violation();
+}

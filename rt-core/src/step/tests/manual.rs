@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::interlock::Mode;
-use crate::plan::{JogPlan, ModePlan};
+use crate::plan::{Block, Directions, JogPlan, ModePlan};
 
 const AUTOMATIC: SignalId = SignalId(17);
 const MANUAL: SignalId = SignalId(18);
@@ -34,6 +34,7 @@ fn modes() -> MachinePlan {
             negative: BACK,
             velocity: Nano(200 * MM),
         }]),
+        blocks: Box::default(),
     });
     plan
 }
@@ -52,7 +53,11 @@ impl Bench {
     }
 
     fn at_rest() -> Self {
-        let mut bench = Self::new(modes());
+        Self::at_rest_of(modes())
+    }
+
+    fn at_rest_of(plan: MachinePlan) -> Self {
+        let mut bench = Self::new(plan);
         bench.select(1, 0);
         bench.switch(1);
         for (signal, value) in [(FORWARD, 0), (BACK, 0), (DOOR, 1)] {
@@ -63,7 +68,11 @@ impl Bench {
     }
 
     fn homed() -> Self {
-        let mut bench = Self::at_rest();
+        Self::at_rest().home()
+    }
+
+    fn home(self) -> Self {
+        let mut bench = self;
         bench.press(RESET);
         bench.press(START);
         bench.cycles(600);
@@ -73,7 +82,11 @@ impl Bench {
 
     /// In manual, at rest, with the enabling switch in its middle.
     fn in_manual() -> Self {
-        let mut bench = Self::homed();
+        Self::in_manual_of(modes())
+    }
+
+    fn in_manual_of(plan: MachinePlan) -> Self {
+        let mut bench = Self::at_rest_of(plan).home();
         bench.select(0, 1);
         bench.cycles(400);
         bench.switch(2);
@@ -256,4 +269,40 @@ fn without_a_reference_a_jog_is_slow() {
 fn the_network_selects_no_mode_and_starts_nothing() {
     // Everything that comes from outside the wires and the cameras: a new field must be judged here.
     let Command { shutdown: _, supervisor_at: _ } = Command::default();
+}
+
+// SR-080
+#[test]
+fn a_row_that_closes_a_way_brings_a_jog_to_rest_and_leaves_the_way_back_free() {
+    let mut plan = modes();
+    let mut rows = plan.interlocks.to_vec();
+    let left = Directions { negative: false, positive: true };
+    let mut closes = interlock(Cause::Input { signal: GUARD }, &[], Reaction::None, false);
+    closes.blocks = Box::new([Block { axis: AxisId(0), left }]);
+    // In place of the row that limits the speed on this input.
+    rows[usize::from(LIMIT_SPEED)] = closes;
+    plan.interlocks = rows.into_boxed_slice();
+    let mut bench = Bench::in_manual_of(plan);
+    bench.set(BACK, 1);
+    bench.cycles(400);
+    bench.set(GUARD, 0);
+    bench.cycles(100);
+    assert_eq!(bench.way(300), 0, "it does not go on, held or not");
+    assert_eq!(bench.machine(), MachineState::Run, "and it is no stop");
+    bench.set(BACK, 0);
+    bench.cycles(5);
+    bench.set(FORWARD, 1);
+    bench.cycles(100);
+    assert!(bench.way(50) > 5_000, "back is free");
+    bench.set(FORWARD, 0);
+    bench.cycles(200);
+    bench.set(BACK, 1);
+    assert_eq!(bench.way(300), 0, "on is not");
+    bench.set(BACK, 0);
+    bench.set(GUARD, 1);
+    bench.cycles(5);
+    bench.set(BACK, 1);
+    bench.cycles(100);
+    assert!(bench.way(50) < -5_000, "open again");
+    bench.no_violation();
 }

@@ -34,6 +34,10 @@ struct Drive {
     reset_before: bool,
     /// It takes no controlword any more.
     stuck: bool,
+    /// Without torque it goes on, at first as fast as it was.
+    coasts: bool,
+    /// Counts of the last cycle.
+    speed: i64,
 }
 
 impl Drive {
@@ -57,8 +61,13 @@ impl Drive {
         self.reset_before = reset;
         if self.state == 3 {
             let left = target - self.counts;
-            self.counts += if left.abs() < 4 { left } else { left / 4 };
+            self.speed = if left.abs() < 4 { left } else { left / 4 };
+        } else if self.coasts {
+            self.speed -= self.speed.signum() * self.speed.abs().min(4);
+        } else {
+            self.speed = 0;
         }
+        self.counts += self.speed;
     }
 
     fn statusword(&self) -> i64 {
@@ -90,7 +99,8 @@ struct Bench {
 
 fn interlock(cause: Cause, groups: &[u8], reaction: Reaction, latch: bool) -> InterlockPlan {
     let effects = groups.iter().map(|group| Effect { group: GroupId(*group), reaction }).collect();
-    InterlockPlan { cause, effects, latch, when: When::Always, outputs: Box::default() }
+    let blocks = Box::default();
+    InterlockPlan { cause, effects, latch, when: When::Always, outputs: Box::default(), blocks }
 }
 
 fn linear(target: [i64; 2], velocity: i64) -> Request {

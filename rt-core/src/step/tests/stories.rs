@@ -1,6 +1,7 @@
 //! What a day brings: each story through the whole core.
 
 use super::*;
+use crate::plan::StopWay;
 
 #[test]
 fn it_homes_runs_is_stopped_and_goes_on_only_after_reset_and_start() {
@@ -346,4 +347,121 @@ fn the_controlled_end_has_an_end_even_if_a_drive_keeps_its_power() {
     assert!(!bench.core.finished());
     bench.cycles(2);
     assert!(bench.core.finished());
+}
+
+/// Trips of group 0 in order: what was asked, by which way it comes to rest, and how far, mm.
+fn ways(events: &[Event]) -> Vec<(Reaction, StopWay, f64)> {
+    let trip = |event: &Event| match event {
+        Event::Trip { group: GroupId(0), reaction, way, predicted, .. } => {
+            Some((*reaction, *way, predicted.units()))
+        }
+        _ => None,
+    };
+    events.iter().filter_map(trip).collect()
+}
+
+// SR-031
+#[test]
+fn a_group_that_coasts_is_told_to_coast_whatever_is_asked_of_it() {
+    // Category 1 outranks 0 in this group: it may be asked after power went.
+    let mut plan = plan();
+    plan.groups[0].stop.order = crate::plan::StopOrder::Category1Worst;
+    for effect in &mut plan.interlocks[usize::from(ESTOP)].effects {
+        effect.reaction = Reaction::Stop0;
+    }
+    for (stuck, wait) in [(false, 10), (true, 1)] {
+        let mut bench = Bench::running(plan.clone());
+        bench.until_fast(300.0);
+        for drive in &mut bench.drives {
+            (drive.coasts, drive.stuck) = (true, stuck);
+        }
+        bench.set(ESTOP_A, 0);
+        bench.set(ESTOP_B, 0);
+        bench.cycles(wait);
+        bench.drives[0].fault = true;
+        bench.cycles(1500);
+        let told = ways(&bench.kept.events());
+        let [(Reaction::Stop0, StopWay::PowerRemoval, _), (Reaction::Stop1, way, far)] = told[..]
+        else {
+            panic!("stuck {stuck}: {told:?}");
+        };
+        assert_eq!(way, StopWay::PowerRemoval, "stuck {stuck}");
+        assert!(far > 100.0, "what it coasts, not a ramp: {far} mm");
+        let stopped = |event: &Event| match event {
+            Event::Stopped { group: GroupId(0), distance, predicted, .. } => {
+                Some((distance.units(), predicted.units()))
+            }
+            _ => None,
+        };
+        let (went, promised) = bench.kept.events().iter().find_map(stopped).unwrap();
+        assert!(went > 10.0 && went <= promised, "stuck {stuck}: {went} mm, told {promised}");
+    }
+}
+
+// SR-031
+#[test]
+fn a_group_whose_drives_follow_is_told_the_way_that_is_asked() {
+    let mut bench = Bench::running(plan());
+    bench.until_fast(300.0);
+    bench.set(ESTOP_A, 0);
+    bench.set(ESTOP_B, 0);
+    bench.cycles(300);
+    let told = ways(&bench.kept.events());
+    assert!(matches!(told[..], [(Reaction::Stop1, StopWay::Ramp, far)] if far < 50.0), "{told:?}");
+}
+
+/// Axis 0 knows where it is, and goes to and fro between 20 mm and `far`; no camera: the zone from 300 mm on is never clear.
+fn before_a_zone(far: i64) -> MachinePlan {
+    let mut plan = plan();
+    plan.axes[0].homing = crate::plan::HomingPlan::Kept { offset: Nano(20 * MM) };
+    plan.program.strands[0].steps[0] = step(Action::Wait(0));
+    plan.program.strands[0].steps[3] = step(Action::Do(linear([far, 100], 500)));
+    plan
+}
+
+// SR-081
+#[test]
+fn an_axis_that_lost_its_torque_is_kept_out_of_a_zone_by_what_it_coasts() {
+    let demand = Event::Demand { interlock: InterlockId(TWIN_ZONE) };
+    let mut bench = Bench::new(before_a_zone(150));
+    bench.cycles(5);
+    bench.press(RESET);
+    bench.press(START);
+    bench.until_fast(250.0);
+    assert!(bench.core.axes()[0].position() < Nano(150 * MM));
+    let before = bench.kept.events().len();
+    assert!(!bench.kept.events().contains(&demand), "whatever else happens it stops short");
+    (bench.drives[0].coasts, bench.drives[0].fault) = (true, true);
+    bench.cycles(3);
+    let events = bench.kept.events().split_off(before);
+    assert!(events.contains(&demand), "{events:?}");
+    assert!(bench.core.axes()[0].position() < Nano(160 * MM), "long before it is there");
+}
+
+// SR-081
+#[test]
+fn where_a_row_may_take_the_torque_an_axis_could_coast_short_of_the_zone_at_every_moment() {
+    let mut plan = before_a_zone(299);
+    for (row, reaction) in [(ESTOP, Reaction::Stop0), (TWIN_ZONE, Reaction::Stop2)] {
+        plan.interlocks[usize::from(row)].effects =
+            Box::new([Effect { group: GroupId(0), reaction }]);
+    }
+    let mut bench = Bench::new(plan);
+    bench.cycles(5);
+    bench.press(RESET);
+    bench.press(START);
+    let (mut fastest, mut nearest) = (0.0_f64, f64::MAX);
+    for _ in 0..4000 {
+        bench.cycle();
+        let axis = &bench.core.axes()[0];
+        if axis.is_standing() || axis.commanded_velocity() <= 0.0 {
+            continue;
+        }
+        let ends = axis.position().units() + axis.stopping_by(StopWay::PowerRemoval).units();
+        fastest = fastest.max(axis.commanded_velocity());
+        nearest = nearest.min(300.0 - ends);
+    }
+    assert!(fastest > 50.0, "it moved: {fastest}");
+    // A cycle goes by until a demand is obeyed.
+    assert!(nearest > -1.0, "it would coast {nearest} mm into the zone");
 }
