@@ -12,6 +12,7 @@ mod forward;
 mod groups;
 mod homing;
 mod image;
+mod inspection;
 mod interlocks;
 mod kept;
 mod limits;
@@ -47,6 +48,7 @@ pub(crate) struct Built<'f> {
     axes: axes::Axes<'f>,
     vision: vision::Vision<'f>,
     parts: parts::Parts,
+    inspections: inspection::Inspections,
 }
 
 /// Checks all of `file`. `None`: there are errors in `problems`.
@@ -62,6 +64,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     let bus_patience_ns = cycle::bus_patience_ns(bus_section, problems);
     startup(&mut built, period_ns, problems);
     let (control, outputs) = buttons_and_outputs(file, &mut built, problems);
+    inspection::check_outputs(&file.inspection, &built, &outputs, problems);
     let mode = modes::mode(file.mode.0.as_ref(), &built, problems);
     let scope = scope(&built, dc_section.is_some(), cycle.as_ref());
     let scope = interlocks::Scope { mode: file.mode.1, outputs: &outputs, ..scope };
@@ -90,6 +93,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         groups: built.axes.group_plans.into_boxed_slice(),
         interlocks: interlocks.plans.into_boxed_slice(),
         parts: built.parts.plans.into_iter().collect::<Option<_>>()?,
+        inspections: built.inspections.plans.into_iter().collect::<Option<_>>()?,
         streams: built.vision.plans.into_boxed_slice(),
         outputs: outputs.into_boxed_slice(),
         control,
@@ -151,6 +155,7 @@ fn scope<'a, 'f>(
         signals: &built.devices.signals,
         vision: &built.vision,
         parts: &built.parts,
+        inspections: &built.inspections,
         units: &built.devices.units,
         dc,
         overrun: cycle.is_none_or(|cycle| cycle.overrun.demand.is_some()),
@@ -171,6 +176,7 @@ fn check_whole(
     cover::check(file, built, control, interlocks, program, problems);
     matrix::check(file, built, interlocks, problems);
     separation::check(built, interlocks, problems);
+    inspection::check(&file.inspection, built, interlocks, problems);
     matrix::check_inputs(built, interlocks, control, mode, program, problems);
     if let Some(section) = &file.cycle.0 {
         cycle::check_overrun(section, &interlocks.plans, problems);
@@ -249,7 +255,10 @@ fn build<'f>(
     let axes = axes::axes(&file.axis, &file.group, &mut devices, problems);
     let vision = vision::vision(&file.stream, &file.zone, period_ns, problems);
     let parts = parts::parts(&file.part, &axes, problems);
-    Built { devices, axes, vision, parts }
+    let scope =
+        inspection::Scope { axes: &axes, signals: &devices.signals, vision: &vision, period_ns };
+    let inspections = inspection::inspections(&file.inspection, &scope, problems);
+    Built { devices, axes, vision, parts, inspections }
 }
 
 fn startup(built: &mut Built<'_>, period_ns: u64, problems: &mut Problems) {
@@ -302,6 +311,7 @@ fn self_names(
         interlocks,
         steps,
         parts: built.parts.names.names(),
+        inspections: built.inspections.names.names(),
         streams: built.vision.streams.names(),
         zones: zones
             .filter_map(|(section, at)| {

@@ -76,6 +76,7 @@ pub(crate) fn outputs(
             None | Some(SourceWord::Program) => (OutputSource::Program, "the program"),
             Some(SourceWord::Running) => (OutputSource::Running, "the running lamp"),
             Some(SourceWord::Waiting) => (OutputSource::Waiting, "the waiting lamp"),
+            Some(SourceWord::Inspection) => (OutputSource::Inspection, "an inspection"),
         };
         signals.claim(signal, &section.signal.span, who, problems);
         let safe = section.safe.as_ref().map_or(0, |safe| safe.to::<i64>());

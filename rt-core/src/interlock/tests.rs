@@ -82,6 +82,7 @@ impl Bench {
             signals: &self.signals,
             exchange: &self.exchange,
             axes: &self.axes,
+            missed: &[],
             streams: &streams,
             overruns_exceeded: self.overruns_exceeded,
             supervisor_at: self.supervisor_at,
@@ -228,6 +229,7 @@ fn reads(cause: &Cause) -> Reads {
         | Cause::DcUnlocked
         | Cause::Overrun
         | Cause::Supervisor { .. }
+        | Cause::Inspection { .. }
         | Cause::ModeSelector => Reads::default(),
     }
 }
