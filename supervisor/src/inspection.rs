@@ -71,14 +71,13 @@ pub struct Totals {
 }
 
 /// In the order of the report.
-const REASONS: [Reason; 10] = [
+const REASONS: [Reason; 9] = [
     Reason::Bad,
     Reason::Unknown,
     Reason::Missing,
     Reason::Late,
     Reason::Close,
     Reason::Duplicate,
-    Reason::Mismatch,
     Reason::Slip,
     Reason::Untriggered,
     Reason::Neighbour,
@@ -195,8 +194,6 @@ pub struct RejectedFor {
     pub close: u64,
     /// Two results.
     pub duplicate: u64,
-    /// A result of a picture that was taken at another time.
-    pub mismatch: u64,
     /// Slipped too far.
     pub slip: u64,
     /// The camera was not triggered.
@@ -280,7 +277,6 @@ fn one(totals: &Totals, labels: &Labels) -> InspectionReport {
             late: rejected(Reason::Late) + moved,
             close: rejected(Reason::Close),
             duplicate: rejected(Reason::Duplicate),
-            mismatch: rejected(Reason::Mismatch),
             slip: rejected(Reason::Slip),
             untriggered: rejected(Reason::Untriggered),
             neighbour: rejected(Reason::Neighbour),

@@ -46,7 +46,6 @@ pub(crate) fn reason(reason: Reason) -> &'static str {
         Reason::Late => "its result came late",
         Reason::Close => "too near another part",
         Reason::Duplicate => "two results",
-        Reason::Mismatch => "the result is of another picture",
         Reason::Slip => "it slipped too far",
         Reason::Untriggered => "its camera was not triggered",
         Reason::Neighbour => "good, beside a part that was rejected",

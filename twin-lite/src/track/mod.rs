@@ -141,8 +141,6 @@ pub enum Reason {
     Close,
     /// More than one result.
     Duplicate,
-    /// The picture of its result was not taken when it was under the camera.
-    Mismatch,
     /// It slipped too far.
     Slip,
     /// Its camera was not triggered.
@@ -158,10 +156,9 @@ taped_enum!(Reason {
     3: Late,
     4: Close,
     5: Duplicate,
-    6: Mismatch,
-    7: Slip,
-    8: Untriggered,
-    9: Neighbour,
+    6: Slip,
+    7: Untriggered,
+    8: Neighbour,
 });
 
 /// What became of a part at the ejector.
@@ -347,12 +344,13 @@ impl Track {
         let mut trouble = |trouble| tell(News::Trouble { part: part.id, trouble });
         let earliest = part.triggered_at.saturating_sub(plan.early_ns);
         let latest = part.triggered_at.saturating_add(plan.capture_ns);
+        if !(earliest..=latest).contains(&answer.captured_at) {
+            // Of another part, whatever it says: this one goes on waiting.
+            return trouble(Trouble::Mismatch);
+        }
         let finding = if part.answered {
             trouble(Trouble::Duplicate);
             Finding::Condemned(Reason::Duplicate)
-        } else if !(earliest..=latest).contains(&answer.captured_at) {
-            trouble(Trouble::Mismatch);
-            Finding::Condemned(Reason::Mismatch)
         } else if answer.ahead.is_some_and(|ahead| ahead.magnitude() > plan.slip_max) {
             Finding::Condemned(Reason::Slip)
         } else {
@@ -516,7 +514,8 @@ impl Track {
     fn trigger(&mut self, now: u64, belts: &[Belt]) -> bool {
         let plan = self.plan;
         let on = now < self.trigger_until;
-        let ahead = belt_at(&plan, belts, plan.camera_at).travel(plan.output_ns);
+        let belt = belt_at(&plan, belts, plan.camera_at);
+        let ahead = plus(belt.travel(plan.output_ns), Nano(belt.moved.0 / 2));
         let near = Nano(plan.part_length.0 / 2);
         let mut wanted = 0;
         for part in self.here() {
@@ -545,9 +544,11 @@ impl Track {
     fn decide(&mut self, now: u64, belts: &[Belt]) -> bool {
         let plan = self.plan;
         let (acts, centre) = leads(&plan, belts);
+        // Of two cycles the nearer one.
+        let nearest = Nano(belt_at(&plan, belts, plan.reject_at).moved.0.max(0) / 2);
         let mut on = false;
         for part in self.here().iter_mut().filter(|part| !part.passed) {
-            if !part.decided && plus(part.at, centre) >= plan.reject_at {
+            if !part.decided && plus(part.at, plus(centre, nearest)) >= plan.reject_at {
                 part.decided = true;
                 if part.finding == Finding::Awaited {
                     part.finding = Finding::Condemned(Reason::Missing);

@@ -155,7 +155,7 @@ fn only_one_good_result_in_time_lets_a_part_pass() {
                 let captured_at = bench.triggered[0] + 30 * MS;
                 bench.tell(Answer { trigger: 1, good: Some(true), captured_at, ahead: None });
             },
-            Fate::Rejected(Reason::Mismatch),
+            Fate::Rejected(Reason::Missing),
         ),
     ];
     for (told, fate) in cases {
