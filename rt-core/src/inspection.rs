@@ -38,7 +38,7 @@ pub struct InspectionPlan {
     pub reject: SignalId,
     /// Where results come in.
     pub stream: StreamId,
-    /// Which of a result's values says how far ahead of its place the part was, µm; `None`: none.
+    /// Which of a result's values says how far behind the middle of the camera the part was, µm; `None`: none.
     pub ahead: Option<u8>,
     /// Places and times.
     pub track: TrackPlan,

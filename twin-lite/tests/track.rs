@@ -7,6 +7,8 @@ use twin_lite::track::{Answer, Asked, Belt, Fate, News, Seen, Track, TrackPlan};
 const MS: u64 = 1_000_000;
 const MM: i64 = 1_000_000_000;
 const PARTS: u64 = 100_000;
+/// Of a tracker with a fault.
+const PARTS_FAULTY: u64 = 20_000;
 const PLAN: TrackPlan = TrackPlan {
     legs: [Nano(0), Nano::MAX, Nano::MAX, Nano::MAX],
     part_length: Nano(30 * MM),
@@ -241,7 +243,8 @@ impl Line {
 
 fn outcome(fault: Fault) -> Outcome {
     let mut line = Line::new(fault);
-    while line.outcome.parts < PARTS {
+    let parts = if fault == Fault::None { PARTS } else { PARTS_FAULTY };
+    while line.outcome.parts < parts {
         line.cycle();
     }
     line.outcome

@@ -41,7 +41,7 @@ section! {
         delay: Option<Time>,
         /// How far behind the ejector a part is still followed; the belt may go back by less. Default: `spacing`.
         tail: Option<Position>,
-        /// Which value of a result says how far ahead of its place the part was, in µm: slip is corrected. Default: none.
+        /// Which value of a result says how far behind the middle of the view the part was, in µm along the belt: slip is corrected. Default: none.
         slip_value: Option<Int<0, 7>>,
         /// A part that slipped by more is rejected; needed with `slip_value`.
         slip_max: Option<Position>,

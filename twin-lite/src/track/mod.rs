@@ -121,7 +121,7 @@ pub struct Answer {
     pub good: Option<bool>,
     /// When the picture was taken, ns.
     pub captured_at: u64,
-    /// How much further along the belt the part was than it should have been; `None`: not measured.
+    /// How far behind the middle of the camera the part was in the picture; `None`: not measured.
     pub ahead: Option<Nano>,
 }
 
@@ -242,6 +242,8 @@ struct Part {
     trigger: u64,
     /// When that was on the wire, ns.
     triggered_at: u64,
+    /// How far behind the middle of the camera it was then.
+    beyond: Nano,
     finding: Finding,
     /// A result of its own has come.
     answered: bool,
@@ -255,7 +257,19 @@ struct Part {
     passed: bool,
 }
 
-taped!(Part { id, at, trigger, triggered_at, finding, answered, decided, fired_at, held, passed });
+taped!(Part {
+    id,
+    at,
+    trigger,
+    triggered_at,
+    beyond,
+    finding,
+    answered,
+    decided,
+    fired_at,
+    held,
+    passed
+});
 
 /// A stretch of belt on which something may lie that nobody has seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -351,11 +365,14 @@ impl Track {
         let finding = if part.answered {
             trouble(Trouble::Duplicate);
             Finding::Condemned(Reason::Duplicate)
-        } else if answer.ahead.is_some_and(|ahead| ahead.magnitude() > plan.slip_max) {
+        } else if answer
+            .ahead
+            .is_some_and(|ahead| minus(ahead, part.beyond).magnitude() > plan.slip_max)
+        {
             Finding::Condemned(Reason::Slip)
         } else {
             if let Some(ahead) = answer.ahead {
-                part.at = plus(part.at, ahead);
+                part.at = plus(part.at, minus(ahead, part.beyond));
             }
             match answer.good {
                 Some(true) => Finding::Good,
@@ -382,13 +399,14 @@ impl Track {
     /// One cycle.
     pub fn update(&mut self, seen: &Seen<'_>, tell: Tell<'_>) -> Asked {
         self.ejector.wrote(seen.reject, seen.now);
-        self.count_trigger(seen);
         let (Some(belts), Some(covered)) = (seen.belts, seen.sensor) else {
+            self.count_trigger(seen);
             self.lose(tell);
             return Asked::default();
         };
         self.lost = false;
         self.advance(belts, tell);
+        self.count_trigger(seen);
         self.sense(covered, belts, tell);
         let trigger = self.trigger(seen.now, belts);
         let fired = self.decide(seen.now, belts);
@@ -414,8 +432,10 @@ impl Track {
         if seen.trigger && !self.trigger_was {
             self.triggers = self.triggers.saturating_add(1);
             let (pending, number) = (core::mem::take(&mut self.pending), self.triggers);
+            let camera_at = self.plan.camera_at;
             if let Some(part) = self.here().iter_mut().find(|part| part.id == pending) {
                 (part.trigger, part.triggered_at) = (number, seen.now);
+                part.beyond = minus(part.at, camera_at);
             }
         }
         self.trigger_was = seen.trigger;
