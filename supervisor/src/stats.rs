@@ -3,7 +3,7 @@
 use rt_core::bus::{BusFault, BusState, Exchange};
 use rt_core::interlock::Mode;
 use rt_core::machine::SafeCause;
-use rt_core::plan::{GroupId, Reaction, StopWay};
+use rt_core::plan::{AxisId, GroupId, Reaction, StopWay};
 use rt_core::program::{AXES_MAX, AxisState, AxisView, STRANDS_MAX};
 use rt_core::record::{AxisRecord, Body, CycleRecord, Event, MachineState, Record};
 use rt_core::vision::{STREAMS_MAX, StreamId};
@@ -296,18 +296,14 @@ impl Statistics {
                 }
             }
             Event::Step { strand, step } => self.take_step(strand, step),
-            Event::Referenced { axis, kept, .. } => {
-                if let Some(axis) = self.axes.get_mut(usize::from(axis.0)) {
-                    axis.reference_kept = Some(kept);
-                }
-            }
+            Event::Referenced { axis, kept, .. } => self.take_reference(axis, kept),
             Event::Foresight { .. }
             | Event::Foreseen { .. }
             | Event::Doubt { .. }
             | Event::Health { .. }
             | Event::Learnt { .. } => self.twin.take(record.now, event),
             Event::Part { .. } | Event::Track { .. } => {
-                inspection::take(&mut self.inspections, event);
+                inspection::take(&mut self.inspections, event)
             }
             Event::GateViolation { .. } => self.gate_violations += 1,
             Event::ProgramFault { .. } => self.program_faults += 1,
@@ -328,6 +324,12 @@ impl Statistics {
             | Event::Reset
             | Event::ResetRefused { .. }
             | Event::Start => {}
+        }
+    }
+
+    fn take_reference(&mut self, axis: AxisId, kept: bool) {
+        if let Some(axis) = self.axes.get_mut(usize::from(axis.0)) {
+            axis.reference_kept = Some(kept);
         }
     }
 

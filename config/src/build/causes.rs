@@ -173,18 +173,22 @@ pub(crate) fn causes(
             });
             single(age.map(|age_max_ns| Cause::Supervisor { age_max_ns }))
         }
-        K::Inspection => {
-            let name = cause.inspection.as_ref();
-            let place = name.and_then(|name| scope.inspections.names.find(name, problems));
-            let place = place.and_then(|place| u8::try_from(place).ok()).map(InspectionId);
-            single(place.map(|inspection| Cause::Inspection { inspection }))
-        }
+        K::Inspection => single(inspection(cause, scope, problems)),
         K::Input => {
             let signal = cause.signal.as_ref();
             let id = signal.and_then(|at| scope.signals.input_bit(at, "the cause", problems));
             single(id.map(|signal| Cause::Input { signal }))
         }
     }
+}
+
+fn inspection(
+    cause: &file::Cause,
+    scope: &Scope<'_, '_>,
+    problems: &mut Problems,
+) -> Option<Cause> {
+    let place = scope.inspections.names.find(cause.inspection.as_ref()?, problems)?;
+    Some(Cause::Inspection { inspection: InspectionId(u8::try_from(place).ok()?) })
 }
 
 fn check_possible(cause: &file::Cause, possible: bool, what: &str, problems: &mut Problems) {

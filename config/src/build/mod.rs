@@ -64,16 +64,14 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     let bus_patience_ns = cycle::bus_patience_ns(bus_section, problems);
     startup(&mut built, period_ns, problems);
     let (control, outputs) = buttons_and_outputs(file, &mut built, problems);
-    inspection::check_outputs(&file.inspection, &built, &outputs, problems);
     let mode = modes::mode(file.mode.0.as_ref(), &built, problems);
     let scope = scope(&built, dc_section.is_some(), cycle.as_ref());
     let scope = interlocks::Scope { mode: file.mode.1, outputs: &outputs, ..scope };
     let interlocks = interlocks::interlocks(&file.interlock, &scope, problems);
     let (section, signals) = (file.program.0.as_ref(), &built.devices.signals);
     let (program, steps) = program::program(section, &built.axes, signals, &outputs, problems);
-    let wired = (control.as_ref(), mode.as_ref());
     let twin = twin::twin(file, problems);
-    check_whole(file, &built, wired, &interlocks, &program, problems);
+    check_whole(file, &built, (control.as_ref(), mode.as_ref()), &interlocks, &program, problems);
     let virtual_cell = virtual_cell(file, &built, control.as_ref(), &interlocks, problems);
     let copies = bus::copies(bus_section, &built.devices, problems);
     check_wire(file, &built, cycle.as_ref(), dc.as_ref(), problems);
@@ -135,7 +133,9 @@ fn buttons_and_outputs(
     let control = file.control.0.as_ref();
     let control = control.and_then(|section| safety::control(section, signals, problems));
     let outputs = (&file.output[..], &file.interlock[..]);
-    (control, safety::outputs(outputs, &built.axes, signals, problems))
+    let outputs = safety::outputs(outputs, &built.axes, signals, problems);
+    inspection::check_outputs(&file.inspection, built, &outputs, problems);
+    (control, outputs)
 }
 
 /// What exports may refer to.
