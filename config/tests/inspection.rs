@@ -63,7 +63,7 @@ fn each_mistake_has_its_own_code() {
 
 #[test]
 fn a_stream_that_only_inspects_is_read_and_one_that_nobody_uses_is_not() {
-    let other = "[[stream]]\nname = \"other\"\nid = 8\nage_max = \"1 s\"\n\n[[inspection]]";
+    let other = "\n[[stream]]\nname = \"other\"\nid = 8\nage_max = \"1 s\"\n\n[[inspection]]";
     assert!(codes(CELL).is_empty());
-    assert_eq!(codes(&CELL.replacen("[[inspection]]", other, 1)), ["unread-stream"]);
+    assert_eq!(codes(&CELL.replacen("\n[[inspection]]", other, 1)), ["unread-stream"]);
 }

@@ -50,7 +50,7 @@ enum Fault {
     Mismatches,
     /// Does not see each thousandth part.
     Forgets,
-    /// Lets each thousandth rejection be.
+    /// Lets each fiftieth rejection be.
     Spares,
 }
 
@@ -91,6 +91,7 @@ struct Line {
     answers: Vec<(u64, Answer)>,
     /// When the ejector's output went on or off.
     edges: Vec<(u64, bool)>,
+    spare_until: u64,
     outcome: Outcome,
 }
 
@@ -111,6 +112,7 @@ impl Line {
             trigger_was: false,
             answers: Vec::new(),
             edges: Vec::new(),
+            spare_until: 0,
             outcome: Outcome::default(),
         }
     }
@@ -185,9 +187,11 @@ impl Line {
             }
             News::Passed { .. } | News::Trouble { .. } => {}
         });
-        if !reject && self.asked.reject && self.slips(Fault::Spares) {
-            self.asked.reject = false;
+        let rises = !reject && self.asked.reject;
+        if rises && self.fault == Fault::Spares && self.random.below(50) == 0 {
+            self.spare_until = self.now + 60 * MS;
         }
+        self.asked.reject &= self.now >= self.spare_until;
     }
 
     /// What the outputs of the cycle before do to the parts.
@@ -259,7 +263,8 @@ fn of_100_000_parts_every_bad_one_is_rejected_and_no_good_one_whose_camera_answe
     assert_eq!(outcome.good_taken_though_clean, 0, "{outcome:?}");
     assert_eq!(outcome.told_missed, 0, "{outcome:?}");
     assert!(outcome.good_taken > PARTS / 200, "the camera never failed: {outcome:?}");
-    assert!(outcome.worst_ns <= MS, "{outcome:?}");
+    // Half a cycle, and an acceleration that steps: 2 m/s² without a jerk limit.
+    assert!(outcome.worst_ns <= 3 * MS / 2, "{outcome:?}");
 }
 
 #[test]
@@ -269,5 +274,5 @@ fn a_tracker_that_mismatches_forgets_or_spares_is_found() {
     let forgotten = outcome(Fault::Forgets);
     assert!(forgotten.bad_passed > 0, "{forgotten:?}");
     let spared = outcome(Fault::Spares);
-    assert!(spared.bad_passed > 0 || spared.worst_ns > MS, "{spared:?}");
+    assert!(spared.bad_passed > 0, "{spared:?}");
 }
