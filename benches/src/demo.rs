@@ -128,6 +128,7 @@ impl Demo {
             latency_ns: 0,
             execution_ns: 0,
             vision: self.judge.inputs(),
+            inspected: &[],
             command: Command { shutdown: false, supervisor_at: now },
         };
         self.core.step(&inputs, &mut self.rig.signals, &mut self.sink);

@@ -144,6 +144,7 @@ impl Bench {
             latency_ns: 0,
             execution_ns: 0,
             vision: &self.vision,
+            inspected: &[],
             command: Command { shutdown: false, supervisor_at: now },
         };
         self.core.step(&inputs, &mut self.signals, &mut self.sink);

@@ -205,6 +205,51 @@ pub struct VirtualConveyor {
     pub barrier: Option<VirtualBarrier>,
     /// Who takes parts.
     pub gripper: Option<VirtualGripper>,
+    /// Camera and ejector of an inspection.
+    pub station: Option<VirtualStation>,
+}
+
+/// Camera and ejector of an inspection. Shares are of all parts, 0..=1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VirtualStation {
+    /// The id that the camera's datagrams carry.
+    pub wire_id: u16,
+    /// Output that triggers the camera.
+    pub trigger: Channel,
+    /// Output of the ejector.
+    pub reject: Channel,
+    /// Where the camera looks, along the belt, axis units.
+    pub camera_at: f64,
+    /// Where the ejector is, along the belt, axis units.
+    pub reject_at: f64,
+    /// From the ejector's output until it acts, ns.
+    pub reject_delay_ns: u64,
+    /// How far from the ejector the middle of a part may be that it takes, axis units, above 0.
+    pub reach: f64,
+    /// From the picture until its result is sent, ns.
+    pub delay_ns: u64,
+    /// The delay is up to this much longer, ns.
+    pub delay_jitter_ns: u64,
+    /// Late results come so much later, ns.
+    pub late_by_ns: u64,
+    /// Parts slip by up to this much, either way, between barrier and camera, axis units.
+    pub slip: f64,
+    /// Bad parts.
+    pub bad: f64,
+    /// Late results.
+    pub late: f64,
+    /// Pictures without a result.
+    pub silent: f64,
+    /// Results that say nothing.
+    pub unknown: f64,
+    /// Results that are sent twice.
+    pub repeated: f64,
+    /// Results made for another machine file.
+    pub wrong_hash: f64,
+    /// Results with the number of the trigger before.
+    pub wrong_trigger: f64,
+    /// Triggers that the camera does not hear.
+    pub deaf: f64,
 }
 
 /// A light barrier across a belt.

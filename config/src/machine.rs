@@ -91,6 +91,8 @@ pub struct Names {
     pub steps: Vec<StepName>,
     /// By `PartId`.
     pub parts: Vec<String>,
+    /// By `InspectionId`.
+    pub inspections: Vec<String>,
     /// By `StreamId`.
     pub streams: Vec<String>,
     /// Zones of all streams, as the file lists them.

@@ -10,7 +10,7 @@ use serde_json::Value;
 const INTRODUCTION: &str = include_str!("golden/reference-introduction.md");
 
 /// Sections in the order in which a file has them: heading, name in the schema.
-const SECTIONS: [(&str, &str); 24] = [
+const SECTIONS: [(&str, &str); 25] = [
     ("[machine]", "Identification"),
     ("[cycle]", "Cycle"),
     ("[link]", "Link"),
@@ -25,6 +25,7 @@ const SECTIONS: [(&str, &str); 24] = [
     ("[[part]]", "Part"),
     ("[[stream]]", "Stream"),
     ("[[zone]]", "Zone"),
+    ("[[inspection]]", "Inspection"),
     ("[program]", "Program"),
     ("[twin]", "TwinSettings"),
     ("[recording]", "Recording"),

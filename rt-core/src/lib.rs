@@ -22,6 +22,7 @@ pub mod clock;
 pub mod cycle;
 pub mod flight;
 pub mod gate;
+pub mod inspection;
 pub mod interlock;
 pub mod machine;
 pub mod motion;

@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 
+use crate::inspection::{InspectionId, InspectionPlan};
 use crate::interlock::Band;
 use crate::separation::{PartPlan, SeparationPlan};
 use crate::signal::SignalId;
@@ -75,6 +76,8 @@ pub struct MachinePlan {
     pub interlocks: Box<[InterlockPlan]>,
     /// Moving parts, by `PartId`; at most [`PARTS_MAX`](crate::separation::PARTS_MAX).
     pub parts: Box<[PartPlan]>,
+    /// Inspection stations, by `InspectionId`; at most [`INSPECTIONS_MAX`](crate::inspection::INSPECTIONS_MAX).
+    pub inspections: Box<[InspectionPlan]>,
     /// Vision streams, by `StreamId`; at most 8.
     pub streams: Box<[StreamPlan]>,
     /// Every output signal that is not an axis' own, with its safe state.
@@ -598,6 +601,11 @@ pub enum Cause {
     },
     /// The mode selector says nothing, contradicts itself, or has just been turned.
     ModeSelector,
+    /// Something that should have been rejected passed the ejector of an inspection.
+    Inspection {
+        /// Which.
+        inspection: InspectionId,
+    },
 }
 
 /// A light curtain with muting.
@@ -695,6 +703,8 @@ pub enum OutputSource {
     Brake(AxisId),
     /// 1 while an interlock's light curtain is muted (lamp).
     Muted,
+    /// Trigger or ejector of an inspection.
+    Inspection,
 }
 
 /// Wired buttons. A reset is accepted as press and release within the window; a button held at boot or stuck is a fault until let go.

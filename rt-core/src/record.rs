@@ -3,6 +3,7 @@
 use crate::axis::homing::Failure;
 use crate::bus::{Emergency, Exchange};
 use crate::cycle::Command;
+use crate::inspection::InspectionId;
 use crate::interlock::Mode;
 use crate::machine::SafeCause;
 use crate::plan::{AxisId, GroupId, InterlockId, Reaction, StopWay, TwinMode};
@@ -10,6 +11,7 @@ use crate::program::{AxisState, AxisView};
 use crate::separation::SeparationRecord;
 use crate::signal::{Sample, SignalId};
 use crate::vision::{Refusal, StreamId, Verdict};
+use twin_lite::track::{Fate, Trouble};
 use twin_lite::{Nano, taped, taped_enum};
 
 /// One record. Sequence numbers are given by the stream it goes through.
@@ -49,6 +51,8 @@ pub enum Body {
     Command(Command),
     /// A camera's datagram was taken, or is judged otherwise than before.
     Picture(Picture),
+    /// An inspection result was taken; `refused` is 0.
+    Result(Picture),
     /// What separation found, every cycle, each of its interlocks.
     Separation(SeparationRecord),
     /// Something happened.
@@ -287,6 +291,29 @@ pub enum Event {
         verdict: Verdict,
         /// Why it does not count; `None`: it does.
         refusal: Option<Refusal>,
+    },
+    /// A part passed the ejector of an inspection.
+    Part {
+        /// Which.
+        inspection: InspectionId,
+        /// From 1, in the order of its sensor.
+        part: u64,
+        /// What became of it.
+        fate: Fate,
+        /// Middle of the ejector's pulse after the part's middle passed it, by the encoder, ns; `None`: no pulse of its own, or it was held
+        /// on.
+        error_ns: Option<i64>,
+        /// The same on the belt.
+        error: Nano,
+    },
+    /// Something is not as it should be on the track of an inspection.
+    Track {
+        /// Which.
+        inspection: InspectionId,
+        /// Which part, or which trigger where no part is known; 0: neither. `Lost`: how many.
+        part: u64,
+        /// What.
+        trouble: Trouble,
     },
     /// The loop was late by whole periods: they were skipped, before this cycle.
     Overrun {

@@ -12,6 +12,7 @@ use twin_lite::Nano;
 
 use crate::labels::Labels;
 
+mod part;
 mod twin;
 
 pub(crate) use twin::{channels, decision, sensors, twin_mode};
@@ -109,6 +110,7 @@ pub fn describe(event: &Event, labels: &Labels) -> Described {
             described("program_fault", Error, name, text)
         }
         Event::Vision { .. } | Event::Inspection { .. } => describe_camera(event, labels),
+        Event::Part { .. } | Event::Track { .. } => part::describe(event, labels),
         Event::Overrun { missed } => {
             let text = format!("overrun: {missed} cycles missed, the phase is kept");
             described("overrun", Warning, "", text)

@@ -1,6 +1,7 @@
 //! Names for people. The loop knows numbers only; what it leaves behind gets its names here.
 
 use config::Machine;
+use rt_core::inspection::InspectionId;
 use rt_core::machine::SafeCause;
 use rt_core::plan::{AxisId, AxisSignals, Cause, DualChannelKind, GroupId, InterlockId, Watched};
 use rt_core::signal::SignalId;
@@ -51,6 +52,8 @@ pub struct Labels {
     pub drives: Vec<AxisSignals>,
     /// By `StreamId`.
     pub streams: Vec<StreamLabel>,
+    /// Inspections, each with the unit of its places, by `InspectionId`.
+    pub inspections: Vec<(String, String)>,
     /// Step names, numbered over all strands.
     pub steps: Vec<String>,
     /// Devices by position.
@@ -80,6 +83,11 @@ impl Labels {
             let zone = |bit| names.zone(stream, bit).unwrap_or("").to_owned();
             StreamLabel { name: name.clone(), zones: zones.map(zone).collect() }
         });
+        let inspections = plan.inspections.iter().zip(&names.inspections).map(|(station, name)| {
+            let belt = station.belts.iter().copied().flatten().next();
+            let unit = belt.and_then(|belt| names.axis_units.get(usize::from(belt.0)));
+            (name.clone(), unit.map_or("", |unit| unit.symbol()).to_owned())
+        });
         Self {
             machine: machine.name.clone(),
             axes: axes.collect(),
@@ -91,9 +99,17 @@ impl Labels {
             signals: names.signals.clone(),
             drives: plan.axes.iter().map(|axis| axis.signals).collect(),
             streams: streams.collect(),
+            inspections: inspections.collect(),
             steps: names.steps.iter().map(|step| step.name.clone()).collect(),
             devices: machine.bus.subdevices.iter().map(|device| device.name.clone()).collect(),
         }
+    }
+
+    /// Name of an inspection, and the unit of its places.
+    #[must_use]
+    pub fn inspection(&self, id: InspectionId) -> (&str, &str) {
+        let label = self.inspections.get(usize::from(id.0));
+        label.map_or(("?", ""), |(name, unit)| (name, unit))
     }
 
     /// What kind of cause an interlock watches.
@@ -250,6 +266,7 @@ fn kind(cause: &Cause) -> &'static str {
         Cause::StaleVision { .. } => "stale_vision",
         Cause::Separation(_) => "separation",
         Cause::ModeSelector => "mode_selector",
+        Cause::Inspection { .. } => "inspection",
         Cause::Zone { .. } => "zone",
         Cause::TwinLimit { .. } => "twin_limit",
         Cause::TwinDoubt { .. } => "twin_doubt",
@@ -305,6 +322,7 @@ pub(crate) fn example() -> Labels {
             name: "ceiling".into(),
             zones: vec!["outer".into(), "inner".into()],
         }],
+        inspections: vec![("labels".into(), "mm".into())],
         steps: vec!["home".into(), "pick".into()],
         devices: vec!["coupler".into(), "drive_x".into()],
     }

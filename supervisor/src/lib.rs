@@ -20,6 +20,7 @@ pub mod foresight;
 pub mod forward;
 pub mod histogram;
 pub mod inquiry;
+pub mod inspection;
 pub mod labels;
 pub mod latency;
 pub mod ledger;

@@ -3,13 +3,14 @@
 use rt_core::bus::{BusFault, BusState, Exchange};
 use rt_core::interlock::Mode;
 use rt_core::machine::SafeCause;
-use rt_core::plan::{GroupId, Reaction, StopWay};
+use rt_core::plan::{AxisId, GroupId, Reaction, StopWay};
 use rt_core::program::{AXES_MAX, AxisState, AxisView, STRANDS_MAX};
 use rt_core::record::{AxisRecord, Body, CycleRecord, Event, MachineState, Record};
 use rt_core::vision::{STREAMS_MAX, StreamId};
 
 use crate::foresight::TwinTotals;
 use crate::histogram::Histogram;
+use crate::inspection;
 use crate::separation;
 
 /// Trips kept one by one; later ones are only counted.
@@ -130,6 +131,8 @@ pub struct Statistics {
     pub steps_begun: u64,
     /// Interlocks of kind `separation`, as they were first heard of.
     pub separation: Vec<separation::Totals>,
+    /// Inspections, as they were first heard of.
+    pub inspections: Vec<inspection::Totals>,
     /// Times the gate held back what motion asked.
     pub gate_violations: u64,
     /// Failures of the program.
@@ -176,6 +179,7 @@ impl Statistics {
             steps: [0; STRANDS_MAX],
             steps_begun: 0,
             separation: Vec::with_capacity(4),
+            inspections: Vec::new(),
             gate_violations: 0,
             program_faults: 0,
             twin: TwinTotals::default(),
@@ -190,7 +194,11 @@ impl Statistics {
         match &record.body {
             Body::Cycle(cycle) => self.take_cycle(record, cycle),
             Body::Axis(axis) => self.take_axis(axis),
-            Body::Signal { .. } | Body::Stamp { .. } | Body::Command(_) | Body::Picture(_) => {}
+            Body::Signal { .. }
+            | Body::Stamp { .. }
+            | Body::Command(_)
+            | Body::Picture(_)
+            | Body::Result(_) => {}
             Body::Separation(found) => separation::take(&mut self.separation, found),
             Body::Event(event) => self.take_event(record, event),
         }
@@ -288,16 +296,15 @@ impl Statistics {
                 }
             }
             Event::Step { strand, step } => self.take_step(strand, step),
-            Event::Referenced { axis, kept, .. } => {
-                if let Some(axis) = self.axes.get_mut(usize::from(axis.0)) {
-                    axis.reference_kept = Some(kept);
-                }
-            }
+            Event::Referenced { axis, kept, .. } => self.take_reference(axis, kept),
             Event::Foresight { .. }
             | Event::Foreseen { .. }
             | Event::Doubt { .. }
             | Event::Health { .. }
             | Event::Learnt { .. } => self.twin.take(record.now, event),
+            Event::Part { .. } | Event::Track { .. } => {
+                inspection::take(&mut self.inspections, event)
+            }
             Event::GateViolation { .. } => self.gate_violations += 1,
             Event::ProgramFault { .. } => self.program_faults += 1,
             Event::ShutdownRequested => self.shutting_down = true,
@@ -317,6 +324,12 @@ impl Statistics {
             | Event::Reset
             | Event::ResetRefused { .. }
             | Event::Start => {}
+        }
+    }
+
+    fn take_reference(&mut self, axis: AxisId, kept: bool) {
+        if let Some(axis) = self.axes.get_mut(usize::from(axis.0)) {
+            axis.reference_kept = Some(kept);
         }
     }
 

@@ -79,6 +79,7 @@ impl Shadow {
             latency_ns: record.latency_ns,
             execution_ns: record.execution_ns,
             vision: &vision,
+            inspected: &[],
             command,
         };
         self.core.step(&inputs, &mut self.signals, &mut Nowhere);

@@ -19,6 +19,7 @@ mod riccati;
 pub mod sensor;
 pub mod tape;
 pub mod thermal;
+pub mod track;
 pub mod units;
 pub mod window;
 

@@ -1,5 +1,6 @@
 //! What an interlock watches.
 
+use rt_core::inspection::InspectionId;
 use rt_core::plan::{AxisId, Cause, GroupId};
 use rt_core::vision::StreamId;
 
@@ -36,7 +37,7 @@ pub(crate) fn check_companions(cause: &file::Cause, problems: &mut Problems) {
 /// A key: where it is, whether it goes with the kind, whether the kind needs it.
 type Companion = (&'static str, Option<Span>, bool, bool);
 
-fn companions(cause: &file::Cause) -> [Companion; 30] {
+fn companions(cause: &file::Cause) -> [Companion; 31] {
     use CauseKind as K;
     let kind = cause.kind.value;
     let is = |kinds: &[K]| kinds.contains(&kind);
@@ -84,6 +85,7 @@ fn companions(cause: &file::Cause) -> [Companion; 30] {
         ("filter", time(&cause.filter), limit || signal_limit, false),
         ("zone", name(&cause.zone), kind == K::Zone || twin_zone || separation, true),
         ("part", name(&cause.part), separation, true),
+        ("inspection", name(&cause.inspection), kind == K::Inspection, true),
         ("person_speed", cause.person_speed.as_ref().map(|at| at.span.clone()), separation, false),
         ("intrusion", length(&cause.intrusion), separation || kind == K::Zone, separation),
         (
@@ -171,12 +173,22 @@ pub(crate) fn causes(
             });
             single(age.map(|age_max_ns| Cause::Supervisor { age_max_ns }))
         }
+        K::Inspection => single(inspection(cause, scope, problems)),
         K::Input => {
             let signal = cause.signal.as_ref();
             let id = signal.and_then(|at| scope.signals.input_bit(at, "the cause", problems));
             single(id.map(|signal| Cause::Input { signal }))
         }
     }
+}
+
+fn inspection(
+    cause: &file::Cause,
+    scope: &Scope<'_, '_>,
+    problems: &mut Problems,
+) -> Option<Cause> {
+    let place = scope.inspections.names.find(cause.inspection.as_ref()?, problems)?;
+    Some(Cause::Inspection { inspection: InspectionId(u8::try_from(place).ok()?) })
 }
 
 fn check_possible(cause: &file::Cause, possible: bool, what: &str, problems: &mut Problems) {

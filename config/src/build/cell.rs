@@ -10,7 +10,7 @@ use super::names::{Table, check_count, check_identifier};
 use crate::cell::{
     Channel, DeviceKind, Spot, VirtualBarrier, VirtualBrake, VirtualCamera, VirtualContactor,
     VirtualConveyor, VirtualDevice, VirtualGripper, VirtualPerson, VirtualSafetyChain,
-    VirtualServo, VirtualZone, Waypoint,
+    VirtualServo, VirtualStation, VirtualZone, Waypoint,
 };
 use crate::file::axis::Axis;
 use crate::file::bus::{DeviceWord, SubDevice};
@@ -489,6 +489,78 @@ fn conveyor(
         spacing_jitter: jitter.flatten().unwrap_or(0.0),
         barrier,
         gripper,
+        station: belt.inspection.as_ref().and_then(|at| station(at, belt, built, problems)),
+    })
+}
+
+/// Places of an inspection are counted from its sensor: here that is the barrier.
+fn station(
+    section: &file::Station,
+    belt: &file::Conveyor,
+    built: &Built<'_>,
+    problems: &mut Problems,
+) -> Option<VirtualStation> {
+    let place = built.inspections.names.find(&section.name, problems)?;
+    let plan = built.inspections.plans.get(place).copied().flatten()?;
+    let Some(barrier) = &belt.barrier else {
+        problems.push(
+            Problem::error("missing-key", &section.name.span, "its belt has no light barrier")
+                .expected("`barrier`: the sensor of the inspection")
+                .found("none")
+                .remedy("add barrier = { signal = …, at = … } to the conveyor"),
+        );
+        return None;
+    };
+    let unit = built.axes.unit(built.axes.find(&belt.axis, problems)?);
+    let start = in_unit(&barrier.at, unit, problems)?.units();
+    let mut time = |at: Option<&crate::read::Time>, or: i64, what: &str| match at {
+        Some(at) => time_in(at, 0..=10_000 * MS, what, problems),
+        None => u64::try_from(or).ok(),
+    };
+    let delay_ns = time(Some(&section.delay), 0, "the delay")?;
+    let delay_jitter_ns = time(section.delay_jitter.as_ref(), 0, "jitter")?;
+    let late_by_ns = time(section.late_by.as_ref(), 1_000 * MS, "`late_by`")?;
+    let mut share = |at: &Option<crate::read::Share>, or: f64| match at {
+        Some(at) if (0.0..=1.0).contains(&at.units()) => at.units(),
+        Some(at) => {
+            problems.push(
+                Problem::error("out-of-range", &at.span, "this is no share of all parts")
+                    .expected("0 % to 100 %")
+                    .found(at.show())
+                    .remedy("choose a share in this range"),
+            );
+            or
+        }
+        None => or,
+    };
+    let (bad, late) = (share(&section.bad, 0.05), share(&section.late, 0.0));
+    let (silent, unknown) = (share(&section.silent, 0.0), share(&section.unknown, 0.0));
+    let (repeated, wrong_hash) = (share(&section.repeated, 0.0), share(&section.wrong_hash, 0.0));
+    let (wrong_trigger, deaf) = (share(&section.wrong_trigger, 0.0), share(&section.deaf, 0.0));
+    let mut length = |at: &Option<Position>, or: f64| {
+        at.as_ref().map_or(Some(or), |at| in_unit(at, unit, problems).map(|at| at.units()))
+    };
+    let (slip, reach) = (length(&section.slip, 0.0)?, length(&section.reach, 2.0)?);
+    Some(VirtualStation {
+        wire_id: built.vision.plans.get(usize::from(plan.stream.0))?.wire_id,
+        trigger: built.devices.signals.channel(plan.trigger)?,
+        reject: built.devices.signals.channel(plan.reject)?,
+        camera_at: start + plan.track.camera_at.units(),
+        reject_at: start + plan.track.reject_at.units(),
+        reject_delay_ns: plan.track.delay_ns,
+        reach: reach.abs().max(1e-3),
+        delay_ns,
+        delay_jitter_ns,
+        late_by_ns,
+        slip: slip.abs(),
+        bad,
+        late,
+        silent,
+        unknown,
+        repeated,
+        wrong_hash,
+        wrong_trigger,
+        deaf,
     })
 }
 

@@ -139,17 +139,21 @@ fn check_emergency_stop(
 
 /// Streams that no interlock reads and zones that none watches.
 fn check_vision(file: &File, built: &Built<'_>, interlocks: &Interlocks, problems: &mut Problems) {
+    let inspects = |wanted: StreamId| {
+        built.inspections.plans.iter().flatten().any(|station| station.stream == wanted)
+    };
     let read = |wanted: StreamId, bit: Option<u8>| {
-        interlocks.plans.iter().any(|row| match row.cause {
-            Cause::Zone { stream, zone } | Cause::TwinZone { stream, zone, .. } => {
-                stream == wanted && bit.is_none_or(|bit| bit == zone)
-            }
-            Cause::Separation(plan) => {
-                plan.stream == wanted && bit.is_none_or(|bit| bit == plan.zone)
-            }
-            Cause::StaleVision { stream } => stream == wanted && bit.is_none(),
-            _ => false,
-        })
+        (bit.is_none() && inspects(wanted))
+            || interlocks.plans.iter().any(|row| match row.cause {
+                Cause::Zone { stream, zone } | Cause::TwinZone { stream, zone, .. } => {
+                    stream == wanted && bit.is_none_or(|bit| bit == zone)
+                }
+                Cause::Separation(plan) => {
+                    plan.stream == wanted && bit.is_none_or(|bit| bit == plan.zone)
+                }
+                Cause::StaleVision { stream } => stream == wanted && bit.is_none(),
+                _ => false,
+            })
     };
     for (stream, section) in (0_u8..=u8::MAX).map(StreamId).zip(&file.stream) {
         if !read(stream, None) {
@@ -159,9 +163,9 @@ fn check_vision(file: &File, built: &Built<'_>, interlocks: &Interlocks, problem
                     &section.name.span,
                     format!("nobody reads the stream `{}`", section.name.value),
                 )
-                .expected("an interlock of kind `zone` or `twin_zone` on one of its zones")
+                .expected("an interlock of kind `zone` or `twin_zone` on one of its zones, or an [[inspection]]")
                 .found("none")
-                .remedy("add the interlock, or remove the stream: a camera must not look unused"),
+                .remedy("add it, or remove the stream: a camera must not look unused"),
             );
         }
     }

@@ -9,6 +9,7 @@ use twin_lite::units::Nano;
 
 use super::axes::{Axes, above_zero, in_unit};
 use super::causes::{causes, check_companions};
+use super::inspection::Inspections;
 use super::names::{Table, check_title};
 use super::parts::Parts;
 use super::signals::SignalTable;
@@ -26,6 +27,7 @@ pub(crate) struct Scope<'a, 'f> {
     pub(crate) signals: &'a SignalTable,
     pub(crate) vision: &'a Vision<'f>,
     pub(crate) parts: &'a Parts,
+    pub(crate) inspections: &'a Inspections,
     pub(crate) units: &'a Table,
     pub(crate) dc: bool,
     pub(crate) overrun: bool,
@@ -91,6 +93,14 @@ fn check_latch(section: &file::Interlock, problems: &mut Problems) {
             .expected("latch = true")
             .found("latch = false")
             .remedy("set it: unlocking the button must not let anything move"),
+        );
+    }
+    if section.cause.kind.value == CauseKind::Inspection && !section.latch {
+        problems.push(
+            Problem::error("inspection-unlatched", &section.name.span, "a missed part must latch")
+                .expected("latch = true")
+                .found("latch = false")
+                .remedy("set it: the part stays on the belt until a person has taken it out"),
         );
     }
 }
@@ -187,7 +197,10 @@ fn held_outputs(
         let Some(signal) = scope.signals.output(name, "the effect", problems) else { continue };
         let written = |output: &OutputPlan| {
             output.signal == signal
-                && matches!(output.source, OutputSource::Program | OutputSource::Running)
+                && matches!(
+                    output.source,
+                    OutputSource::Program | OutputSource::Running | OutputSource::Inspection
+                )
         };
         if scope.outputs.iter().any(written) {
             out.push(signal);

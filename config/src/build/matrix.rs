@@ -273,6 +273,7 @@ pub(crate) fn check_inputs(
         read.extend(mode.jogs.iter().flat_map(|jog| [jog.positive, jog.negative]));
     }
     read.extend(interlocks.plans.iter().flat_map(|row| reads(&row.cause)));
+    read.extend(built.inspections.plans.iter().flatten().map(|station| station.sensor));
     for step in program.strands.iter().flat_map(|strand| &strand.steps) {
         if let Action::WaitFor(condition) | Action::Branch { condition, .. } = step.action {
             read.push(condition.signal);

@@ -12,6 +12,7 @@ mod forward;
 mod groups;
 mod homing;
 mod image;
+mod inspection;
 mod interlocks;
 mod kept;
 mod limits;
@@ -47,6 +48,7 @@ pub(crate) struct Built<'f> {
     axes: axes::Axes<'f>,
     vision: vision::Vision<'f>,
     parts: parts::Parts,
+    inspections: inspection::Inspections,
 }
 
 /// Checks all of `file`. `None`: there are errors in `problems`.
@@ -68,9 +70,8 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
     let interlocks = interlocks::interlocks(&file.interlock, &scope, problems);
     let (section, signals) = (file.program.0.as_ref(), &built.devices.signals);
     let (program, steps) = program::program(section, &built.axes, signals, &outputs, problems);
-    let wired = (control.as_ref(), mode.as_ref());
     let twin = twin::twin(file, problems);
-    check_whole(file, &built, wired, &interlocks, &program, problems);
+    check_whole(file, &built, (control.as_ref(), mode.as_ref()), &interlocks, &program, problems);
     let virtual_cell = virtual_cell(file, &built, control.as_ref(), &interlocks, problems);
     let copies = bus::copies(bus_section, &built.devices, problems);
     check_wire(file, &built, cycle.as_ref(), dc.as_ref(), problems);
@@ -90,6 +91,7 @@ pub(crate) fn machine(file: &File, hash: [u8; 32], problems: &mut Problems) -> O
         groups: built.axes.group_plans.into_boxed_slice(),
         interlocks: interlocks.plans.into_boxed_slice(),
         parts: built.parts.plans.into_iter().collect::<Option<_>>()?,
+        inspections: built.inspections.plans.into_iter().collect::<Option<_>>()?,
         streams: built.vision.plans.into_boxed_slice(),
         outputs: outputs.into_boxed_slice(),
         control,
@@ -131,7 +133,9 @@ fn buttons_and_outputs(
     let control = file.control.0.as_ref();
     let control = control.and_then(|section| safety::control(section, signals, problems));
     let outputs = (&file.output[..], &file.interlock[..]);
-    (control, safety::outputs(outputs, &built.axes, signals, problems))
+    let outputs = safety::outputs(outputs, &built.axes, signals, problems);
+    inspection::check_outputs(&file.inspection, built, &outputs, problems);
+    (control, outputs)
 }
 
 /// What exports may refer to.
@@ -151,6 +155,7 @@ fn scope<'a, 'f>(
         signals: &built.devices.signals,
         vision: &built.vision,
         parts: &built.parts,
+        inspections: &built.inspections,
         units: &built.devices.units,
         dc,
         overrun: cycle.is_none_or(|cycle| cycle.overrun.demand.is_some()),
@@ -171,6 +176,7 @@ fn check_whole(
     cover::check(file, built, control, interlocks, program, problems);
     matrix::check(file, built, interlocks, problems);
     separation::check(built, interlocks, problems);
+    inspection::check(&file.inspection, built, interlocks, problems);
     matrix::check_inputs(built, interlocks, control, mode, program, problems);
     if let Some(section) = &file.cycle.0 {
         cycle::check_overrun(section, &interlocks.plans, problems);
@@ -249,7 +255,10 @@ fn build<'f>(
     let axes = axes::axes(&file.axis, &file.group, &mut devices, problems);
     let vision = vision::vision(&file.stream, &file.zone, period_ns, problems);
     let parts = parts::parts(&file.part, &axes, problems);
-    Built { devices, axes, vision, parts }
+    let scope =
+        inspection::Scope { axes: &axes, signals: &devices.signals, vision: &vision, period_ns };
+    let inspections = inspection::inspections(&file.inspection, &scope, problems);
+    Built { devices, axes, vision, parts, inspections }
 }
 
 fn startup(built: &mut Built<'_>, period_ns: u64, problems: &mut Problems) {
@@ -313,6 +322,7 @@ fn self_names(
         interlocks,
         steps,
         parts: built.parts.names.names(),
+        inspections: built.inspections.names.names(),
         streams: built.vision.streams.names(),
         zones: zones
             .filter_map(|(section, at)| {

@@ -72,11 +72,7 @@ pub(crate) fn outputs(
         let Some(signal) = signals.output(&section.signal, "the output", problems) else {
             continue;
         };
-        let (source, who) = match section.source {
-            None | Some(SourceWord::Program) => (OutputSource::Program, "the program"),
-            Some(SourceWord::Running) => (OutputSource::Running, "the running lamp"),
-            Some(SourceWord::Waiting) => (OutputSource::Waiting, "the waiting lamp"),
-        };
+        let (source, who) = writer(section.source);
         signals.claim(signal, &section.signal.span, who, problems);
         let safe = section.safe.as_ref().map_or(0, |safe| safe.to::<i64>());
         if let (Some(at), Some(plan)) = (&section.safe, signals.plan(signal))
@@ -130,6 +126,16 @@ pub(crate) fn outputs(
         }
     }
     out
+}
+
+/// Who drives an output.
+fn writer(source: Option<SourceWord>) -> (OutputSource, &'static str) {
+    match source {
+        None | Some(SourceWord::Program) => (OutputSource::Program, "the program"),
+        Some(SourceWord::Running) => (OutputSource::Running, "the running lamp"),
+        Some(SourceWord::Waiting) => (OutputSource::Waiting, "the waiting lamp"),
+        Some(SourceWord::Inspection) => (OutputSource::Inspection, "an inspection"),
+    }
 }
 
 /// Brakes engage in the safe state: 0.

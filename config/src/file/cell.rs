@@ -70,6 +70,8 @@ section! {
         barrier: Option<Barrier>,
         /// The gripper that takes parts.
         gripper: Option<Gripper>,
+        /// Camera and ejector of an inspection.
+        inspection: Option<Station>,
     }
 }
 
@@ -80,6 +82,40 @@ section! {
         signal: Name,
         /// Where on the belt.
         at: Position,
+    }
+}
+
+section! {
+    /// Camera and ejector of an inspection, behind the light barrier of this belt. Shares are of all parts, drawn by the seed.
+    "[virtual.conveyor.inspection]" Station {
+        /// Which inspection.
+        name: Name,
+        /// Parts that are bad; default 5 %.
+        bad: Option<Share>,
+        /// From the picture until its result is sent, 0 to 10 s.
+        delay: Time,
+        /// The delay is up to this much longer; default 0.
+        delay_jitter: Option<Time>,
+        /// Results that come `late_by` later; default 0 %.
+        late: Option<Share>,
+        /// Default 1 s.
+        late_by: Option<Time>,
+        /// Pictures without a result; default 0 %.
+        silent: Option<Share>,
+        /// Results that say nothing about the part; default 0 %.
+        unknown: Option<Share>,
+        /// Results that are sent twice, with a sequence of their own; default 0 %.
+        repeated: Option<Share>,
+        /// Results made for another machine file; default 0 %.
+        wrong_hash: Option<Share>,
+        /// Results with the number of the trigger before; default 0 %.
+        wrong_trigger: Option<Share>,
+        /// Triggers that the camera does not hear: from then on its numbers are one behind; default 0 %.
+        deaf: Option<Share>,
+        /// Parts slip by up to this much, either way, between barrier and camera; default 0.
+        slip: Option<Position>,
+        /// How far from the ejector the middle of a part may be that it takes; default 2 mm.
+        reach: Option<Position>,
     }
 }
 

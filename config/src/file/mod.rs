@@ -5,6 +5,7 @@ pub(crate) mod axis;
 pub(crate) mod bus;
 pub(crate) mod cell;
 pub(crate) mod forward;
+pub(crate) mod inspection;
 pub(crate) mod program;
 pub(crate) mod safety;
 
@@ -50,6 +51,9 @@ section! {
         /// Areas that a stream watches.
         #[schemars(default)]
         zone: Vec<safety::Zone>,
+        /// Parts that a camera looks at, and that are rejected.
+        #[schemars(default)]
+        inspection: Vec<inspection::Inspection>,
         /// The built-in program.
         #[schemars(default)]
         program: Part<program::Program>,

@@ -53,6 +53,8 @@ word! {
         "running" => Running,
         /// 1 while the machine waits for reset or start.
         "waiting" => Waiting,
+        /// An inspection: its trigger or its ejector.
+        "inspection" => Inspection,
     }
 }
 
@@ -197,6 +199,8 @@ section! {
         age_max: Option<Time>,
         /// `input`: the input that must be 1. `signal_limit`: any input.
         signal: Option<Name>,
+        /// `inspection`: which.
+        inspection: Option<Name>,
         /// `separation`: the moving part.
         part: Option<Name>,
         /// `separation`: nobody is faster, 1.6 m/s to 10 m/s; default 1.6 m/s.
@@ -289,6 +293,8 @@ word! {
         "separation" => Separation,
         /// The mode selector says nothing, contradicts itself, or was turned.
         "mode_selector" => ModeSelector,
+        /// A part that was to be rejected passed the ejector of an inspection.
+        "inspection" => Inspection,
     }
 }
 

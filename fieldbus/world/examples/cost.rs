@@ -23,6 +23,7 @@ fn cell() -> WorldPlan {
             first_part: 100.0,
             spacing: 300.0,
             spacing_jitter: 50.0,
+            station: None,
             barrier: Some(Barrier { position: 1_000.0, source: 0 }),
             gripper: None,
         }],

@@ -1,6 +1,7 @@
 //! A belt that carries parts, and the gripper that takes them away.
 
 use crate::num::Rng;
+use crate::station::{Ejection, Station, StationCounts, StationPlan};
 
 /// A belt driven by an endless axis.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +22,8 @@ pub struct ConveyorPlan {
     pub barrier: Option<Barrier>,
     /// Who takes parts.
     pub gripper: Option<GripperPlan>,
+    /// Camera and ejector of an inspection.
+    pub station: Option<StationPlan>,
 }
 
 /// A light barrier.
@@ -130,6 +133,40 @@ pub(crate) struct Gripper {
     pub(crate) closed: bool,
 }
 
+/// A part on a belt.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Part {
+    /// Belt position at which it appeared.
+    pub(crate) appeared: f64,
+    /// It is bad, in truth.
+    pub(crate) bad: bool,
+    /// It will slip forward by this much.
+    pub(crate) slip: f64,
+    /// Its camera did all that it must.
+    pub(crate) clean: bool,
+    /// The ejector took it.
+    pub(crate) taken: bool,
+    /// Its middle has passed the ejector.
+    pub(crate) passed: bool,
+    /// It is out of the ejector's reach and counted.
+    pub(crate) counted: bool,
+}
+
+impl Part {
+    /// Where it is, mm from where parts appear.
+    pub(crate) fn at(&self, belt: f64) -> f64 {
+        belt - self.appeared
+    }
+}
+
+/// What the outputs of an inspection do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StationOutputs {
+    pub(crate) trigger: bool,
+    pub(crate) reject: bool,
+    pub(crate) now: u64,
+}
+
 /// Most parts on a belt; while it is full none appear.
 pub(crate) const PARTS_MAX: usize = 64;
 
@@ -138,8 +175,9 @@ pub(crate) const PARTS_MAX: usize = 64;
 pub(crate) struct Conveyor {
     plan: ConveyorPlan,
     rng: Rng,
-    /// Belt position at which each part appeared, oldest first.
-    parts: [f64; PARTS_MAX],
+    /// The oldest first.
+    parts: [Part; PARTS_MAX],
+    station: Option<Station>,
     count: usize,
     start: f64,
     next_part: f64,
@@ -167,6 +205,9 @@ impl Conveyor {
         if plan.barrier.is_some_and(|barrier| !finite(barrier.position, 0.0)) {
             return Err("barrier");
         }
+        if let Some(station) = &plan.station {
+            Station::check(station)?;
+        }
         if let Some(gripper) = &plan.gripper {
             let along = gripper.along.is_finite() && gripper.pick_belt.is_finite();
             if !along || !gripper.pick.is_valid() || !gripper.place.is_valid() {
@@ -183,8 +224,13 @@ impl Conveyor {
     pub(crate) fn new(plan: ConveyorPlan, rng: Rng, belt: f64) -> Self {
         Self {
             next_part: plan.first_part,
+            station: plan.station.clone().map(|station| {
+                let mut seeds = rng.clone();
+                let rng = Rng::new(seeds.next_u64(), 3);
+                Station::new(station, plan.part_length, rng)
+            }),
             rng,
-            parts: [0.0; PARTS_MAX],
+            parts: [Part::default(); PARTS_MAX],
             count: 0,
             start: belt,
             belt: 0.0,
@@ -216,7 +262,30 @@ impl Conveyor {
 
     /// Where the parts on the belt are, oldest (furthest) first, mm from where they appear.
     pub(crate) fn parts(&self) -> impl Iterator<Item = f64> {
-        self.parts.iter().take(self.count).map(|appeared| self.belt - appeared)
+        self.parts.iter().take(self.count).map(|part| part.at(self.belt))
+    }
+
+    /// What became of inspected parts, and the last one that was taken.
+    pub(crate) fn inspected(&self) -> Option<(StationCounts, Option<Ejection>)> {
+        self.station.as_ref().map(|station| (station.counts(), station.last()))
+    }
+
+    /// The next result of its camera.
+    pub(crate) fn station(&mut self) -> Option<&mut Station> {
+        self.station.as_mut()
+    }
+
+    /// The camera looks and the ejector acts; after [`advance`](Self::advance).
+    pub(crate) fn inspect(&mut self, belt: Motion, outputs: &StationOutputs) {
+        let Some(station) = &mut self.station else { return };
+        let parts = self.parts.get_mut(..self.count).unwrap_or_default();
+        let motion = (self.belt, belt.velocity);
+        station.advance(parts, motion, (outputs.trigger, outputs.reject), outputs.now);
+        // What was taken is gone.
+        let taken = parts.iter().position(|part| part.taken && part.counted);
+        if let Some(place) = taken {
+            self.remove(place);
+        }
     }
 
     /// One tick: the belt has moved to `belt`.
@@ -238,7 +307,10 @@ impl Conveyor {
             return;
         }
         if let Some(place) = self.parts.get_mut(self.count) {
-            *place = self.next_part;
+            *place = Part { appeared: self.next_part, ..Part::default() };
+            if let Some(station) = &mut self.station {
+                station.draw(place);
+            }
             self.count += 1;
             self.counts.spawned = self.counts.spawned.saturating_add(1);
         }
@@ -247,7 +319,7 @@ impl Conveyor {
 
     fn run_off(&mut self) {
         let oldest = self.parts.first().copied().unwrap_or_default();
-        if self.count > 0 && self.belt - oldest > self.plan.length {
+        if self.count > 0 && oldest.at(self.belt) > self.plan.length {
             self.remove(0);
             self.counts.ran_off = self.counts.ran_off.saturating_add(1);
         }
@@ -322,6 +394,7 @@ mod tests {
             spacing_jitter: 0.0,
             barrier: None,
             gripper: Some(gripper),
+            station: None,
         };
         let mut belt = Conveyor::new(plan, Rng::new(1, 1), 0.0);
         belt.advance(Motion::default(), None);

@@ -65,6 +65,54 @@ pub(crate) fn encode(picture: &Picture) -> [u8; DATAGRAM_LENGTH] {
     bytes
 }
 
+/// Length of an inspection result, bytes.
+pub const RESULT_LENGTH: usize = 92;
+
+/// What a camera found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Unknown,
+    Good,
+    Bad,
+}
+
+/// The bytes of an inspection result with one value: how far ahead of its place the part was, µm.
+pub(crate) fn encode_result(
+    stream_id: u16,
+    config_hash: u64,
+    sequence: u64,
+    captured_at: u64,
+    trigger: u64,
+    verdict: Verdict,
+    ahead_um: i32,
+) -> [u8; RESULT_LENGTH] {
+    let mut bytes = [0; RESULT_LENGTH];
+    put(&mut bytes, 0, b"TVIS");
+    put(&mut bytes, 4, &[2, 3]);
+    put(&mut bytes, 6, &stream_id.to_le_bytes());
+    put(&mut bytes, 8, &config_hash.to_le_bytes());
+    put(&mut bytes, 24, &captured_at.to_le_bytes());
+    put(&mut bytes, 36, &[90, 1, 0, 0]);
+    put(&mut bytes, 40, &trigger.to_le_bytes());
+    let verdict = match verdict {
+        Verdict::Unknown => 0,
+        Verdict::Good => 1,
+        Verdict::Bad => 2,
+    };
+    put(&mut bytes, 48, &[verdict, 1]);
+    put(&mut bytes, 52, &900_000_u32.to_le_bytes());
+    put(&mut bytes, 56, &ahead_um.to_le_bytes());
+    stamp_result(&mut bytes, sequence);
+    bytes
+}
+
+/// Its sequence, and the CRC anew.
+pub(crate) fn stamp_result(bytes: &mut [u8; RESULT_LENGTH], sequence: u64) {
+    put(bytes, 16, &sequence.to_le_bytes());
+    let crc = crc32(bytes.get(..RESULT_LENGTH - 4).unwrap_or_default());
+    put(bytes, RESULT_LENGTH - 4, &crc.to_le_bytes());
+}
+
 /// Spoils the CRC and nothing else.
 pub(crate) fn spoil(bytes: &mut [u8; DATAGRAM_LENGTH]) {
     for byte in bytes.iter_mut().skip(CRC_AT) {

@@ -137,6 +137,11 @@ impl WorldPlan {
         if conveyor.barrier.is_some_and(|barrier| barrier.source >= self.sources.len()) {
             return Err("barrier.source");
         }
+        if let Some(station) = &conveyor.station
+            && (station.trigger >= self.outputs || station.reject >= self.outputs)
+        {
+            return Err("station.trigger, station.reject");
+        }
         let Some(gripper) = &conveyor.gripper else { return Ok(()) };
         if gripper.axis_x >= axes || gripper.axis_z >= axes {
             return Err("gripper.axis");

@@ -3,11 +3,12 @@
 use crate::axis::Axis;
 use crate::camera::Camera;
 use crate::conveyor::{Conveyor, PartCounts};
-use crate::datagram::DATAGRAM_LENGTH;
+use crate::datagram::{DATAGRAM_LENGTH, RESULT_LENGTH};
 use crate::drive::{ServoDrive, ServoSense};
 use crate::operator::Operator;
 use crate::person::{Person, PersonState};
 use crate::script::BusAction;
+use crate::station::{Ejection, StationCounts};
 use crate::world::World;
 
 /// An axis as it truly is.
@@ -101,6 +102,13 @@ impl World {
         self.cameras.get_mut(camera).is_some_and(|camera| camera.take(now, into))
     }
 
+    /// Hands over the result of an inspection over a conveyor that has left its camera; false: there is none.
+    pub fn take_result(&mut self, conveyor: usize, into: &mut [u8; RESULT_LENGTH]) -> bool {
+        let now = self.now;
+        let conveyor = self.conveyors.get_mut(conveyor);
+        conveyor.and_then(Conveyor::station).is_some_and(|station| station.take(now, into))
+    }
+
     /// Hands over the next fault of the bus that is due, in order. Call until `None`.
     pub fn take_bus_action(&mut self) -> Option<BusAction> {
         let [first, rest @ ..] = &mut self.bus;
@@ -160,6 +168,12 @@ impl World {
     #[must_use]
     pub fn parts(&self, conveyor: usize) -> Option<PartCounts> {
         self.conveyors.get(conveyor).map(Conveyor::counts)
+    }
+
+    /// What became of the parts that an inspection over a conveyor saw, and the last that its ejector took; `None`: it has none.
+    #[must_use]
+    pub fn inspected(&self, conveyor: usize) -> Option<(StationCounts, Option<Ejection>)> {
+        self.conveyors.get(conveyor).and_then(Conveyor::inspected)
     }
 
     /// Where the parts on a belt are, mm from where they appear, furthest first.

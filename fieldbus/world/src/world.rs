@@ -2,7 +2,7 @@
 
 use crate::axis::Axis;
 use crate::camera::Camera;
-use crate::conveyor::{Conveyor, Gripper, Motion};
+use crate::conveyor::{Conveyor, Gripper, Motion, StationOutputs};
 use crate::geometry::Area;
 use crate::history::{History, INTERVAL_NS};
 use crate::num::{Rng, TICK_NS};
@@ -268,8 +268,12 @@ impl World {
                     .get(plan.output)
                     .is_some_and(|output| output.delayed(plan.delay_ns, now)),
             });
+            let station = self.station_outputs(place, now);
             let Some(conveyor) = self.conveyors.get_mut(place) else { continue };
             conveyor.advance(belt, gripper.as_ref());
+            if let Some(outputs) = station {
+                conveyor.inspect(belt, &outputs);
+            }
             let holds = conveyor.held();
             if let Some(plan) = plan
                 && holds != held
@@ -279,6 +283,12 @@ impl World {
             }
         }
         self.sources_follow(now);
+    }
+
+    fn station_outputs(&self, conveyor: usize, now: u64) -> Option<StationOutputs> {
+        let plan = self.conveyors.get(conveyor)?.plan().station.as_ref()?;
+        let on = |output: usize| self.outputs.get(output).is_some_and(|output| output.on);
+        Some(StationOutputs { trigger: on(plan.trigger), reject: on(plan.reject), now })
     }
 
     fn motion(&self, axis: usize) -> Motion {

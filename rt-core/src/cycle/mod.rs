@@ -202,7 +202,8 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         take_new(&mut self.vision, self.ports.vision());
         // Inputs that have just come in are not from the future.
         let now = wake.max(exchange.received_at);
-        self.inspections(now);
+        let mut results = [Inspected::default(); INSPECTIONS_PER_CYCLE];
+        let taken = self.inspections(&mut results);
         let inputs = StepInputs {
             now,
             cycle: self.cycle,
@@ -211,6 +212,7 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
             latency_ns: narrow(latency_ns),
             execution_ns: narrow(self.execution_ns),
             vision: &self.vision,
+            inspected: results.get(..taken).unwrap_or_default(),
             command,
         };
         let port =
@@ -240,16 +242,15 @@ impl<B: Bus, C: Clock, P: Program, O: Ports> Cycle<B, C, P, O> {
         !self.core.finished()
     }
 
-    /// Takes the inspection results that have come, each of them, and leaves what counts as records.
-    // SR-071
-    fn inspections(&mut self, now: u64) {
-        for _ in 0..INSPECTIONS_PER_CYCLE {
-            let Some(result) = self.ports.inspection() else { return };
-            let body = Body::Event(self.core.inspected(&result, now));
-            let record = Record { cycle: self.cycle, now, body };
-            self.flight.note(&record);
-            self.ports.record(record);
+    /// Takes the inspection results that have come, in order; returns how many. More wait for the next cycle.
+    fn inspections(&mut self, results: &mut [Inspected]) -> usize {
+        let mut taken = 0_usize;
+        for place in results {
+            let Some(result) = self.ports.inspection() else { break };
+            *place = result;
+            taken = taken.saturating_add(1);
         }
+        taken
     }
 
     /// After the last cycle: a trigger that still waits for what comes after it is frozen with what there is.

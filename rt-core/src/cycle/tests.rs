@@ -201,6 +201,7 @@ impl Ports for Kept {
             | Body::Stamp { .. }
             | Body::Command(_)
             | Body::Picture(_)
+            | Body::Result(_)
             | Body::Separation(_) => {}
         }
     }

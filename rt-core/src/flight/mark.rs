@@ -213,6 +213,8 @@ impl Mark {
             | Event::Step { .. }
             | Event::Vision { .. }
             | Event::Inspection { .. }
+            | Event::Part { .. }
+            | Event::Track { .. }
             | Event::ShutdownDone => return None,
         })
     }

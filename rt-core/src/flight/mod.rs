@@ -187,6 +187,7 @@ impl Flight {
             | Body::Stamp { .. }
             | Body::Command(_)
             | Body::Picture(_)
+            | Body::Result(_)
             | Body::Separation(_) => {}
         }
     }

@@ -270,6 +270,11 @@ impl Gate {
         self.outputs.ask(signal, value)
     }
 
+    /// An inspection asks for its trigger or ejector.
+    pub fn drive_output(&mut self, signal: crate::SignalId, on: bool) {
+        self.outputs.drive(signal, on);
+    }
+
     /// What interlocks ask of outputs in this cycle.
     pub fn hold_outputs(&mut self, demands: &[OutputDemand]) {
         self.outputs.hold(demands);

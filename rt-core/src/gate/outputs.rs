@@ -70,6 +70,15 @@ impl Outputs {
         }
     }
 
+    /// An inspection asks for its trigger or ejector, in every cycle.
+    pub fn drive(&mut self, signal: SignalId, on: bool) {
+        let of_inspection =
+            |plan: &OutputPlan| plan.signal == signal && plan.source == OutputSource::Inspection;
+        if let Some(output) = self.outputs.iter_mut().find(|at| of_inspection(&at.plan)) {
+            output.asked = i64::from(on);
+        }
+    }
+
     /// Interlocks ask: before [`Outputs::write`], in every cycle. An output that they do not name is not held.
     pub fn hold(&mut self, demands: &[OutputDemand]) {
         for output in &mut self.outputs {
@@ -91,6 +100,8 @@ impl Outputs {
             let permit = output.group.map_or(running, needs.released) && !needs.ending && !held;
             let value = match output.source {
                 OutputSource::Program if permit || (output.hold && !held) => *asked,
+                // SR-093
+                OutputSource::Inspection if permit => *asked,
                 OutputSource::Running if running && permit => 1,
                 OutputSource::Muted if *lit && !needs.ending => 1,
                 OutputSource::Waiting if waiting => 1,
@@ -99,6 +110,7 @@ impl Outputs {
                 | OutputSource::Running
                 | OutputSource::Waiting
                 | OutputSource::Muted
+                | OutputSource::Inspection
                 | OutputSource::Brake(_) => output.safe,
             };
             signals.set(output.signal, value, now);
@@ -195,6 +207,23 @@ mod tests {
             let values = [PUMP, LAMP].map(|signal| signals.get(signal).value);
             assert_eq!(values, [i64::from(released == 1), i64::from(released == 2)]);
         }
+    }
+
+    // SR-093
+    #[test]
+    fn an_ejector_acts_with_permit_only_and_nobody_but_its_inspection_works_it() {
+        let mut outputs = Outputs::new(&[
+            plan(PUMP, 0, Some(GroupId(0)), OutputSource::Inspection),
+            plan(LAMP, 0, None, OutputSource::Program),
+        ]);
+        outputs.drive(PUMP, true);
+        outputs.drive(LAMP, true);
+        assert!(!outputs.ask(PUMP, 0), "the program cannot");
+        assert_eq!(written(&outputs, MachineState::Run, false, true), [1, 0, 0]);
+        assert_eq!(written(&outputs, MachineState::Run, false, false), [0, 0, 0]);
+        assert_eq!(written(&outputs, MachineState::Run, true, true), [0, 0, 0]);
+        outputs.hold(&[OutputDemand { signal: PUMP, safe: true, lamp: false }]);
+        assert_eq!(written(&outputs, MachineState::Run, false, true), [0, 0, 0]);
     }
 
     // SR-026

@@ -160,6 +160,7 @@ impl Memory {
             | Cause::Input { .. }
             | Cause::NotReferenced { .. }
             | Cause::StaleVision { .. }
+            | Cause::Inspection { .. }
             | Cause::ModeSelector => Self::None,
         }
     }
@@ -175,6 +176,11 @@ impl Memory {
             (Cause::StaleVision { stream }, Self::None) => {
                 let view = facts.streams.get(usize::from(stream.0));
                 Verdict::demand_if(view.is_none_or(|view| view.refusal.is_some()), now)
+            }
+            // SR-091
+            (Cause::Inspection { inspection }, Self::None) => {
+                let missed = facts.missed.get(usize::from(inspection.0));
+                Verdict::demand_if(missed.is_none_or(|missed| *missed), now)
             }
             (Cause::TwinLimit { axis }, Self::Twin(Some(twin))) => predict(twin, facts, *axis, now),
             (Cause::TwinZone { axis, stream, zone, .. }, Self::Twin(Some(twin))) => {

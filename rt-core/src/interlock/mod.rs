@@ -92,6 +92,8 @@ pub struct Facts<'a> {
     pub axes: &'a [AxisFacts],
     /// By `StreamId`.
     pub streams: &'a [StreamView],
+    /// By `InspectionId`: something that should have been rejected passed in this cycle.
+    pub missed: &'a [bool],
     /// More overruns than the plan allows.
     pub overruns_exceeded: bool,
     /// Last heartbeat of the supervisor, ns; 0 = never.

@@ -18,6 +18,7 @@ struct Bench {
     exchange: Exchange,
     axes: Vec<AxisFacts>,
     stream: StreamView,
+    missed: &'static [bool],
     overruns_exceeded: bool,
     supervisor_at: u64,
     stale_after_ns: u64,
@@ -68,6 +69,7 @@ impl Bench {
                 refusal: None,
                 ..StreamView::SILENT
             },
+            missed: &[],
             overruns_exceeded: false,
             supervisor_at: 1000,
             now: 1000,
@@ -82,6 +84,7 @@ impl Bench {
             signals: &self.signals,
             exchange: &self.exchange,
             axes: &self.axes,
+            missed: self.missed,
             streams: &streams,
             overruns_exceeded: self.overruns_exceeded,
             supervisor_at: self.supervisor_at,
@@ -185,6 +188,27 @@ fn all_causes() -> Vec<Cause> {
     ]
 }
 
+// SR-091
+#[test]
+fn a_part_that_was_missed_stops_until_a_person_resets_and_an_inspection_that_is_not_there_demands()
+{
+    let inspection = crate::inspection::InspectionId(0);
+    let mut bench =
+        Bench::well(alloc::vec![row(Cause::Inspection { inspection }, Reaction::Stop2, true)]);
+    assert!(bench.stops(), "nobody says anything");
+    bench.missed = &[false];
+    bench.interlocks.reset();
+    bench.evaluate();
+    bench.interlocks.reset();
+    assert!(!bench.stops());
+    bench.missed = &[true];
+    assert!(bench.stops());
+    bench.missed = &[false];
+    assert!(bench.stops(), "it latches");
+    bench.interlocks.reset();
+    assert!(!bench.stops());
+}
+
 /// Inputs that must be 0.
 const OFF: SignalId = SignalId(5);
 const OFF_2: SignalId = SignalId(6);
@@ -229,6 +253,7 @@ fn reads(cause: &Cause) -> Reads {
         | Cause::DcUnlocked
         | Cause::Overrun
         | Cause::Supervisor { .. }
+        | Cause::Inspection { .. }
         | Cause::ModeSelector => Reads::default(),
     }
 }

@@ -19,6 +19,7 @@ fn judge(separation: &Separation, axes: &[AxisFacts], view: StreamView, now: u64
         signals: &signals,
         exchange: &exchange,
         axes,
+        missed: &[],
         streams: &[view],
         overruns_exceeded: false,
         supervisor_at: 0,

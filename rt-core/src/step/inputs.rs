@@ -5,13 +5,14 @@ use crate::axis::{Axis, ReferenceNews};
 use crate::bus::Exchange;
 use crate::cycle::Command;
 use crate::gate::MODE_CSP;
+use crate::inspection::INSPECTIONS_MAX;
 use crate::interlock::AxisFacts;
 use crate::plan::{AxisId, AxisPlan, Directions, GroupId, InterlockId, MachinePlan, StopWay};
 use crate::program::{AxisState, AxisView, GROUPS_MAX, STRANDS_MAX};
 use crate::record::Event;
 use crate::signal::Signals;
 use crate::step::Log;
-use crate::vision::{STREAMS_MAX, StreamId, StreamView, VisionInputs};
+use crate::vision::{Inspected, STREAMS_MAX, StreamId, StreamView, VisionInputs};
 use twin_lite::Nano;
 
 /// Everything that comes into one cycle besides the signals.
@@ -31,6 +32,8 @@ pub struct StepInputs<'a> {
     pub execution_ns: u32,
     /// The newest datagram of each stream.
     pub vision: &'a VisionInputs,
+    /// Inspection results that were taken for this cycle, in the order of arrival.
+    pub inspected: &'a [Inspected],
     /// What the other side asks.
     pub command: Command,
 }
@@ -46,6 +49,8 @@ pub enum PlanError {
     TooManyGroups,
     /// More than 8 vision streams.
     TooManyStreams,
+    /// More than [`INSPECTIONS_MAX`] inspections.
+    TooManyInspections,
     /// More than [`STRANDS_MAX`] strands.
     TooManyStrands,
     /// The group is empty, too large, or names an axis that is not its own.
@@ -85,6 +90,9 @@ pub(super) fn check(plan: &MachinePlan) -> Result<(), PlanError> {
     }
     if plan.streams.len() > STREAMS_MAX {
         return Err(PlanError::TooManyStreams);
+    }
+    if plan.inspections.len() > INSPECTIONS_MAX {
+        return Err(PlanError::TooManyInspections);
     }
     if plan.program.strands.len() > STRANDS_MAX {
         return Err(PlanError::TooManyStrands);

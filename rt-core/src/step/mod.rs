@@ -17,6 +17,7 @@ use crate::axis::{Axis, AxisEvent};
 use crate::cycle::Command;
 use crate::flight::Phase;
 use crate::gate::{Allowed, Gate};
+use crate::inspection::{InspectionId, Station, Time};
 use crate::interlock::{AxisFacts, Facts, Interlocks, Mode, Overruns, stale_after_ns};
 use crate::machine::{Control, Machine, Outcome, SafeCause, Situation};
 use crate::motion::Motion;
@@ -55,6 +56,9 @@ pub struct Core<P: Program> {
     streams: Box<[StreamState]>,
     stream_views: Box<[StreamView]>,
     axes: Box<[Axis]>,
+    stations: Box<[Station]>,
+    /// By `InspectionId`: something was missed in this cycle.
+    missed_parts: Box<[bool]>,
     /// By `AxisId`; empty: nothing is watched.
     watches: Box<[Watch]>,
     facts: Box<[AxisFacts]>,
@@ -87,6 +91,7 @@ impl<P: Program> Taped for Core<P> {
         let Self {
             streams,
             axes,
+            stations,
             watches,
             good_at,
             interlocks,
@@ -110,6 +115,7 @@ impl<P: Program> Taped for Core<P> {
             stale_after_ns: _,
             // Written before they are read, in each cycle.
             stream_views: _,
+            missed_parts: _,
             facts: _,
             views: _,
             // Shown to people, never read by the loop.
@@ -125,6 +131,7 @@ impl<P: Program> Taped for Core<P> {
         parts!(
             streams,
             axes,
+            stations,
             watches,
             good_at,
             interlocks,
@@ -161,6 +168,8 @@ impl<P: Program> Core<P> {
             streams,
             stream_views: plan.streams.iter().map(|_| StreamView::SILENT).collect(),
             axes: plan.axes.iter().map(|axis| Axis::new(axis, plan.period_ns)).collect(),
+            stations: stations(&plan),
+            missed_parts: plan.inspections.iter().map(|_| false).collect(),
             watches: watches(&plan),
             facts: plan.axes.iter().map(|axis| inputs::facts_of(axis, &plan)).collect(),
             views: plan.axes.iter().map(|_| AxisView::default()).collect(),
@@ -191,7 +200,9 @@ impl<P: Program> Core<P> {
     pub fn step(&mut self, inputs: &StepInputs<'_>, signals: &mut Signals, sink: &mut dyn Sink) {
         let log = &mut Log::new(sink, inputs.cycle, inputs.now);
         self.see(inputs.vision, log);
+        self.take_results(inputs.inspected, log);
         self.update_twin(signals, log);
+        self.follow_parts(signals, log);
         log.over(Phase::Twin);
         self.judge(inputs, signals, log);
         log.over(Phase::Interlock);
@@ -203,13 +214,33 @@ impl<P: Program> Core<P> {
         log.over(Phase::Records);
     }
 
-    /// What an inspection result says that counts at `now`. The step has no use for it yet.
-    #[must_use]
-    pub fn inspected(&self, result: &Inspected, now: u64) -> Event {
-        let plan = self.plan.streams.get(usize::from(result.stream.0)).ok_or(Refusal::Stream);
-        let found = plan.and_then(|plan| inspect(result, plan, self.plan.config_hash, now));
-        let (trigger, verdict) = found.map_or((0, Verdict::Unknown), |at| (at.trigger, at.verdict));
-        Event::Inspection { stream: result.stream, trigger, verdict, refusal: found.err() }
+    /// Inspection results, each of them: verified again, told, and given to its station.
+    // SR-071
+    fn take_results(&mut self, results: &[Inspected], log: &mut Log<'_>) {
+        for result in results {
+            let stream = result.stream;
+            let plan = self.plan.streams.get(usize::from(stream.0)).ok_or(Refusal::Stream);
+            let found = plan.and_then(|plan| inspect(result, plan, self.plan.config_hash, log.now));
+            let (trigger, verdict) =
+                found.map_or((0, Verdict::Unknown), |at| (at.trigger, at.verdict));
+            log.event(Event::Inspection { stream, trigger, verdict, refusal: found.err() });
+            for station in &mut self.stations {
+                station.answer(stream, found.as_ref().ok(), log);
+            }
+        }
+    }
+
+    /// Parts go on with their belts.
+    fn follow_parts(&mut self, signals: &Signals, log: &mut Log<'_>) {
+        let (period_ns, stale_after_ns) = (self.plan.period_ns, self.stale_after_ns);
+        let time = Time { now: log.now, period_ns, stale_after_ns };
+        for (station, missed) in self.stations.iter_mut().zip(&mut self.missed_parts) {
+            station.update(&self.axes, &self.facts, signals, &time, log);
+            *missed = station.missed();
+            for (signal, on) in station.asked() {
+                self.gate.drive_output(signal, on);
+            }
+        }
     }
 
     /// Phase 3, vision: what the cameras say that counts.
@@ -254,6 +285,7 @@ impl<P: Program> Core<P> {
             exchange: &inputs.exchange,
             axes: &self.facts,
             streams: &self.stream_views,
+            missed: &self.missed_parts,
             overruns_exceeded: self.overruns.update(inputs.skipped),
             supervisor_at: inputs.command.supervisor_at,
             stale_after_ns: self.stale_after_ns,
@@ -497,6 +529,12 @@ impl<P: Program> Core<P> {
     pub fn axes(&self) -> &[Axis] {
         &self.axes
     }
+}
+
+/// A station for each inspection.
+fn stations(plan: &MachinePlan) -> Box<[Station]> {
+    let inspections = (0..=u8::MAX).map(InspectionId).zip(&plan.inspections);
+    inspections.map(|(id, inspection)| Station::new(id, inspection)).collect()
 }
 
 /// A watch for each axis, if the plan asks for any.

@@ -13,7 +13,7 @@ use crate::plan::{AxisId, MachinePlan};
 use crate::record::{AxisRecord, Body, CycleRecord, MachineState, Picture};
 use crate::signal::{Quality, Sample, SignalId, Signals};
 use crate::step::Log;
-use crate::vision::{Received, STREAMS_MAX, StreamId, carried_crc};
+use crate::vision::{Inspected, Received, STREAMS_MAX, StreamId, carried_crc};
 use alloc::boxed::Box;
 use twin_lite::tape::{Digest, Tape, Taped};
 use twin_lite::taped;
@@ -133,6 +133,13 @@ impl Recorder {
                 log.write(Body::Picture(picture));
             }
         }
+        for result in inputs.inspected {
+            let mut picture = taken(result);
+            let mut digest = Digest(self.digest);
+            picture.tape(&mut digest);
+            self.digest = digest.0;
+            log.write(Body::Result(picture));
+        }
     }
 
     fn tell_signals(&mut self, signals: &Signals, log: &mut Log<'_>) {
@@ -172,6 +179,18 @@ fn picture(stream: StreamId, received: &Received) -> Picture {
         refused: received.refused,
         crc: carried_crc(&received.bytes),
         offset_ns: received.offset_ns,
+    }
+}
+
+fn taken(result: &Inspected) -> Picture {
+    let crc = result.bytes.last_chunk::<4>().copied().unwrap_or_default();
+    Picture {
+        stream: result.stream,
+        received_at: result.received_at,
+        sequence_good: result.sequence_good,
+        refused: 0,
+        crc: u32::from_le_bytes(crc),
+        offset_ns: result.offset_ns,
     }
 }
 

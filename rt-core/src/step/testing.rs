@@ -91,6 +91,7 @@ pub(crate) fn machine_plan() -> MachinePlan {
         groups: Box::new([group(&[0, 1]), group(&[2])]),
         interlocks: Box::new([]),
         parts: Box::new([]),
+        inspections: Box::new([]),
         streams: Box::new([]),
         outputs: Box::new([]),
         control: ControlPlan {

@@ -12,7 +12,7 @@ use crate::labels::Labels;
 use crate::stats::Statistics;
 
 /// Events that are the course of things, and many: they are in the recording. Everything else is in the log.
-const NOT_AUDITED: [&str; 5] = ["axis", "step", "vision", "inspection", "overrun"];
+const NOT_AUDITED: [&str; 7] = ["axis", "step", "vision", "inspection", "part", "track", "overrun"];
 /// A contact that chatters must not fill the disk: so many records of these kinds in so long, ns; the rest is counted, and the count
 /// is a record.
 const CHATTER: [&str; 5] = ["demand", "clear", "speed_limit", "emergency", "reset_refused"];

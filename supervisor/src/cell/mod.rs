@@ -17,7 +17,7 @@ use fieldbus::link::Wire;
 use rt_core::plan::AxisId;
 use rt_core::vision::DATAGRAM_LENGTH;
 use segment::{Fault, Segment};
-use world::{BusAction, World};
+use world::{BusAction, RESULT_LENGTH, World};
 
 pub use disturb::{Disturbance, Disturbed, Kind};
 pub use process::WorldProcess;
@@ -29,19 +29,58 @@ const WAITING_MAX: usize = 64;
 /// How far ahead a scenario that repeats for ever is laid out when the run has no end, ns: a day.
 pub const HORIZON_NS: u64 = 24 * 3_600 * 1_000_000_000;
 
+/// A datagram of a virtual camera.
+#[derive(Clone, Copy, Debug)]
+pub struct CameraDatagram {
+    bytes: [u8; DATAGRAM_LENGTH],
+    length: usize,
+}
+
+impl CameraDatagram {
+    fn of(sent: &[u8]) -> Self {
+        let mut bytes = [0; DATAGRAM_LENGTH];
+        for (to, from) in bytes.iter_mut().zip(sent) {
+            *to = *from;
+        }
+        Self { bytes, length: sent.len() }
+    }
+}
+
+impl std::ops::Deref for CameraDatagram {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or(&self.bytes)
+    }
+}
+
 /// Where camera datagrams go.
 #[derive(Debug)]
 enum Outlet {
     /// They wait for whoever runs this thread.
-    Queue(VecDeque<[u8; DATAGRAM_LENGTH]>),
+    Queue(VecDeque<CameraDatagram>),
     /// To the socket of the run, as from any camera process.
     Socket { socket: UnixDatagram, path: PathBuf },
+}
+
+impl Outlet {
+    fn send(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Queue(waiting) if waiting.len() < WAITING_MAX => {
+                waiting.push_back(CameraDatagram::of(bytes));
+            }
+            Self::Queue(_) => {}
+            // Nobody there, or not fast enough: a camera process does not care either.
+            Self::Socket { socket, path } => drop(socket.send_to(bytes, &*path)),
+        }
+    }
 }
 
 /// Segment and world behind a link.
 pub struct Cell {
     segment: Segment<WorldProcess>,
     cameras: usize,
+    conveyors: usize,
     /// The world's axes in order: which axis of the machine each one is.
     axes: Vec<AxisId>,
     outlet: Outlet,
@@ -87,6 +126,7 @@ impl Cell {
         Ok(Self {
             segment: Segment::new(devices::devices(machine, seed), process),
             cameras: cell.cameras.len(),
+            conveyors: cell.conveyors.len(),
             axes: places.axes.clone(),
             outlet,
             disturbance: Arc::new(Disturbance::default()),
@@ -136,7 +176,7 @@ impl Cell {
     }
 
     /// The next camera datagram that nobody has taken.
-    pub fn take_datagram(&mut self) -> Option<[u8; DATAGRAM_LENGTH]> {
+    pub fn take_datagram(&mut self) -> Option<CameraDatagram> {
         match &mut self.outlet {
             Outlet::Queue(waiting) => waiting.pop_front(),
             Outlet::Socket { .. } => None,
@@ -151,14 +191,13 @@ impl Cell {
         let mut bytes = [0; DATAGRAM_LENGTH];
         for camera in 0..self.cameras {
             while self.segment.process().world_mut().take_datagram(camera, &mut bytes) {
-                match &mut self.outlet {
-                    Outlet::Queue(waiting) if waiting.len() < WAITING_MAX => {
-                        waiting.push_back(bytes);
-                    }
-                    Outlet::Queue(_) => {}
-                    // Nobody there, or not fast enough: a camera process does not care either.
-                    Outlet::Socket { socket, path } => drop(socket.send_to(&bytes, &*path)),
-                }
+                self.outlet.send(&bytes);
+            }
+        }
+        let mut bytes = [0; RESULT_LENGTH];
+        for conveyor in 0..self.conveyors {
+            while self.segment.process().world_mut().take_result(conveyor, &mut bytes) {
+                self.outlet.send(&bytes);
             }
         }
     }

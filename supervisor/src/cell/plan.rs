@@ -2,10 +2,11 @@
 
 use config::cell::{
     VirtualCamera, VirtualCell, VirtualContactor, VirtualConveyor, VirtualGripper, VirtualServo,
+    VirtualStation,
 };
 use world::{
     Area, AxisPhysics, Barrier, Brake, BrakeOutput, CameraPlan, ConveyorPlan, Echo, GripperPlan,
-    Nominal, PersonPlan, Point, SafetyChain, Spot, Waypoint, WorldPlan,
+    Nominal, PersonPlan, Point, SafetyChain, Spot, StationPlan, Waypoint, WorldPlan,
 };
 
 use super::places::Places;
@@ -35,7 +36,7 @@ pub(super) fn world_plan(
         let release = servo.brake.and_then(|brake| brake.release)?;
         places.output(release).map(|output| BrakeOutput { axis, output })
     });
-    let conveyors = cell.conveyors.iter().map(|belt| conveyor(places, belt));
+    let conveyors = cell.conveyors.iter().map(|belt| conveyor(places, belt, config_hash));
     let mut zones: Vec<Area> = cell.zones.iter().map(|zone| area(&zone.polygon)).collect();
     // What a bit without a zone refers to: out of every camera's sight, so never evaluated.
     let nowhere = zones.len();
@@ -111,7 +112,11 @@ fn axis(servo: &VirtualServo, seed: u64, place: u64) -> AxisPhysics {
     AxisPhysics { index_rad, ..built }
 }
 
-fn conveyor(places: &Places, belt: &VirtualConveyor) -> Result<ConveyorPlan, Error> {
+fn conveyor(
+    places: &Places,
+    belt: &VirtualConveyor,
+    config_hash: u64,
+) -> Result<ConveyorPlan, Error> {
     let wrong = |what: &str| {
         Error::file(format!("virtual conveyor {}: {what}; change it in [virtual]", belt.name))
     };
@@ -140,6 +145,38 @@ fn conveyor(places: &Places, belt: &VirtualConveyor) -> Result<ConveyorPlan, Err
         spacing_jitter: belt.spacing_jitter,
         barrier,
         gripper,
+        station: match &belt.station {
+            None => None,
+            Some(it) => Some(
+                station(places, it, config_hash)
+                    .ok_or_else(|| wrong("its inspection is not on digital outputs"))?,
+            ),
+        },
+    })
+}
+
+fn station(places: &Places, it: &VirtualStation, config_hash: u64) -> Option<StationPlan> {
+    Some(StationPlan {
+        stream_id: it.wire_id,
+        config_hash,
+        trigger: places.output(it.trigger)?,
+        reject: places.output(it.reject)?,
+        camera_at: it.camera_at,
+        reject_at: it.reject_at,
+        reject_delay_ns: it.reject_delay_ns,
+        reach: it.reach,
+        delay_ns: it.delay_ns,
+        delay_jitter_ns: it.delay_jitter_ns,
+        late_by_ns: it.late_by_ns,
+        slip: it.slip,
+        bad: it.bad,
+        late: it.late,
+        silent: it.silent,
+        unknown: it.unknown,
+        repeated: it.repeated,
+        wrong_hash: it.wrong_hash,
+        wrong_trigger: it.wrong_trigger,
+        deaf: it.deaf,
     })
 }
 

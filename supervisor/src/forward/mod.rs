@@ -89,7 +89,11 @@ impl Wanted {
             Body::Signal { signal, .. } => of(&self.signals, usize::from(signal.0)),
             Body::Axis(axis) => of(&self.axes, usize::from(axis.axis.0)),
             Body::Cycle(_) | Body::Event(_) => true,
-            Body::Stamp { .. } | Body::Command(_) | Body::Picture(_) | Body::Separation(_) => false,
+            Body::Stamp { .. }
+            | Body::Command(_)
+            | Body::Picture(_)
+            | Body::Result(_)
+            | Body::Separation(_) => false,
         }
     }
 }

@@ -214,7 +214,11 @@ impl Reducer {
                         reducing.close(place, here, out);
                     }
                 }
-                Body::Stamp { .. } | Body::Command(_) | Body::Picture(_) | Body::Separation(_) => {}
+                Body::Stamp { .. }
+                | Body::Command(_)
+                | Body::Picture(_)
+                | Body::Result(_)
+                | Body::Separation(_) => {}
             }
         }
     }

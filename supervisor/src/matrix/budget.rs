@@ -113,6 +113,7 @@ fn detection(machine: &Machine, cause: &Cause) -> (u64, &'static str) {
         | Cause::TwoHand { .. }
         | Cause::NotReferenced { .. }
         | Cause::ModeSelector
+        | Cause::Inspection { .. }
         | Cause::TwinLimit { .. }
         | Cause::TwinDoubt { .. }
         | Cause::FollowingError { .. }

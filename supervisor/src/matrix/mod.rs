@@ -214,6 +214,7 @@ impl Matrix {
                 OutputSource::Running => "running".to_owned(),
                 OutputSource::Waiting => "waiting".to_owned(),
                 OutputSource::Muted => "muting lamp".to_owned(),
+                OutputSource::Inspection => "inspection".to_owned(),
                 OutputSource::Brake(axis) => format!("brake of {}", labels.axis(axis)),
             },
         });
@@ -271,7 +272,9 @@ fn row_of(machine: &Machine, labels: &Labels, number: usize, row: &InterlockPlan
         _ if row.outputs.contains(&output.signal) => OutputEffect::Safe,
         _ if !stops => OutputEffect::None,
         OutputSource::Program if output.hold => OutputEffect::None,
-        OutputSource::Program | OutputSource::Running => OutputEffect::Safe,
+        OutputSource::Program | OutputSource::Running | OutputSource::Inspection => {
+            OutputEffect::Safe
+        }
         OutputSource::Waiting => OutputEffect::Waiting,
         OutputSource::Muted => OutputEffect::None,
         OutputSource::Brake(axis) => {

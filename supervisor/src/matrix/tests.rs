@@ -49,6 +49,7 @@ struct Bench<'a> {
     exchange: Exchange,
     axes: Vec<AxisFacts>,
     streams: Vec<StreamView>,
+    missed: Vec<bool>,
     overruns_exceeded: bool,
     supervisor_silent: bool,
     /// What the mode selector says: automatic, manual.
@@ -100,6 +101,7 @@ impl<'a> Bench<'a> {
             },
             axes: axes.collect(),
             streams: vec![well; plan.streams.len()],
+            missed: vec![false; plan.inspections.len()],
             overruns_exceeded: false,
             supervisor_silent: false,
             selected: (1, 0),
@@ -153,6 +155,7 @@ impl<'a> Bench<'a> {
                 signals: &self.signals,
                 exchange: &self.exchange,
                 axes: &self.axes,
+                missed: &self.missed,
                 streams: &self.streams,
                 overruns_exceeded: self.overruns_exceeded,
                 supervisor_at: if self.supervisor_silent { 1 } else { self.now },
@@ -192,6 +195,7 @@ impl<'a> Bench<'a> {
                 self.streams[usize::from(stream.0)] = StreamView::SILENT;
             }
             Cause::ModeSelector => self.selected = (0, 0),
+            Cause::Inspection { inspection } => self.missed[usize::from(inspection.0)] = true,
             Cause::Zone { stream, zone } => self.occupy(stream, zone),
             Cause::TwinLimit { axis } => {
                 let plan = &self.machine.plan.axes[usize::from(axis.0)];
@@ -295,6 +299,7 @@ impl<'a> Bench<'a> {
         let mut outputs = Outputs::new(&plan.outputs);
         for output in &plan.outputs {
             outputs.ask(output.signal, 1 - output.safe);
+            outputs.drive(output.signal, output.safe == 0);
         }
         outputs.hold(self.interlocks.outputs());
         let run = self.interlocks.first_stop().is_none();
@@ -310,8 +315,10 @@ impl<'a> Bench<'a> {
         for (place, output) in plan.outputs.iter().enumerate() {
             let says = |effect| rows.iter().any(|row| matrix.rows[*row].outputs[place] == effect);
             let expected = match output.source {
-                OutputSource::Program if says(OutputEffect::Safe) => output.safe,
-                OutputSource::Program => 1 - output.safe,
+                OutputSource::Program | OutputSource::Inspection if says(OutputEffect::Safe) => {
+                    output.safe
+                }
+                OutputSource::Program | OutputSource::Inspection => 1 - output.safe,
                 OutputSource::Running => {
                     if says(OutputEffect::Safe) {
                         output.safe

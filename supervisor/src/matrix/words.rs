@@ -162,6 +162,10 @@ impl Words<'_> {
             Cause::StaleVision { stream } => {
                 format!("no fresh verified picture of {}", self.labels.stream(*stream))
             }
+            Cause::Inspection { inspection } => format!(
+                "{}: a part that was to be rejected, or something unseen, passed the ejector while it did not act",
+                self.labels.inspection(*inspection).0
+            ),
             Cause::ModeSelector => {
                 "the mode selector says nothing, contradicts itself, or has just been turned"
                     .to_owned()
@@ -236,6 +240,7 @@ impl Words<'_> {
             Cause::StaleVision { .. } => "a fresh verified picture is there".to_owned(),
             Cause::Separation(_) => "everybody is far enough away".to_owned(),
             Cause::ModeSelector => "the selector says one mode".to_owned(),
+            Cause::Inspection { .. } => "nothing that was to be rejected passed".to_owned(),
         }
     }
 }

@@ -22,19 +22,17 @@ pub(super) fn take(inputs: &mut Inputs, body: &Body) {
                 supervisor_at: command.supervisor_at,
             });
         }
-        Body::Picture(picture) => {
-            let Picture { stream, received_at, sequence_good, refused, crc, offset_ns } = picture;
-            inputs.pictures.push(InputPicture {
-                stream: u32::from(stream.0),
-                received_at,
-                sequence_good,
-                refused,
-                crc,
-                offset_ns,
-            });
-        }
+        Body::Picture(picture) => inputs.pictures.push(datagram(&picture)),
+        Body::Result(result) => inputs.results.push(datagram(&result)),
         Body::Cycle(_) | Body::Axis(_) | Body::Separation(_) | Body::Event(_) => {}
     }
+}
+
+/// Which datagram it was.
+fn datagram(picture: &Picture) -> InputPicture {
+    let Picture { stream, received_at, sequence_good, refused, crc, offset_ns } = *picture;
+    let stream = u32::from(stream.0);
+    InputPicture { stream, received_at, sequence_good, refused, crc, offset_ns }
 }
 
 /// For the next cycle; keeps its memory.
@@ -42,5 +40,6 @@ pub(super) fn clear(inputs: &mut Inputs) {
     inputs.signals.clear();
     inputs.stamps.clear();
     inputs.pictures.clear();
+    inputs.results.clear();
     inputs.command = None;
 }

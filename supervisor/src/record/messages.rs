@@ -316,6 +316,9 @@ pub struct Inputs {
     /// What was asked from outside.
     #[prost(message, optional, tag = "6")]
     pub command: Option<InputCommand>,
+    /// Inspection results that were taken, in order.
+    #[prost(message, repeated, tag = "7")]
+    pub results: Vec<InputPicture>,
 }
 
 /// A signal by its number.

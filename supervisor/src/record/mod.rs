@@ -194,7 +194,7 @@ impl<W: Write + Seek> Recorder<W> {
                 let place = usize::from(found.interlock.0);
                 self.channels.separations.get(place).copied().flatten()
             }
-            Body::Stamp { .. } | Body::Command(_) | Body::Picture(_) => {
+            Body::Stamp { .. } | Body::Command(_) | Body::Picture(_) | Body::Result(_) => {
                 inputs::take(&mut self.inputs, &record.body);
                 None
             }
@@ -621,6 +621,8 @@ fn event_ids(event: &rt_core::record::Event) -> messages::Event {
         | E::ProgramFault { .. }
         | E::Vision { .. }
         | E::Inspection { .. }
+        | E::Part { .. }
+        | E::Track { .. }
         | E::Overrun { .. }
         | E::ShutdownRequested
         | E::ShutdownDone => none,

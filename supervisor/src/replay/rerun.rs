@@ -8,14 +8,16 @@ use rt_core::program::{Program, Sequence};
 use rt_core::record::Record;
 use rt_core::signal::{Sample, SignalId, Signals};
 use rt_core::step::{Core, Sink, Stamps, StepInputs};
-use rt_core::vision::{Received, STREAMS_MAX, VisionInputs};
+use rt_core::vision::{
+    DATAGRAM_LENGTH, INSPECTION_LENGTH, Inspected, Received, STREAMS_MAX, StreamId, VisionInputs,
+};
 use serde::Serialize;
 
 use super::read::{CycleInputs, PROGRAM_OF_THE_FILE, Reading, Recorded, quality};
 use super::state::{lacking, name_of};
 use crate::exit::Error;
 use crate::labels::Labels;
-use crate::record::messages::Inputs;
+use crate::record::messages::{InputPicture, Inputs};
 
 /// Differences that are told; the others are counted.
 const TOLD_MAX: usize = 20;
@@ -92,6 +94,8 @@ struct Rerun<'a, P: Program> {
     core: Core<P>,
     signals: Signals,
     vision: Box<VisionInputs>,
+    /// Inspection results of this cycle.
+    inspected: Vec<Inspected>,
     command: Command,
     /// By signal: written by the step.
     is_output: Vec<bool>,
@@ -179,6 +183,7 @@ impl<'a, P: Program> Rerun<'a, P> {
             core,
             signals: Signals::new(count),
             vision: Box::new([Received::default(); STREAMS_MAX]),
+            inspected: Vec::new(),
             command: Command::default(),
             is_output: outputs(plan),
             samples: vec![Sample::default(); count],
@@ -263,6 +268,7 @@ impl<'a, P: Program> Rerun<'a, P> {
             latency_ns: given.cycle.latency_ns,
             execution_ns: given.cycle.execution_ns,
             vision: &self.vision,
+            inspected: &self.inspected,
             command: self.command,
         };
         self.core.step(&inputs, &mut self.signals, &mut Nowhere);
@@ -298,15 +304,8 @@ impl<'a, P: Program> Rerun<'a, P> {
     /// The datagrams that the loop took in this cycle.
     fn look(&mut self, inputs: &Inputs) -> Result<(), String> {
         for picture in &inputs.pictures {
-            let number = usize::try_from(picture.stream).unwrap_or(usize::MAX);
-            let stream = self.labels.streams.get(number).map(|stream| stream.name.as_str());
-            let (stream, place) = stream.zip(self.vision.get_mut(number)).ok_or_else(|| {
-                format!("a datagram of stream {number}, which the machine does not have")
-            })?;
-            let key = (stream, picture.received_at, picture.sequence_good, picture.crc);
-            let bytes = self.recorded.picture(key).ok_or_else(|| {
-                format!("a datagram of camera {stream} that the loop took is not in the recording")
-            })?;
+            let (number, bytes) = self.datagram(picture)?;
+            let Some(place) = self.vision.get_mut(number) else { continue };
             *place = Received {
                 bytes,
                 received_at: picture.received_at,
@@ -315,7 +314,33 @@ impl<'a, P: Program> Rerun<'a, P> {
                 offset_ns: picture.offset_ns,
             };
         }
+        self.inspected.clear();
+        for result in &inputs.results {
+            let (number, bytes) = self.datagram(result)?;
+            let bytes = bytes.first_chunk::<INSPECTION_LENGTH>().copied();
+            self.inspected.push(Inspected {
+                stream: StreamId(u8::try_from(number).unwrap_or(u8::MAX)),
+                bytes: bytes.unwrap_or([0; INSPECTION_LENGTH]),
+                received_at: result.received_at,
+                sequence_good: result.sequence_good,
+                offset_ns: result.offset_ns,
+            });
+        }
         Ok(())
+    }
+
+    /// The stream and the bytes of a datagram that the loop took.
+    fn datagram(&self, taken: &InputPicture) -> Result<(usize, [u8; DATAGRAM_LENGTH]), String> {
+        let number = usize::try_from(taken.stream).unwrap_or(usize::MAX);
+        let stream = self.labels.streams.get(number).map(|stream| stream.name.as_str());
+        let stream = stream.ok_or_else(|| {
+            format!("a datagram of stream {number}, which the machine does not have")
+        })?;
+        let key = (stream, taken.received_at, taken.sequence_good, taken.crc);
+        let bytes = self.recorded.picture(key).ok_or_else(|| {
+            format!("a datagram of camera {stream} that the loop took is not in the recording")
+        })?;
+        Ok((number, bytes))
     }
 
     fn compare_outputs(&mut self, cycle: u64) {

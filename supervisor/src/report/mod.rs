@@ -17,6 +17,7 @@ use crate::exit::{Error, ExitCode};
 use crate::foresight::TwinReport;
 use crate::forward::ForwardReport;
 use crate::histogram::Histogram;
+use crate::inspection::{self, InspectionReport};
 use crate::labels::Labels;
 use crate::ledger::{Account, Life};
 use crate::record::Stored;
@@ -126,6 +127,8 @@ pub struct Report {
     pub vision: VisionReport,
     /// Interlocks of kind `separation`.
     pub separation: Vec<SeparationReport>,
+    /// What became of inspected parts.
+    pub inspections: Vec<InspectionReport>,
     /// Memory of the process at the end, bytes; `null` in virtual time, where reports are equal for equal runs.
     pub resident_bytes: Option<u64>,
     /// Of it, what cannot be paged out.
@@ -590,6 +593,7 @@ impl Report {
             flight_recorder: context.flight.clone(),
             vision,
             separation: separation::report(&statistics.separation, labels),
+            inspections: inspection::report(&statistics.inspections, labels),
             resident_bytes: context.resident_bytes,
             locked_bytes: context.locked_bytes,
             speed: context.speed,

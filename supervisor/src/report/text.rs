@@ -25,6 +25,7 @@ fn write_all(report: &Report, out: &mut String) -> std::fmt::Result {
     axes(report, out)?;
     trips(report, out)?;
     crate::separation::write(&report.separation, out)?;
+    crate::inspection::write(&report.inspections, out)?;
     twin(report, out)?;
     tail(report, out)
 }

@@ -221,6 +221,11 @@ impl<P: Program> Run<P> {
         while let Some(bytes) = self.cycle.bus_mut().link_mut().cell().take_datagram() {
             if let Some(datagram) = self.judge.take(&bytes, time::now()) {
                 self.drain.vision(&datagram);
+                if let Some(result) = datagram.inspected() {
+                    // Full: the stream counts it.
+                    let _ = self.outside.inspections.push(result);
+                    continue;
+                }
                 self.people.clear();
                 self.people.extend(objects(&datagram.bytes));
                 any = true;

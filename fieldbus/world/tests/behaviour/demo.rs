@@ -90,6 +90,7 @@ pub(crate) fn plan(seed: u64) -> WorldPlan {
             first_part: 50.0,
             spacing: 300.0,
             spacing_jitter: 40.0,
+            station: None,
             barrier: Some(Barrier { position: 530.0, source: BARRIER }),
             gripper: Some(gripper()),
         }],

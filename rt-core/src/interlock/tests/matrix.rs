@@ -299,6 +299,7 @@ fn a_check_whose_memory_or_axis_is_not_there_has_not_run_and_demands() {
         signals: &bench.signals,
         exchange: &bench.exchange,
         axes: &bench.axes,
+        missed: &[],
         streams: &streams,
         overruns_exceeded: false,
         supervisor_at: 1000,

@@ -98,6 +98,7 @@ fn groups(interlocks: &mut Interlocks, axes: &[AxisFacts], clear: bool) -> Vec<G
         signals: &Signals::new(60),
         exchange: &exchange,
         axes,
+        missed: &[],
         streams: &streams,
         overruns_exceeded: false,
         supervisor_at: 1000,

@@ -74,6 +74,7 @@ fn machine(axes: Vec<AxisPlan>) -> MachinePlan {
         axes: axes.into_boxed_slice(),
         interlocks: Box::new([]),
         parts: Box::new([]),
+        inspections: Box::new([]),
         streams: Box::new([]),
         outputs: Box::new([]),
         control: ControlPlan {

@@ -227,6 +227,7 @@ impl Bench {
             latency_ns: 0,
             execution_ns: 0,
             vision: &self.vision,
+            inspected: &[],
             command: Command { shutdown: self.shutdown, supervisor_at: self.now },
         };
         self.core.step(&inputs, &mut self.signals, &mut self.kept);

@@ -32,6 +32,7 @@ fn inputs() -> DescriptorProto {
             repeated("stamps", 4, ".tactus.InputStamp"),
             repeated("pictures", 5, ".tactus.InputPicture"),
             typed("command", 6, Type::Message, ".tactus.InputCommand"),
+            repeated("results", 7, ".tactus.InputPicture"),
         ],
     )
 }
