@@ -1,6 +1,9 @@
 //! Store and forward from outside: real processes, a real NATS server, and accounts that must hold whatever is killed.
 
+mod broker;
+mod mqtt;
 mod plant;
+mod sparkplug;
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
