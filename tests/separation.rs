@@ -19,6 +19,8 @@ use std::fmt::Write as _;
 use supervisor::cell::{Cell, HORIZON_NS};
 use supervisor::vision::Judge;
 use tactus_tests::machine;
+use tactus_tests::random::Random;
+use tactus_tests::virtual_time::Clock;
 use twin_lite::Nano;
 
 const START_NS: u64 = 1_000_000_000;
@@ -30,19 +32,6 @@ const CYCLES_CI: u64 = 240_000;
 const STANDS: f64 = 10.0;
 /// C of the machine file, mm.
 const INTRUSION: f64 = 300.0;
-
-struct VirtualClock;
-
-impl rt_core::Clock for VirtualClock {
-    fn now(&self) -> u64 {
-        time::now()
-    }
-
-    fn sleep_until(&mut self, wake: u64) -> u64 {
-        time::advance_virtual(wake);
-        time::now()
-    }
-}
 
 #[derive(Default)]
 struct Outside {
@@ -71,36 +60,24 @@ impl Ports for Outside {
     }
 }
 
-/// Numbers that look drawn (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (word ^ (word >> 31)) % end.max(1)
-    }
-
-    fn between(&mut self, low: i64, high: i64) -> i64 {
-        low + i64::try_from(self.below(u64::try_from(high - low).unwrap_or(1))).unwrap_or(0)
-    }
+/// From `low` up to `high`, which does not come.
+fn between(random: &mut Random, low: i64, high: i64) -> i64 {
+    low + i64::try_from(random.below(u64::try_from(high - low).unwrap_or(1))).unwrap_or(0)
 }
 
 /// Somebody who comes from outside of what is watched, by some places near the gantry, and goes again. Never faster than 1.6 m/s.
 fn person(number: u32, random: &mut Random) -> String {
     let outside = |random: &mut Random| match random.below(4) {
-        0 => (random.between(-3000, 4000), -4500),
-        1 => (random.between(-3000, 4000), 4500),
-        2 => (-4500, random.between(-3000, 3000)),
-        _ => (5500, random.between(-3000, 3000)),
+        0 => (between(random, -3000, 4000), -4500),
+        1 => (between(random, -3000, 4000), 4500),
+        2 => (-4500, between(random, -3000, 3000)),
+        _ => (5500, between(random, -3000, 3000)),
     };
     let mut path = String::new();
     let (x, y) = outside(random);
     let _ = writeln!(path, "  {{ at = [\"{x} mm\", \"{y} mm\"] }},");
     for _ in 0..1 + random.below(4) {
-        let (x, y) = (random.between(-1200, 2400), random.between(-1800, 1800));
+        let (x, y) = (between(random, -1200, 2400), between(random, -1800, 1800));
         let stay = random.below(3) * random.below(1500);
         let _ = writeln!(path, "  {{ at = [\"{x} mm\", \"{y} mm\"], stay = \"{stay} ms\" }},");
     }
@@ -109,10 +86,10 @@ fn person(number: u32, random: &mut Random) -> String {
     format!(
         "[[virtual.person]]\nname = \"p{number}\"\nradius = \"{} mm\"\nspeed = \"{} mm/s\"\nstart = \"{} ms\"\nevery = \"{} ms\"\n\
          path = [\n{path}]\n\n",
-        random.between(200, 400),
-        if random.below(2) == 0 { 1600 } else { random.between(300, 1600) },
-        random.between(9_000, 20_000),
-        random.between(12_000, 30_000),
+        between(random, 200, 400),
+        if random.below(2) == 0 { 1600 } else { between(random, 300, 1600) },
+        between(random, 9_000, 20_000),
+        between(random, 12_000, 30_000),
     )
 }
 
@@ -120,13 +97,13 @@ fn fault(at_ms: i64, random: &mut Random) -> String {
     let kinds = ["silent", "frozen", "repeat", "wrong_crc", "wrong_hash", "poor", "lag"];
     let kind = kinds[usize::try_from(random.below(7)).expect("below 7")];
     let more = if kind == "lag" {
-        format!("delay = \"{} ms\"\n", random.between(1, 400))
+        format!("delay = \"{} ms\"\n", between(random, 1, 400))
     } else {
         String::new()
     };
     format!(
         "[[scenario.event]]\nat = \"{at_ms} ms\"\ncamera = \"overhead\"\nfault = \"{kind}\"\nfor = \"{} ms\"\n{more}\n",
-        random.between(20, 1500)
+        between(random, 20, 1500)
     )
 }
 
@@ -158,13 +135,13 @@ fn cell(seed: u64) -> Machine {
     let mut at = 8_000;
     while at < 38_000 && !seed.is_multiple_of(4) {
         kept += &fault(at, &mut random);
-        at += random.between(2_000, 9_000);
+        at += between(&mut random, 2_000, 9_000);
     }
     config::load(&kept, "separation cell").unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"))
 }
 
 struct Rig {
-    cycle: Cycle<EtherCat<InlineLink<Cell>>, VirtualClock, Sequence, Outside>,
+    cycle: Cycle<EtherCat<InlineLink<Cell>>, Clock, Sequence, Outside>,
     judge: Judge,
     people: usize,
     moved: f64,
@@ -183,7 +160,7 @@ impl Rig {
         let judge = Judge::new(&machine.plan.streams, machine.hash64);
         let deadline_ns = machine.cycle.receive_deadline_ns;
         let people = machine.virtual_cell.persons.len();
-        let cycle = Cycle::new(bus, VirtualClock, core, Outside::default(), deadline_ns);
+        let cycle = Cycle::new(bus, Clock::default(), core, Outside::default(), deadline_ns);
         Self { cycle, judge, people, moved: 0.0, nearest: f64::INFINITY }
     }
 

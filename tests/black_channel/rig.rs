@@ -12,6 +12,7 @@ use rt_core::step::{Core, Snapshot};
 use rt_core::vision::VisionInputs;
 use supervisor::cell::{Cell, HORIZON_NS};
 use supervisor::vision::Judge;
+use tactus_tests::virtual_time::Clock;
 
 use super::errors::{Channel, Error, LENGTH, fix, seal, set};
 
@@ -91,19 +92,6 @@ pub(crate) fn machine_with(phase: Phase) -> Machine {
         .unwrap_or_else(|wrong| panic!("{wrong}"))
 }
 
-struct VirtualClock;
-
-impl rt_core::Clock for VirtualClock {
-    fn now(&self) -> u64 {
-        time::now()
-    }
-
-    fn sleep_until(&mut self, wake: u64) -> u64 {
-        time::advance_virtual(wake);
-        time::now()
-    }
-}
-
 struct Outside {
     vision: VisionInputs,
     clear: bool,
@@ -126,7 +114,7 @@ impl Ports for Outside {
 }
 
 pub(crate) struct Rig {
-    cycle: Cycle<EtherCat<InlineLink<Cell>>, VirtualClock, Sequence, Outside>,
+    cycle: Cycle<EtherCat<InlineLink<Cell>>, Clock, Sequence, Outside>,
     judge: Judge,
     channel: Channel,
     error: Option<Error>,
@@ -154,7 +142,7 @@ impl Rig {
         let deadline_ns = machine.cycle.receive_deadline_ns;
         let channel = Channel { last: Vec::new(), waiting: Vec::new(), count: 0, now: 0 };
         Self {
-            cycle: Cycle::new(bus, VirtualClock, core, outside, deadline_ns),
+            cycle: Cycle::new(bus, Clock::default(), core, outside, deadline_ns),
             judge,
             channel,
             error: None,
