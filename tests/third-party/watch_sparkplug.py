@@ -127,8 +127,11 @@ def on_connect(client, *_):
     client.subscribe("spBv1.0/#", options=SubscribeOptions(qos=1, retainAsPublished=True))
 
 
-def on_subscribe(*_):
+def on_subscribe(client, *_):
     say({"topic": "subscribed", "at": time.time()})
+    # What was said while it was away, births above all, is not kept for it.
+    for group, node in list(queues) if options.acknowledge else []:
+        command(client, f"spBv1.0/{group}/NCMD/{node}", [["Node Control/Rebirth", 11, True]], 0, False)
 
 
 client = paho.Client(client_id=f"watch-{options.port}", protocol=paho.MQTTv5)

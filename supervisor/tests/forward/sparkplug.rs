@@ -21,14 +21,21 @@ struct Node {
     aliases: BTreeMap<u64, (String, u64)>,
     /// Definition to its members.
     templates: BTreeMap<String, BTreeSet<String>>,
+    /// Who listens was away, and does not know what was said meanwhile.
+    away: bool,
     wrong: Vec<String>,
 }
 
 /// Everything in these messages of one edge node that the specification does not allow.
 pub(crate) fn violations(messages: &[Value], group: &str, name: &str) -> Vec<String> {
     let mut node = Node::default();
+    let mut subscribed = 0;
     for message in messages {
         let Some(topic) = message["topic"].as_str() else { continue };
+        subscribed += usize::from(topic == "subscribed");
+        if topic == "subscribed" && subscribed > 1 {
+            (node.away, node.alive, node.born) = (true, false, None);
+        }
         let parts: Vec<&str> = topic.split('/').collect();
         let ["spBv1.0", of, kind, edge, device @ ..] = parts.as_slice() else { continue };
         // tck-id-topic-structure-namespace-a
@@ -38,6 +45,10 @@ pub(crate) fn violations(messages: &[Value], group: &str, name: &str) -> Vec<Str
             message,
         );
         let device = device.first().copied().unwrap_or_default();
+        node.away &= *kind != "NBIRTH";
+        if node.away {
+            continue;
+        }
         match *kind {
             "NBIRTH" => node.nbirth(message),
             "DBIRTH" => node.dbirth(message, device),
@@ -168,7 +179,7 @@ impl Node {
                 "tck-id-payloads-template-definition-nbirth-only",
                 message,
             );
-            self.check(value["ref"].is_null(), "tck-id-payloads-template-definition-ref", message);
+            self.check(value["ref"].is_null(), "tck-id-payloads-template-ref-definition", message);
             let name = metric["name"].as_str().unwrap_or_default().to_owned();
             self.templates.insert(name, members);
             return;

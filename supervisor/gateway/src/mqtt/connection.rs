@@ -85,6 +85,8 @@ impl Connection {
         match timeout(PATIENCE, self.heard.recv()).await {
             Ok(Some(Heard::Connected)) => Ok(()),
             Ok(Some(Heard::Ended { why, refused, .. })) => {
+                // Who is there, and hangs up before it has answered, wants nothing of us: a TLS broker without TLS, for one.
+                let refused = refused || why.contains("by peer");
                 Err(Fault::Server(format!("no connection: {why}"), refused))
             }
             Ok(Some(Heard::Message { .. }) | None) => Err(server("the broker", &"out of order")),
