@@ -64,5 +64,7 @@ for kind, device in (("NBIRTH", None), ("NDATA", None), ("DBIRTH", "+"), ("DDATA
         group_id=options.group, message_type=sp.MessageType(kind), edge_node_id=options.node, device_id=device
     )
     client.subscribe(topic, sp.QoS.AT_LEAST_ONCE, heard)
-client.connect("127.0.0.1", port=options.port, blocking=False)
+client.connect(
+    "127.0.0.1", port=options.port, blocking=False, callback=lambda _: print('{"kind": "ready"}', flush=True)
+)
 sys.exit(0 if done.wait(60) else 1)

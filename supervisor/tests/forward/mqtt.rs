@@ -95,7 +95,7 @@ fn births_and_data_come_over_mutual_tls_as_the_specification_says_and_a_foreign_
     watcher.publish(&rebirth(true));
     let more = [&["tactus", "one-axis", "--data", "20"], &tls[..]].concat();
     let host = Watcher::start("host_sparkplug.py", broker.port, &more);
-    sleep_ms(1500);
+    until("the foreign host listens", || host.count(|it| it["kind"] == "ready") > 0);
     let file = machine(
         &folder,
         "machine.toml",
