@@ -179,7 +179,7 @@ fn only_a_rebirth_and_an_acknowledgement_may_be_written_with_the_type_of_our_bir
         Command::Acknowledge { queue: "abc".to_owned(), class: "safety".to_owned(), up_to: 12 };
     for (name, alias) in [(Some("Tactus/Acknowledge"), None), (None, Some(2))] {
         let bytes = command(name, alias, None, text.clone());
-        assert_eq!(read(&bytes, true, false, &all).commands, [expected.clone()], "{name:?}");
+        assert_eq!(read(&bytes, true, false, &all).commands.first(), Some(&expected), "{name:?}");
     }
     let refused = |bytes: &[u8], to_node, kept| {
         let read = read(bytes, to_node, kept, &all);
