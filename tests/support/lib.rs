@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 pub mod hosts;
 pub mod random;
@@ -16,6 +17,12 @@ pub fn root() -> PathBuf {
 /// The `tactus` binary of the profile that this test was built in; built first if it is not there.
 #[must_use]
 pub fn tactus() -> PathBuf {
+    // Asked for again and again, it is built once: cargo takes its time to find that nothing is to be done.
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(build).clone()
+}
+
+fn build() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let profile = test.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
     let binary = profile.join("tactus");
