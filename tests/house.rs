@@ -148,7 +148,9 @@ fn a_dependency_that_is_declared_is_used() {
     for (package, directory) in &ours {
         let text = sources_of(directory, &crates);
         for dependency in package["dependencies"].as_array().expect("dependencies") {
-            let dependency = dependency["name"].as_str().expect("name");
+            // Sources name it as the manifest does.
+            let dependency = dependency["rename"].as_str().or(dependency["name"].as_str());
+            let dependency = dependency.expect("name");
             let name = package["name"].as_str().expect("name");
             if !names(&text, dependency) {
                 unused.push(format!("{name} does not use {dependency}"));

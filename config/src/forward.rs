@@ -91,6 +91,28 @@ pub struct Sink {
     pub tls: Option<Tls>,
     /// Records a second when an outage is caught up with.
     pub catch_up_rate: u64,
+    /// What an edge node of Sparkplug B needs; `None`: it is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sparkplug: Option<Sparkplug>,
+}
+
+/// An edge node of Sparkplug B.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sparkplug {
+    /// Its group.
+    pub group: String,
+    /// Its name; `None`: that of the machine.
+    pub node: Option<String>,
+    /// Host that must be online before anything is said.
+    pub primary_host: Option<String>,
+    /// A host says what it has; otherwise what the broker has counts.
+    pub acknowledged: bool,
+    /// Data name their types.
+    pub datatype_on_data: bool,
+    /// Axes are instances of a template.
+    pub templates: bool,
+    /// Between two births that hosts asked for, ns. Range `0..=600` s.
+    pub rebirth_cooldown_ns: u64,
 }
 
 /// Files of a connection with mutual TLS, PEM.
@@ -110,6 +132,8 @@ pub struct Tls {
 pub enum SinkKind {
     /// NATS JetStream.
     Nats,
+    /// MQTT with Sparkplug B.
+    Mqtt,
 }
 
 /// What goes first, and is dropped last. Its number is its place in tables.

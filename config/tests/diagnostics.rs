@@ -723,3 +723,32 @@ fn a_sink_elsewhere_needs_all_of_mutual_tls() {
         assert_eq!(with_exports(&format!("{sink}{export}")).is_ok(), right, "{sink}");
     }
 }
+
+#[test]
+fn an_edge_node_has_its_defaults_and_a_key_of_another_kind_of_sink_is_refused() {
+    let export = "[[export]]\nname = \"a\"\nevents = [\"*\"]\nsinks = [\"hub\"]\nowner = \"o\"\n";
+    let mqtt = HUB.replace("nats", "mqtt");
+    let machine = with_exports(&format!("{mqtt}{export}")).unwrap();
+    let edge = machine.forwarding.sinks[0].sparkplug.clone().unwrap();
+    assert_eq!((edge.group.as_str(), &edge.node, &edge.primary_host), ("tactus", &None, &None));
+    assert!(!edge.acknowledged && !edge.templates && !edge.datatype_on_data);
+    assert_eq!(edge.rebirth_cooldown_ns, 5_000_000_000);
+    let all = "group = \"g\"\nnode = \"n\"\nprimary_host = \"h\"\ndelivery = \"acknowledged\"\n\
+               datatype_on_data = \"always\"\ntemplates = true\nrebirth_cooldown = \"0 s\"\n";
+    let machine = with_exports(&format!("{mqtt}{all}{export}")).unwrap();
+    let edge = machine.forwarding.sinks[0].sparkplug.clone().unwrap();
+    assert!(edge.acknowledged && edge.templates && edge.datatype_on_data);
+    assert_eq!((edge.node, edge.primary_host), (Some("n".to_owned()), Some("h".to_owned())));
+    for (sink, key, code) in [
+        (HUB, "group = \"g\"", "wrong-sink-key"),
+        (HUB, "delivery = \"sent\"", "wrong-sink-key"),
+        (mqtt.as_str(), "stream = \"S\"", "wrong-sink-key"),
+        (mqtt.as_str(), "prefix = \"p\"", "wrong-sink-key"),
+        (mqtt.as_str(), "group = \"a/b\"", "bad-name"),
+        (mqtt.as_str(), "node = \"+\"", "bad-name"),
+        (mqtt.as_str(), "rebirth_cooldown = \"1 h\"", "out-of-range"),
+    ] {
+        let wrong = with_exports(&format!("{sink}{key}\n{export}")).unwrap_err();
+        assert!(wrong.len() == 1 && wrong[0].starts_with(code), "{key}: {wrong:?}");
+    }
+}

@@ -10,7 +10,7 @@ use super::names::Table;
 use crate::file::{self, forward as written};
 use crate::forward::{
     AXIS_VALUES, AxisValue, Class, EVENT_KINDS, Export, Exported, Forwarding, GatewaySettings,
-    Reduce, SINKS_MAX, Sink, SinkKind, Tls, Value, matches,
+    Reduce, SINKS_MAX, Sink, SinkKind, Sparkplug, Tls, Value, matches,
 };
 use crate::machine::AxisUnit;
 use crate::problem::{Problem, Problems};
@@ -92,9 +92,13 @@ fn sinks(sections: &[written::Sink], table: &mut Table, problems: &mut Problems)
             );
         }
         let (prefix, stream) = (section.prefix.as_ref(), section.stream.as_ref());
-        [prefix, stream].into_iter().flatten().for_each(|name| {
-            super::names::check_identifier(name, problems);
-        });
+        let (group, node) = (section.group.as_ref(), section.node.as_ref());
+        [prefix, stream, group, node, section.primary_host.as_ref()]
+            .into_iter()
+            .flatten()
+            .for_each(|name| {
+                super::names::check_identifier(name, problems);
+            });
         let text = |name: Option<&Name>, default: &str| {
             name.map_or(default.to_owned(), |name| name.value.clone())
         };
@@ -102,15 +106,64 @@ fn sinks(sections: &[written::Sink], table: &mut Table, problems: &mut Problems)
             name: section.name.value.clone(),
             kind: match section.kind {
                 written::SinkKind::Nats => SinkKind::Nats,
+                written::SinkKind::Mqtt => SinkKind::Mqtt,
             },
             address: address(&section.address, problems),
             prefix: text(prefix, "tactus"),
             stream: text(stream, "TACTUS"),
             tls: tls(section, problems),
             catch_up_rate: section.catch_up_rate.as_ref().map_or(5_000, |rate| rate.to::<u64>()),
+            sparkplug: sparkplug(section, problems),
         });
+        of_its_kind(section, problems);
     }
     sinks
+}
+
+fn sparkplug(section: &written::Sink, problems: &mut Problems) -> Option<Sparkplug> {
+    if section.kind != written::SinkKind::Mqtt {
+        return None;
+    }
+    let text = |name: &Option<Name>| name.as_ref().map(|name| name.value.clone());
+    let cooldown = section.rebirth_cooldown.as_ref();
+    let cooldown = cooldown
+        .and_then(|time| time_in(time, 0..=600 * SECOND, "the cool-down", problems))
+        .unwrap_or(5_000_000_000);
+    Some(Sparkplug {
+        group: text(&section.group).unwrap_or_else(|| "tactus".to_owned()),
+        node: text(&section.node),
+        primary_host: text(&section.primary_host),
+        acknowledged: section.delivery == Some(written::Delivery::Acknowledged),
+        datatype_on_data: section.datatype_on_data == Some(written::DatatypeOnData::Always),
+        templates: section.templates.unwrap_or(false),
+        rebirth_cooldown_ns: cooldown,
+    })
+}
+
+/// A key of another kind of sink would be without effect, and nobody would notice.
+fn of_its_kind(section: &written::Sink, problems: &mut Problems) {
+    let nats = [("prefix", section.prefix.is_some()), ("stream", section.stream.is_some())];
+    let mqtt = [
+        ("group", section.group.is_some()),
+        ("node", section.node.is_some()),
+        ("primary_host", section.primary_host.is_some()),
+        ("delivery", section.delivery.is_some()),
+        ("datatype_on_data", section.datatype_on_data.is_some()),
+        ("templates", section.templates.is_some()),
+        ("rebirth_cooldown", section.rebirth_cooldown.is_some()),
+    ];
+    let (kind, foreign) = match section.kind {
+        written::SinkKind::Nats => ("nats", &mqtt[..]),
+        written::SinkKind::Mqtt => ("mqtt", &nats[..]),
+    };
+    for (key, _) in foreign.iter().filter(|(_, is_there)| *is_there) {
+        problems.push(
+            Problem::error("wrong-sink-key", &section.name.span, "a key of another kind of sink")
+                .expected(format!("keys of a sink of kind \"{kind}\""))
+                .found(format!("`{key}`"))
+                .remedy("remove it, or change `kind`"),
+        );
+    }
 }
 
 fn address(name: &Name, problems: &mut Problems) -> String {

@@ -40,9 +40,9 @@ section! {
         kind: SinkKind,
         /// Host and port.
         address: Name,
-        /// First part of its subjects; default `tactus`.
+        /// `nats`: first part of its subjects; default `tactus`.
         prefix: Option<Name>,
-        /// JetStream stream; it is made when it is missing. Default `TACTUS`.
+        /// `nats`: JetStream stream; it is made when it is missing. Default `TACTUS`.
         stream: Option<Name>,
         /// Certificate of the authority that signed the server's (PEM). Without it the connection is not encrypted, which is refused
         /// unless the address is on this machine.
@@ -53,6 +53,20 @@ section! {
         key: Option<Name>,
         /// Records a second when an outage is caught up with, 1 to 1000000; default 5000. What is new goes first.
         catch_up_rate: Option<Int<1, 1_000_000>>,
+        /// `mqtt`: Sparkplug group; default `tactus`.
+        group: Option<Name>,
+        /// `mqtt`: name of the edge node; default: the name of the machine.
+        node: Option<Name>,
+        /// `mqtt`: host that must be online (its STATE) before anything is said; default: none is waited for.
+        primary_host: Option<Name>,
+        /// `mqtt`: what counts as delivered; default `sent`.
+        delivery: Option<Delivery>,
+        /// `mqtt`: whether data name the types of their metrics, or births alone; default `never`.
+        datatype_on_data: Option<DatatypeOnData>,
+        /// `mqtt`: axes are instances of a template instead of folders; default false. Not every host can read templates.
+        templates: Option<bool>,
+        /// `mqtt`: between two births that hosts ask for, 0 s to 10 min; default 5 s. What is asked for earlier is answered then, once.
+        rebirth_cooldown: Option<Time>,
     }
 }
 
@@ -61,6 +75,28 @@ word! {
     "kind of sink" SinkKind {
         /// NATS JetStream: acknowledged, every record there exactly once.
         "nats" => Nats,
+        /// MQTT 3.1.1 with Sparkplug B 3.0: data at most once, unless `delivery` is `acknowledged`.
+        "mqtt" => Mqtt,
+    }
+}
+
+word! {
+    /// What counts as delivered.
+    "delivery" Delivery {
+        /// The broker has it. Whether a host has it, nobody knows.
+        "sent" => Sent,
+        /// A host has written that it has it, to the metric `Tactus/Acknowledge`.
+        "acknowledged" => Acknowledged,
+    }
+}
+
+word! {
+    /// When data name the types of their metrics.
+    "moment" DatatypeOnData {
+        /// Births do, as the specification prefers it.
+        "never" => Never,
+        /// In each message, for hosts that need it.
+        "always" => Always,
     }
 }
 

@@ -4,9 +4,11 @@
 //! - [`confine`]: what it may do, given away before anything is read from anywhere.
 //! - [`owner`]: the socket to the owner of the queue.
 //! - [`nats`]: NATS JetStream, every record there exactly once.
+//! - [`mqtt`]: an edge node of Sparkplug B 3.0 over MQTT 3.1.1.
 #![forbid(unsafe_code)]
 
 pub mod confine;
+pub mod mqtt;
 pub mod nats;
 pub mod owner;
 mod tls;
@@ -67,6 +69,10 @@ async fn serve(options: &Options) -> Result<(), String> {
         match sink.kind.as_str() {
             "nats" => {
                 let link = nats::Link { queue, machine, sink, owner, states };
+                tasks.spawn(async move { link.serve().await });
+            }
+            "mqtt" => {
+                let link = mqtt::Link::new(queue, sink, owner, states);
                 tasks.spawn(async move { link.serve().await });
             }
             other => note(&states, &sink, |state| {

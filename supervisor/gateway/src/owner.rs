@@ -98,6 +98,18 @@ impl Owner {
         }
     }
 
+    /// The number of a session that begins. `Ok(Err)`: the owner cannot write it down.
+    ///
+    /// # Errors
+    /// The owner is gone.
+    pub async fn birth(&self, sink: &str) -> Result<Result<u8, String>, String> {
+        match self.ask(&ToOwner::Birth { sink: sink.to_owned() }).await? {
+            ToGateway::Birth { number } => Ok(Ok(number)),
+            ToGateway::NoBirth { why } => Ok(Err(why)),
+            other => Err(format!("the owner of the queue answers {other:?} to a birth")),
+        }
+    }
+
     /// We live.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::store::Lane;
 
 /// Goes up when a frame changes.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// Longest frame, bytes.
 pub const FRAME_MAX: usize = 1 << 20;
 /// Most records in one answer.
@@ -27,7 +27,7 @@ const HEAD: [u8; 4] = [b'T', b'G', b'W', VERSION];
 pub struct SinkSpec {
     /// Its name.
     pub name: String,
-    /// `nats`.
+    /// `nats` or `mqtt`.
     pub kind: String,
     /// Host and port.
     pub address: String,
@@ -41,6 +41,59 @@ pub struct SinkSpec {
     pub rate_max: u64,
     /// Its lanes.
     pub lanes: Vec<Lane>,
+    /// What an `mqtt` sink needs besides.
+    pub sparkplug: Option<Sparkplug>,
+}
+
+/// An edge node of Sparkplug B.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sparkplug {
+    /// Its group.
+    pub group: String,
+    /// Its name.
+    pub node: String,
+    /// Host that must be online before anything is said; `None`: nobody is waited for.
+    pub primary_host: Option<String>,
+    /// Data name their types, for hosts that need it.
+    pub datatype_on_data: bool,
+    /// A lane is there when a host says so; otherwise when the broker has it.
+    pub acknowledged: bool,
+    /// Axes are instances of templates.
+    pub templates: bool,
+    /// Between two births that hosts asked for, ms.
+    pub rebirth_cooldown_ms: u64,
+    /// Everything that it will ever say.
+    pub metrics: Vec<MetricSpec>,
+}
+
+/// A value or a kind of events, as a host sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetricSpec {
+    /// Name in the records.
+    pub record: String,
+    /// Its device; `None`: it is of the node.
+    pub device: Option<String>,
+    /// Its axis, if it is of one.
+    pub axis: Option<String>,
+    /// Its name there.
+    pub name: String,
+    /// What its values are.
+    pub kind: MetricKind,
+    /// Smallest, largest and mean come with it.
+    pub statistics: bool,
+    /// Its unit; empty: a bare number.
+    pub unit: String,
+}
+
+/// What the values of a metric are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MetricKind {
+    /// A signed integer.
+    Integer,
+    /// A real number.
+    Real,
+    /// Texts.
+    Event,
 }
 
 /// From the owner of the queue.
@@ -78,6 +131,16 @@ pub enum ToGateway {
     },
     /// The answer to [`ToOwner::Heartbeat`].
     Heartbeat,
+    /// The answer to [`ToOwner::Birth`]: it is written down.
+    Birth {
+        /// Number of this birth: one more than the last, also of a gateway that was killed; 0 follows 255.
+        number: u8,
+    },
+    /// The other answer to [`ToOwner::Birth`]: the disk does not take it.
+    NoBirth {
+        /// Why not.
+        why: String,
+    },
 }
 
 /// From the gateway.
@@ -109,6 +172,11 @@ pub enum ToOwner {
         /// Each of them.
         sinks: Vec<SinkState>,
     },
+    /// A session begins: asks for its number.
+    Birth {
+        /// Name of the sink.
+        sink: String,
+    },
 }
 
 /// How a sink is.
@@ -130,6 +198,32 @@ pub struct SinkState {
     pub records: u64,
     /// Times that a lane was found elsewhere than expected, and went on from where the sink is.
     pub resumed: u64,
+    /// What only an `mqtt` sink counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparkplug: Option<SparkplugState>,
+}
+
+/// What an edge node of Sparkplug B counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SparkplugState {
+    /// Its primary host is online, or it waits for none.
+    pub host_online: bool,
+    /// Births of the node.
+    pub births: u64,
+    /// Births that a host asked for.
+    pub rebirths: u64,
+    /// Requests for a birth that came within the cool-down: one birth answers all of them.
+    pub rebirths_late: u64,
+    /// Metrics of commands that nobody may write, or with a value that is none.
+    pub commands_refused: u64,
+    /// Messages that are none: not of Sparkplug, too long, or not to be read.
+    pub malformed: u64,
+    /// States of the host that were older than what was known.
+    pub states_stale: u64,
+    /// Records that were sent again because nobody acknowledged them.
+    pub sent_again: u64,
+    /// Records that were sent as historical.
+    pub historical: u64,
 }
 
 /// What is wrong with what came.

@@ -11,10 +11,11 @@ use config::forward::{Forwarding, SinkKind};
 use crossbeam::channel::{Sender, bounded};
 use nix::sys::socket::{getsockopt, sockopt};
 use queue::store::Lane;
-use queue::wire::{self, SinkSpec, SinkState, ToGateway, ToOwner, WireError};
+use queue::wire::{self, SinkSpec, SinkState, Sparkplug, ToGateway, ToOwner, WireError};
 use queue::{Class, LaneId};
 use serde::Serialize;
 
+use super::sparkplug::next_session;
 use super::thread::{Ask, Shared};
 
 /// Between two starts: at first, and at most.
@@ -69,6 +70,10 @@ pub(super) struct Watcher {
     pub(super) program: Program,
     pub(super) socket: PathBuf,
     pub(super) machine: String,
+    /// Where the queue is.
+    pub(super) directory: PathBuf,
+    /// What each sink needs, if it is an edge node.
+    pub(super) sparkplug: Vec<Option<Sparkplug>>,
     pub(super) forwarding: Forwarding,
     pub(super) asks: Sender<Ask>,
     pub(super) shared: Arc<Shared>,
@@ -235,10 +240,21 @@ impl Watcher {
                     self.note(|state| state.sinks = sinks);
                     ToGateway::Heartbeat
                 }
+                ToOwner::Birth { sink } => self.birth(&sink)?,
             };
             wire::send(stream, &answer)?;
         }
         Ok(())
+    }
+
+    fn birth(&self, sink: &str) -> Result<ToGateway, WireError> {
+        if self.forwarding.sinks.iter().all(|known| known.name != sink) {
+            return Err(WireError::Garbage(format!("it asks for a birth of {sink}")));
+        }
+        Ok(match next_session(&self.directory, sink) {
+            Ok(number) => ToGateway::Birth { number },
+            Err(source) => ToGateway::NoBirth { why: source.to_string() },
+        })
     }
 
     fn ask<T>(&self, ask: Ask, hear: &crossbeam::channel::Receiver<T>) -> Result<T, WireError> {
@@ -254,10 +270,13 @@ impl Watcher {
             lanes.as_ref().and_then(|ready| ready.as_ref()).map(super::thread::Ready::lanes);
         let lanes = lanes.unwrap_or_default();
         let text = |path: &Path| path.display().to_string();
-        let sinks = self.forwarding.sinks.iter().map(|sink| SinkSpec {
+        let sinks = self.forwarding.sinks.iter().zip(&self.sparkplug);
+        let sinks = sinks.map(|(sink, sparkplug)| SinkSpec {
+            sparkplug: sparkplug.clone(),
             name: sink.name.clone(),
             kind: match sink.kind {
                 SinkKind::Nats => "nats".to_owned(),
+                SinkKind::Mqtt => "mqtt".to_owned(),
             },
             address: sink.address.clone(),
             prefix: sink.prefix.clone(),

@@ -6,6 +6,7 @@ mod child;
 pub mod command;
 pub mod policy;
 pub mod reduce;
+mod sparkplug;
 mod thread;
 
 use std::path::{Path, PathBuf};
@@ -160,7 +161,7 @@ impl Forward {
             shared: Arc::new(Shared::default()),
             gateway: None,
         };
-        let (service, keeper, mut threads) = service.begin(&machine.name, program)?;
+        let (service, keeper, mut threads) = service.begin(machine, program)?;
         let (work, incoming) = bounded(BATCHES_MAX);
         let reducer = Reducer::new(&forwarding.exports, labels.clone());
         let (shared, policy) = (Arc::clone(&service.shared), forwarding.clone());
@@ -247,7 +248,7 @@ type Begun = (Service, JoinHandle<()>, Vec<JoinHandle<()>>);
 
 impl Service {
     /// The thread of the queue, and the one that watches the gateway.
-    fn begin(mut self, machine: &str, program: Option<Program>) -> std::io::Result<Begun> {
+    fn begin(mut self, machine: &Machine, program: Option<Program>) -> std::io::Result<Begun> {
         let (asks, hear) = bounded(ASKS_MAX);
         let keeper = Keeper {
             directory: self.directory.clone(),
@@ -265,7 +266,9 @@ impl Service {
             let watcher = Watcher {
                 program,
                 socket: socket(),
-                machine: machine.to_owned(),
+                machine: machine.name.clone(),
+                directory: self.directory.clone(),
+                sparkplug: sparkplug::specs(machine),
                 forwarding: self.forwarding.clone(),
                 asks,
                 shared: Arc::clone(&self.shared),
@@ -367,7 +370,7 @@ pub fn drain(
         gateway: None,
     };
     let (service, keeper, threads) =
-        service.begin(&machine.name, Some(program)).map_err(|source| source.to_string())?;
+        service.begin(machine, Some(program)).map_err(|source| source.to_string())?;
     let until = Instant::now() + time;
     while Instant::now() < until {
         let state = service.shared.state().clone();

@@ -21,6 +21,7 @@ pub fn json(machine: &Machine) -> Value {
             json!({
                 "name": sink.name, "kind": sink.kind, "address": sink.address,
                 "encrypted": sink.tls.is_some(), "stream": sink.stream, "prefix": sink.prefix,
+                "sparkplug": sink.sparkplug,
             })
         })
         .collect();

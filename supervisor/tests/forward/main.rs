@@ -1,8 +1,11 @@
 //! Store and forward from outside: real processes, a real NATS server, and accounts that must hold whatever is killed.
 
+mod broker;
 mod fleet;
+mod mqtt;
 mod plant;
 mod proxy;
+mod sparkplug;
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};

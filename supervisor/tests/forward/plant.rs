@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use serde_json::Value;
 
 /// A folder that goes away with its test; others may look into it: the gateway has another user.
@@ -53,6 +53,8 @@ pub(crate) struct Authority(Issuer<'static, KeyPair>);
 impl Authority {
     pub(crate) fn new(folder: &Folder, name: &str) -> Self {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        // OpenSSL takes a certificate with the name of its authority for one that signed itself.
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
@@ -63,6 +65,7 @@ impl Authority {
     /// `<name>.pem` and `<name>.key`, for 127.0.0.1.
     pub(crate) fn sign(&self, folder: &Folder, name: &str, expired: bool) {
         let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
         if expired {
             params.not_before = date_time_ymd(2020, 1, 1);
             params.not_after = date_time_ymd(2021, 1, 1);
