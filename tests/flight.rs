@@ -217,15 +217,15 @@ fn a_signal_asks_for_a_dump_of_a_machine_that_runs_and_the_loop_goes_on() {
     assert!(dumps(&directory).iter().all(|path| asked_for(path).is_none()), "nobody has asked");
     // The file is there before the run is over. Asked again now and then: an overrun of this machine may have come first, and its dump
     // takes the request in.
-    let mut looks = 0_u32;
+    let (mut looked_at, mut asked) = (HashSet::new(), None);
     let (file, cycle) = until("a dump that holds a second of cycles", || {
-        if looks.is_multiple_of(20) {
+        if asked.is_none_or(|at: Instant| at.elapsed() > Duration::from_secs(1)) {
             let _ = run(Command::new("kill").args(["-USR1", &pid]));
+            asked = Some(Instant::now());
         }
-        looks += 1;
-        let asked =
-            dumps(&directory).into_iter().filter_map(|path| Some((asked_for(&path)?, path)));
-        asked.map(|(cycle, path)| (path, cycle)).find(|(_, cycle)| *cycle > 1000)
+        let fresh = dumps(&directory).into_iter().filter(|path| looked_at.insert(path.clone()));
+        let mut fresh = fresh.filter_map(|path| asked_for(&path).map(|cycle| (path, cycle)));
+        fresh.find(|(_, cycle)| *cycle > 1000)
     });
     assert!(running.try_wait().expect("our child").is_none(), "it ended on the signal");
     std::thread::sleep(Duration::from_millis(300));

@@ -232,12 +232,12 @@ fn every_new_cause_becomes_what_the_file_says() {
 }
 
 /// Ways of the two axes that a row leaves, and that manual leaves.
-fn ways(machine: &Machine, row: &str) -> (Vec<(u8, bool, bool)>, Vec<(u8, bool, bool)>) {
+fn ways(machine: &Machine, row: &str) -> [Vec<(u8, bool, bool)>; 2] {
     let way = |block: &Block| (block.axis.0, block.left.negative, block.left.positive);
     let at = machine.names.interlocks.iter().position(|it| it.name.starts_with(row)).expect("it");
     let of_row = machine.plan.interlocks[at].blocks.iter().map(way).collect();
     let of_mode = machine.plan.mode.iter().flat_map(|mode| &mode.blocks).map(way).collect();
-    (of_row, of_mode)
+    [of_row, of_mode]
 }
 
 #[test]
@@ -249,10 +249,10 @@ fn a_row_and_the_mode_close_ways_by_name() {
     let text =
         changed(row, &closing).replacen(mode, "[mode]\nblock = { feed = \"negative\" }\n", 1);
     let machine = loaded(&text);
-    assert_eq!(ways(&machine, "not homed"), (vec![(0, true, false)], vec![(1, false, true)]));
+    assert_eq!(ways(&machine, "not homed"), [vec![(0, true, false)], vec![(1, false, true)]]);
     // A row may do nothing else.
     let alone = closing.replace("{ own = \"warn\" }", "{}");
-    assert_eq!(ways(&loaded(&changed(row, &alone)), "not homed").0, [(0, true, false)]);
+    assert_eq!(ways(&loaded(&changed(row, &alone)), "not homed")[0], [(0, true, false)]);
 }
 
 #[test]

@@ -126,8 +126,6 @@ fn every_bad_part_is_taken_and_good_ones_only_where_their_camera_failed() {
         place.0,
         place.1
     );
-    let sum: f64 = errors.iter().map(|at| at.0).sum();
-    println!("mean {:.3} ms", sum / errors.len() as f64);
     assert!(passed >= parts(), "only {passed} parts");
     assert_eq!(counts.bad_kept, 0, "{counts:?}");
     assert_eq!(counts.good_ejected_clean, 0, "{counts:?}");

@@ -100,7 +100,8 @@ impl Ports for Desk {
             | Body::Stamp { .. }
             | Body::Command(_)
             | Body::Picture(_)
-            | Body::Separation(_) => {}
+            | Body::Separation(_)
+            | Body::Result(_) => {}
         }
     }
 }

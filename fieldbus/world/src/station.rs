@@ -131,7 +131,7 @@ impl Station {
             return Err("station: camera_at, reject_at");
         }
         let lengths = plan.reach > 0.0 && plan.reach.is_finite();
-        if !lengths || !(plan.slip >= 0.0 && plan.slip.is_finite()) {
+        if !(lengths && plan.slip >= 0.0 && plan.slip.is_finite()) {
             return Err("station: reach, slip");
         }
         Ok(())

@@ -166,10 +166,10 @@ impl Watcher {
             if let Ok(Some(_)) = child.try_wait() {
                 return "it ended before it said anything".to_owned();
             }
-            if let Ok((stream, _)) = listener.accept() {
-                if self.let_in(&stream, child.id()) {
-                    break stream;
-                }
+            if let Ok((stream, _)) = listener.accept()
+                && self.let_in(&stream, child.id())
+            {
+                break stream;
             }
             if Instant::now() > until {
                 return "it did not come to its socket".to_owned();

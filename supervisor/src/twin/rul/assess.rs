@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn what_rises_is_prolonged() {
         let mut slices = vec![slice(10, 0.08); 3];
-        let noise = |n: u32| if n % 3 == 0 { 0.001 } else { -0.0005 };
+        let noise = |n: u32| if n.is_multiple_of(3) { 0.001 } else { -0.0005 };
         slices.extend((0..30).map(|n| slice(10, 0.08 * (1.0 + 0.02 * f64::from(n)) + noise(n))));
         let trend = assess(&slices, Indicator::Friction, &PRIOR);
         let Outlook::Left(left) = trend.outlook else { panic!("{trend:?}") };
