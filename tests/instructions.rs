@@ -196,3 +196,12 @@ fn an_axis_costs_the_same_in_a_machine_of_any_size() {
     let (small, large) = (an_axis(16, 4), an_axis(256, 64));
     assert!(large * 100 < small * 115, "an axis: {small} instructions of few, {large} of many");
 }
+
+/// The exchange is linear in process data: four times as much costs at most four times as much, and 15 % to spare.
+#[test]
+fn four_times_the_process_data_cost_at_most_four_times_as_much() {
+    let counts = stored().counts;
+    let (small, large) = (counts["exchange/1KiB"], counts["exchange/4KiB"]);
+    assert!(large * 100 <= small * 4 * 115, "1 KiB: {small} instructions, 4 KiB: {large}");
+    assert!(large > small * 2, "all of it is looked at: 1 KiB: {small}, 4 KiB: {large}");
+}

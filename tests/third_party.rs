@@ -2,7 +2,8 @@
 //! `./test` prepares them: stock ethercrab (with `std`, outside this workspace's feature resolution), pysoem and mcap from PyPI.
 #![cfg(feature = "third-party")]
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tactus_tests::hosts::{turn, two_hosts};
@@ -15,6 +16,11 @@ fn python() -> PathBuf {
 /// Runs `master` against `tactus sim` on the other host.
 fn against_sim(name: &str, master: &str) -> Output {
     let _turn = turn();
+    against_sim_of(&machine("demo-cell.toml"), name, master)
+}
+
+/// The same, with the devices of this machine; the caller has its turn.
+fn against_sim_of(file: &Path, name: &str, master: &str) -> Output {
     let script = format!(
         r#"
 cd {directory}
@@ -25,7 +31,7 @@ kill $SIM; wait $SIM || true; exit $code
 "#,
         directory = scratch(name).display(),
         tactus = tactus().display(),
-        file = machine("demo-cell.toml").display(),
+        file = file.display(),
     );
     run(&mut two_hosts(&script))
 }
@@ -46,6 +52,87 @@ fn soem_brings_our_segment_to_op() {
     let output = against_sim("soem", &master);
     assert!(output.status.success(), "{}", said(&output));
     assert!(String::from_utf8_lossy(&output.stdout).contains("OP 7 devices"), "{}", said(&output));
+}
+
+const DRIVES: usize = 16;
+/// Coupler and two terminals besides.
+const DEVICES: usize = DRIVES + 3;
+/// Each brings the segment up so often, by turns.
+const ROUNDS: usize = 3;
+/// Ours may take so much of SOEM's time.
+const RATIO_MAX: f64 = 1.5;
+/// With more of this (percent of ten seconds in which somebody waited for a CPU) a time says nothing.
+const PRESSURE_MAX: f64 = 20.0;
+
+/// 16 drives without distributed clocks: SOEM's bring-up sets none up either.
+fn sixteen_drives() -> PathBuf {
+    let text = tactus_benches::machine::file(DRIVES);
+    let cut = |text: String, from: &str, to: &str| {
+        let start = text.find(from).expect("it is there");
+        let end = start + text[start + 1..].find(to).expect("it ends") + 1;
+        format!("{}{}", &text[..start], &text[end..])
+    };
+    let text = cut(text, "[bus.dc]", "[[subdevice]]");
+    let text = cut(text, "[[interlock]]\nname = \"clocks\"", "[[interlock]]");
+    let file = scratch("sixteen-drives").join("machine.toml");
+    fs::write(&file, text).expect("writable");
+    file
+}
+
+fn pressure() -> f64 {
+    let text = fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
+    let avg10 = text.split_whitespace().find_map(|word| word.strip_prefix("avg10="));
+    avg10.and_then(|value| value.parse().ok()).unwrap_or(0.0)
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_unstable_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// From the cable to SafeOp. Ours writes and reads back what the machine file asks for as well; all devices side by side.
+#[test]
+fn bring_up_of_16_drives_holds_beside_soems_or_the_machine_is_too_busy_to_say() {
+    let _turn = turn();
+    let file = sixteen_drives();
+    let (mut ours, mut soems, mut worst) = (Vec::new(), Vec::new(), 0.0_f64);
+    for round in 0..ROUNDS {
+        let name = format!("bring-up-ours-{round}");
+        let report = scratch(&name).join("report.json");
+        let master = format!(
+            "{} run {} --link raw:bus0 --headless --no-record --for 500ms --report {}",
+            tactus().display(),
+            file.display(),
+            report.display()
+        );
+        let output = against_sim_of(&file, &name, &master);
+        let steps = &json(&report)["bring_up_ms"];
+        let ms = |step: &str| {
+            let ms = steps[step].as_f64();
+            ms.unwrap_or_else(|| panic!("it came up: {steps} {}", said(&output)))
+        };
+        ours.push(ms("scan") + ms("startup_objects") + ms("process_data") + ms("safe_op"));
+        worst = worst.max(pressure());
+
+        let script = root().join("tests/third-party/soem_bringup_time.py");
+        let master = format!("{} {} bus0 {DEVICES}", python().display(), script.display());
+        let output = against_sim_of(&file, &format!("bring-up-soem-{round}"), &master);
+        assert!(output.status.success(), "{}", said(&output));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let took = text.split(" in ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+        soems.push(took.unwrap_or_else(|| panic!("a time: {text}")));
+        worst = worst.max(pressure());
+    }
+    let (ours, soems) = (median(ours), median(soems));
+    let ratio = ours / soems;
+    println!(
+        "bring-up of {DRIVES} drives to SafeOp: ours {ours:.0} ms, SOEM {soems:.0} ms, ratio {ratio:.2} (CPU pressure {worst:.0} %)"
+    );
+    if ratio > RATIO_MAX && worst > PRESSURE_MAX {
+        println!("inconclusive: the machine is too busy");
+        return;
+    }
+    assert!(ratio <= RATIO_MAX, "{ours:.0} ms, SOEM {soems:.0} ms");
 }
 
 /// The slice of the comparison that ends within a minute: one drive, and every gate of it.
@@ -134,7 +221,7 @@ fn a_reader_that_knows_nothing_of_us_finds_a_trace_to_keep_the_rules_of_its_form
         .arg("--trace")
         .arg(&directory));
     assert!(output.status.success(), "{}", said(&output));
-    let dumps = std::fs::read_dir(&directory).expect("dumps");
+    let dumps = fs::read_dir(&directory).expect("dumps");
     let dumps: Vec<_> = dumps.map(|entry| entry.expect("entry").path()).collect();
     let trace = directory.join("trace.json");
     let output = run(Command::new(tactus()).arg("trace").args(&dumps).arg("-o").arg(&trace));
@@ -148,10 +235,10 @@ fn a_reader_that_knows_nothing_of_us_finds_a_trace_to_keep_the_rules_of_its_form
 #[test]
 fn the_checker_of_the_format_page_agrees_with_ours() {
     let directory = scratch("audit-checker");
-    let page = std::fs::read_to_string(root().join("docs/audit-log.md")).expect("the page");
+    let page = fs::read_to_string(root().join("docs/audit-log.md")).expect("the page");
     let (_, script) = page.split_once("```python\n").expect("a script");
     let (script, _) = script.split_once("```").expect("its end");
-    std::fs::write(directory.join("check.py"), script).expect("written");
+    fs::write(directory.join("check.py"), script).expect("written");
     let mut cell = Command::new(tactus());
     cell.current_dir(&directory).arg("run").arg(machine("demo-cell.toml"));
     cell.args(["--virtual-time", "--for", "30s", "--no-record", "--headless", "--state", "state"]);
@@ -171,11 +258,11 @@ fn the_checker_of_the_format_page_agrees_with_ours() {
         "{text}"
     );
     let path = log.join("audit-00000001.jsonl");
-    let bytes = std::fs::read(&path).expect("a log");
+    let bytes = fs::read(&path).expect("a log");
     for place in (0..bytes.len()).step_by(bytes.len() / 10) {
         let mut changed = bytes.clone();
         changed[place] ^= 1;
-        std::fs::write(&path, &changed).expect("written");
+        fs::write(&path, &changed).expect("written");
         let found = check();
         assert!(!found.status.success(), "byte {place}: {}", said(&found));
     }

@@ -12,10 +12,13 @@ use rt_core::step::Snapshot;
 use twin_lite::axis::AxisTwin;
 
 use crate::Bench;
-use crate::rig::servos;
+use crate::rig::{Rig, Servos, free_plan, servos};
 
 /// Most records that are under way in the counted streams.
 const STREAM_RECORDS: usize = 64;
+
+/// So many drives with 24 bytes of process data have 1 KiB.
+const DRIVES_1_KIB: u16 = 43;
 
 /// A piece of work.
 pub struct Counted {
@@ -34,7 +37,7 @@ impl Counted {
 }
 
 /// All that is counted.
-pub const ALL: [Counted; 10] = [
+pub const ALL: [Counted; 12] = [
     Counted { name: "step/1", repeats: 100, run: |n, planted| step(1, n, planted) },
     Counted { name: "step/4", repeats: 100, run: |n, planted| step(4, n, planted) },
     Counted { name: "step/16", repeats: 100, run: |n, planted| step(16, n, planted) },
@@ -45,6 +48,16 @@ pub const ALL: [Counted; 10] = [
     Counted { name: "stream/pop", repeats: 1000, run: pop },
     Counted { name: "latest/write-read", repeats: 1000, run: newest },
     Counted { name: "exchange/16", repeats: 100, run: exchange },
+    Counted {
+        name: "exchange/1KiB",
+        repeats: 50,
+        run: |n, planted| carry(DRIVES_1_KIB, n, planted),
+    },
+    Counted {
+        name: "exchange/4KiB",
+        repeats: 20,
+        run: |n, planted| carry(4 * DRIVES_1_KIB, n, planted),
+    },
 ];
 
 /// The piece of work called `name`.
@@ -128,7 +141,16 @@ fn newest(repeats: u32, planted: &mut dyn FnMut()) {
 }
 
 fn exchange(repeats: u32, planted: &mut dyn FnMut()) {
-    let mut rig = servos(16);
+    alone(servos(16), repeats, planted);
+}
+
+/// Process data of drives that stand.
+fn carry(drives: u16, repeats: u32, planted: &mut dyn FnMut()) {
+    alone(Rig::new(Servos::new(drives), &free_plan(drives)), repeats, planted);
+}
+
+/// The MainDevice alone: answers come back at once.
+fn alone(mut rig: Rig<Servos>, repeats: u32, planted: &mut dyn FnMut()) {
     rig.frames();
     rig.answer_alone();
     for _ in 0..repeats {

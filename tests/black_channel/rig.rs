@@ -76,7 +76,7 @@ pub(crate) fn machine_with(phase: Phase) -> Machine {
                   virtual = { start = \"40 mm\", hard_stops = [\"-330 mm\", \"330 mm\"], \
                   limit_switches = [\"-320 mm\", \"320 mm\"], reference = [\"-25 mm\", \"-5 mm\"], \
                   index_at = \"0 mm\" }";
-    let here = "homing = { method = \"here\" }";
+    let here = "homing = { method = \"here\", mark = \"the arrow in the middle of the rail\" }";
     assert!(text.contains(here), "the manual cell is another one now");
     let text = text.replacen(here, search, 1);
     let events = match phase {

@@ -220,7 +220,7 @@ fn warm(derate: TwinMode) -> Cell {
 }
 
 #[test]
-// SR-052
+// SR-052, SR-100
 fn who_gets_too_warm_slows_when_it_may_act_and_only_records_it_when_it_may_not() {
     let acts = warm(TwinMode::Act);
     let full = 1_000_000_000_000;
@@ -236,7 +236,6 @@ fn who_gets_too_warm_slows_when_it_may_act_and_only_records_it_when_it_may_not()
         });
         let (told, predicted, actual) = foreseen.expect("a minute is over");
         assert_eq!(told, mode);
-        // SR-100
         assert!((actual / predicted - 1.0).abs() < 0.3, "{predicted} {actual}");
     }
 }

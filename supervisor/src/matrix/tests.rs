@@ -395,6 +395,7 @@ fn force_row(machine: &Machine, matrix: &Matrix, number: usize) -> Vec<String> {
     // All is well again: what latches holds on, everything else lets go.
     let well = Bench::new(machine);
     (bench.exchange, bench.axes, bench.streams) = (well.exchange, well.axes, well.streams);
+    bench.missed = well.missed;
     (bench.overruns_exceeded, bench.supervisor_silent) = (false, false);
     bench.selected = selected;
     // A request that was not confirmed once must be.

@@ -638,6 +638,7 @@ impl Track {
 
     /// The ejector acts while something unseen may pass it.
     fn reject_unseen(&mut self, seen: &Seen<'_>, belts: &[Belt], tell: Tell<'_>) -> bool {
+        // SR-092
         let plan = self.plan;
         let Some(unseen) = self.unseen else { return false };
         let (acts, centre) = leads(&plan, belts);
