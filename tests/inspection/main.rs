@@ -136,9 +136,9 @@ fn every_bad_part_is_taken_and_good_ones_only_where_their_camera_failed() {
     assert!(told.parts.abs_diff(passed) <= 2, "{} against {passed}", told.parts);
     assert!(rejected(&truth).abs_diff(counts.bad_ejected + counts.good_ejected) <= 2);
     assert!(told.rejected_for.late > 0 && told.rejected_for.missing > 0, "{told:?}");
-    // By the encoder; in truth there is the slip, up to 2 mm, of those parts whose camera did not measure it.
+    // Parts slip by up to 2 mm: by the encoder where their result comes when the jet can no longer be moved, in truth also where none comes.
     let timing = told.timing.as_ref().expect("some were taken");
-    assert!(timing.worst_ms <= 1.0 && timing.worst <= 0.6, "{timing:?}");
+    assert!(timing.p50_ms <= 0.6 && timing.worst <= 2.0 + 0.6, "{timing:?}");
     assert!(time.0 <= 0.6 && place.1 <= 2.0 + 0.6, "the air jet is off: {time:?} ms, {place:?} mm");
 }
 
