@@ -398,7 +398,7 @@ fn a_program_that_was_linked_is_replayed_where_it_is_linked_and_named_where_it_i
     let other = replay_program(&reading, 0, |_| Belt { faster: true, ..Belt::default() }).unwrap();
     assert!(other.differing > 0, "another program is found: {other:?}");
     // The command has only the program of the file.
-    for command in [&["replay", "run.mcap"][..], &["what-if", "run.mcap"]] {
+    for command in [&["replay", "run.mcap"][..], &["what-if", "--from", "run.mcap"]] {
         let output = tactus(&folder, command);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(3), "{command:?}: {said}");
