@@ -47,6 +47,8 @@ fn it_is_off_when_no_group_has_power_or_a_way_to_go() {
 const PUMP: SignalId = SignalId(50);
 const RELEASE: SignalId = SignalId(51);
 const SHOWN: SignalId = SignalId(52);
+/// An air jet that an inspection works.
+const JET: SignalId = SignalId(53);
 
 fn with_outputs() -> MachinePlan {
     let mut plan = machine_plan();
@@ -57,6 +59,7 @@ fn with_outputs() -> MachinePlan {
     plan.outputs = Box::new([
         output(PUMP, OutputSource::Program),
         output(SHOWN, OutputSource::Brake(AxisId(0))),
+        output(JET, OutputSource::Inspection),
     ]);
     plan
 }
@@ -116,6 +119,21 @@ fn an_output_that_interlocks_hold_is_safe_whatever_the_program_asks() {
     bench.gate.hold_outputs(&[OutputDemand { signal: PUMP, safe: true, lamp: false }]);
     assert_eq!(written(&mut bench, &plan, [PUMP]), [Some(0)]);
     assert!(!bench.gate.ask_output(SHOWN, 1), "a brake is not the program's");
+}
+
+#[test]
+// SR-093
+fn an_ejector_is_driven_by_its_inspection_and_held_by_interlocks_as_any_output() {
+    let plan = with_outputs();
+    let mut bench = Bench::with(&plan);
+    assert!(!bench.gate.ask_output(JET, 1), "it is not the program's");
+    bench.gate.drive_output(JET, true);
+    assert_eq!(written(&mut bench, &plan, [JET]), [Some(1)]);
+    bench.gate.drive_output(JET, false);
+    assert_eq!(written(&mut bench, &plan, [JET]), [Some(0)]);
+    bench.gate.drive_output(JET, true);
+    bench.gate.hold_outputs(&[OutputDemand { signal: JET, safe: true, lamp: false }]);
+    assert_eq!(written(&mut bench, &plan, [JET]), [Some(0)]);
 }
 
 #[test]

@@ -397,7 +397,7 @@ const NO_POSITIVE: Directions = Directions { negative: true, positive: false };
 const NO_NEGATIVE: Directions = Directions { negative: false, positive: true };
 const NEITHER: Directions = Directions { negative: false, positive: false };
 
-/// Three rows that close ways: on input A axis 1 forwards, on input B axis 1 backwards (and latched), and axis 0 forwards.
+/// Rows that close ways: on input A axis 1 forwards, on input B axis 1 backwards (and latched), axis 0 forwards, and one that is not there.
 fn blocking() -> Vec<InterlockPlan> {
     let closes = |signal, latch, axis, left| InterlockPlan {
         blocks: Box::new([Block { axis: AxisId(axis), left }]),
@@ -408,6 +408,7 @@ fn blocking() -> Vec<InterlockPlan> {
         closes(IN_A, false, 1, NO_POSITIVE),
         closes(IN_B, true, 1, NO_NEGATIVE),
         closes(IN_B, false, 0, NO_POSITIVE),
+        closes(IN_B, false, 200, NEITHER),
     ]
 }
 
