@@ -1,14 +1,7 @@
 //! The cell with two modes in virtual time: what a person at the machine does, and what the machine then does.
 
-use std::process::Command;
-
 use serde_json::Value;
-use tactus_tests::{json, machine, run, scratch, tactus};
-
-/// A scenario event of the machine file.
-fn press(at: &str, inputs: &str, lasts: &str) -> String {
-    format!("\n[[scenario.event]]\nat = \"{at}\"\npress = [{inputs}]\nfor = \"{lasts}\"\n")
-}
+use tactus_tests::scenario::{kinds, press, unchanged, work};
 
 /// Both contacts of the key switch: manual for a while.
 fn manual(at: &str, lasts: &str) -> String {
@@ -20,33 +13,9 @@ fn enable(at: &str, lasts: &str) -> String {
     press(at, "\"enable_a\"", lasts)
 }
 
-/// Runs the shipped cell, changed and with these events, for 20 s; gives its report.
+/// The shipped cell, changed and with these events, for 20 s.
 fn cell(name: &str, change: impl Fn(String) -> String, events: &[String]) -> Value {
-    let directory = scratch(&format!("manual-{name}"));
-    let text = std::fs::read_to_string(machine("manual-cell.toml")).expect("shipped");
-    let file = directory.join("cell.toml");
-    std::fs::write(&file, change(text) + &events.concat()).expect("written");
-    let report = directory.join("report.json");
-    let output = run(Command::new(tactus())
-        .arg("run")
-        .arg(&file)
-        .args(["--virtual-time", "--for", "20s", "--headless", "--no-record", "--report"])
-        .arg(&report));
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(matches!(output.status.code(), Some(0 | 5)), "{text}");
-    json(&report)
-}
-
-fn unchanged(text: String) -> String {
-    text
-}
-
-/// Trips in order: what they watch.
-fn kinds(report: &Value) -> Vec<&str> {
-    let trips = report["trips"].as_array().expect("trips");
-    let mut kinds: Vec<_> = trips.iter().filter_map(|trip| trip["kind"].as_str()).collect();
-    kinds.dedup();
-    kinds
+    work((&format!("manual-{name}"), "manual-cell.toml", "20s"), change, events)
 }
 
 fn travel(report: &Value) -> f64 {

@@ -1,42 +1,11 @@
 //! The cell with four muting sensors in virtual time: a part passes the light curtain, a person does not; and contacts that lie.
 
-use std::process::Command;
-
 use serde_json::Value;
-use tactus_tests::{json, machine, run, scratch, tactus};
+use tactus_tests::scenario::{kinds, press, unchanged, work};
 
-/// A scenario event of the machine file.
-fn press(at: &str, inputs: &str, lasts: &str) -> String {
-    format!("\n[[scenario.event]]\nat = \"{at}\"\npress = [{inputs}]\nfor = \"{lasts}\"\n")
-}
-
-/// Runs the shipped cell, changed and with these events, for 30 s; gives its report.
+/// The shipped cell, changed and with these events, for 30 s.
 fn cell(name: &str, change: impl Fn(String) -> String, events: &[String]) -> Value {
-    let directory = scratch(&format!("muting-{name}"));
-    let text = std::fs::read_to_string(machine("muting-cell.toml")).expect("shipped");
-    let file = directory.join("cell.toml");
-    std::fs::write(&file, change(text) + &events.concat()).expect("written");
-    let report = directory.join("report.json");
-    let output = run(Command::new(tactus())
-        .arg("run")
-        .arg(&file)
-        .args(["--virtual-time", "--for", "30s", "--headless", "--no-record", "--report"])
-        .arg(&report));
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(matches!(output.status.code(), Some(0 | 5)), "{text}");
-    json(&report)
-}
-
-fn unchanged(text: String) -> String {
-    text
-}
-
-/// Trips in order: what they watch.
-fn kinds(report: &Value) -> Vec<&str> {
-    let trips = report["trips"].as_array().expect("trips");
-    let mut kinds: Vec<_> = trips.iter().filter_map(|trip| trip["kind"].as_str()).collect();
-    kinds.dedup();
-    kinds
+    work((&format!("muting-{name}"), "muting-cell.toml", "30s"), change, events)
 }
 
 #[test]

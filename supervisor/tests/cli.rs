@@ -214,7 +214,12 @@ fn ctrl_c_stops_the_axes_first_and_leaves_report_and_recording() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_secs(3));
+    // It runs: more than a second of cycles is in the recording.
+    let begun = Instant::now();
+    while std::fs::metadata(folder.join("run.mcap")).map_or(0, |it| it.len()) < 200_000 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is recorded");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
     let asked = Instant::now();

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 pub mod hosts;
 pub mod random;
+pub mod scenario;
 pub mod virtual_time;
 
 /// The root of the repository.

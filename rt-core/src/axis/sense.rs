@@ -39,17 +39,20 @@ impl Axis {
         if let Some(offset) = self.found.take() {
             self.take_over(offset);
         }
-        if signals.get(self.plan.signals.actual_position).quality == Quality::Missing {
+        let statusword = signals.good(self.plan.signals.statusword).map(scale::low_word);
+        let state = statusword.map(DriveState::from_statusword);
+        // SR-027
+        // A drive that initialises has written no position yet: the frame brings what its memory held.
+        let initialises = state == Some(DriveState::NotReadyToSwitchOn);
+        let missing = signals.get(self.plan.signals.actual_position).quality == Quality::Missing;
+        if missing || initialises {
             self.restarted();
         }
-        let statusword = signals.good(self.plan.signals.statusword);
-        let counts = signals.good(self.plan.signals.actual_position);
+        let counts = signals.good(self.plan.signals.actual_position).filter(|_| !initialises);
         self.inputs_good = statusword.is_some() && counts.is_some();
+        self.statusword = statusword.unwrap_or(self.statusword);
+        self.drive_state = state.unwrap_or(self.drive_state);
         self.sense_optional(signals);
-        if let Some(statusword) = statusword {
-            self.statusword = scale::low_word(statusword);
-            self.drive_state = DriveState::from_statusword(self.statusword);
-        }
         if let Some(counts) = counts {
             self.sense_position(scale::raw(counts));
         }

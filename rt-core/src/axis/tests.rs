@@ -185,6 +185,29 @@ fn the_stopping_distance_counts_from_the_worse_of_commanded_and_seen() {
 }
 
 #[test]
+// SR-027
+fn what_a_drive_sends_while_it_initialises_is_no_position() {
+    let (mut axis, mut drive) = (Axis::new(&plan(), PERIOD), Drive::new());
+    drive.set(STATUSWORD, 0);
+    drive.cycle(&mut axis);
+    assert!(!axis.view().inputs_good);
+    assert_eq!(axis.drive_state(), DriveState::NotReadyToSwitchOn);
+    // Its first position is where it stands; nothing has moved.
+    drive.set(STATUSWORD, 0x1237);
+    drive.set(POSITION, 10_000);
+    drive.cycle(&mut axis);
+    assert!(axis.view().inputs_good);
+    assert_eq!(axis.position(), Nano(8 * MM));
+    // One that initialises in between counts from anywhere: its axis has lost its reference.
+    drive.set(STATUSWORD, 0);
+    drive.set(POSITION, 0);
+    drive.cycle(&mut axis);
+    let view = axis.view();
+    assert!(!view.inputs_good && !view.referenced && !view.enabled);
+    assert_eq!(axis.position(), Nano(8 * MM), "the last that was known");
+}
+
+#[test]
 fn nothing_received_means_nothing_good() {
     let mut axis = Axis::new(&plan(), PERIOD);
     axis.sense(&Signals::new(10), PERIOD);
