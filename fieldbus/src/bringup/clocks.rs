@@ -1,8 +1,9 @@
 //! Distributed clocks: who has one, SYNC0, and how the reference clock lies to the link's time.
 
 use super::FoundDevice;
+use super::change::make_all;
 use super::error::BringupError;
-use super::registers::{Device, sync_start};
+use super::registers::{Device, first_pulse, sync_start, sync0};
 use super::request::Requests;
 use crate::exchange::Clocks;
 use crate::layout::ReferenceClock;
@@ -21,9 +22,15 @@ pub(super) fn start_sync<L: Link>(
     let Some(planned) = plan.subdevices.get(position) else { return Err(BringupError::NoClock) };
     let now = Device { link, requests, position, plan: planned }.system_time()?;
     let start = sync_start(plan, now);
+    let changes = plan
+        .subdevices
+        .iter()
+        .map(|planned| planned.sync0.map_or_else(Vec::new, |planned| sync0(planned, start)));
+    make_all(link, requests, plan, changes.collect())?;
     for (position, planned) in plan.subdevices.iter().enumerate() {
         if let Some(sync0) = planned.sync0 {
-            Device { link, requests, position, plan: planned }.sync0(sync0, start)?;
+            let mut device = Device { link, requests, position, plan: planned };
+            device.sync0_in_time(first_pulse(sync0, start))?;
         }
     }
     Ok(start)

@@ -4,8 +4,10 @@
 //! Nothing of ethercrab lives on afterwards: storage, futures and group end with [`bring_up`], so that a process may bring up as many
 //! segments as it likes, one after the other or in several threads.
 
+mod change;
 mod clocks;
 mod error;
+mod image;
 mod mailboxes;
 mod registers;
 mod request;
@@ -20,12 +22,14 @@ pub use runner::Emergency;
 pub(crate) use scan::identity_agrees;
 pub(crate) use sdo::{SERIAL, Setting};
 
+use change::make_all;
 use clocks::{anchor, find_clocks, start_sync};
+use image::read_images;
 use registers::{Device, stop_sync};
 use request::Requests;
 use scan::{Gathered, scan};
 
-use crate::coe::{Failure, Object};
+use crate::coe::{Counters, Failure, Mailbox, Object};
 use crate::exchange::{BroughtUp, EtherCat};
 use crate::layout::{Layout, ReferenceClock};
 use crate::link::Link;
@@ -126,18 +130,20 @@ pub fn bring_up<L: Link>(
         return Err(BringupError::NoClock);
     }
     let layout = Layout::new(plan, reference)?;
-    let mut mailboxes = Vec::with_capacity(plan.subdevices.len());
-    for (position, device) in plan.subdevices.iter().enumerate() {
+    let images = read_images(&mut link, &mut requests, plan)?;
+    let mut changes = Vec::with_capacity(images.len());
+    for (position, (planned, image)) in plan.subdevices.iter().zip(&images).enumerate() {
         let region = layout.regions.get(position).copied().flatten();
-        let mut device =
-            Device { link: &mut link, requests: &mut requests, position, plan: device };
-        device.map(region)?;
-        device.watchdog()?;
-        mailboxes.push((
-            device.mailbox()?,
-            gathered.counters.get(position).copied().unwrap_or_default(),
-        ));
+        let (link, requests) = (&mut link, &mut requests);
+        let device = Device { link, requests, position, plan: planned };
+        let mut of_device = device.map(image, region)?;
+        of_device.extend(device.watchdog(image)?);
+        changes.push(of_device);
     }
+    make_all(&mut link, &mut requests, plan, changes)?;
+    let counters = gathered.counters.iter().copied().chain(core::iter::repeat(Counters::default()));
+    let mailboxes = images.iter().map(|image| Mailbox::parse(&image.managers)).zip(counters);
+    let mailboxes = mailboxes.collect();
     let sync_start = match reference.filter(|_| plan.dc.is_some()) {
         Some(reference) => start_sync(&mut link, &mut requests, plan, reference)?,
         None => 0,

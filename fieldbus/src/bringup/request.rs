@@ -8,7 +8,7 @@ use crate::wire::{
 };
 
 /// How long a reply is waited for, ns; a loaded machine may take long to wake a virtual segment.
-const REPLY_TIMEOUT_NS: u64 = 100_000_000;
+pub(super) const REPLY_TIMEOUT_NS: u64 = 100_000_000;
 /// How often a datagram is sent until it is answered.
 const SENDS_MAX: u32 = 3;
 /// Between two looks at a state that is to change, ns.

@@ -21,6 +21,9 @@ use crate::wire::{
     u16_at,
 };
 
+/// DL status (ETG1000.4 Table 34), and the links of its four ports.
+const DL_STATUS: u32 = 0x0110;
+const PORTS_LINKED: u8 = 0xF0;
 /// Longest wait for a frame before the future is polled again (its timers need it), ns.
 const SLICE_NS: u64 = 1_000_000;
 /// Time that passes when the future waits for nothing on the wire, ns.
@@ -262,6 +265,16 @@ fn answers(sent: &Datagram<'_>, back: &Datagram<'_>) -> bool {
         && (sent.address ^ back.address) & mask == 0
         && sent.data.len() == back.data.len()
         && !back.circulating
+        && !is_nowhere(back)
+}
+
+/// A device that says of itself that none of its ports is connected has not answered over any of them. ethercrab ends the process with
+/// an assertion over it.
+fn is_nowhere(back: &Datagram<'_>) -> bool {
+    let is_dl_status = back.command == Command::Fprd.code() && back.address >> 16 == DL_STATUS;
+    is_dl_status
+        && back.working_counter == 1
+        && back.data.first().is_some_and(|ports| ports & PORTS_LINKED == 0)
 }
 
 /// An emergency among the datagrams of a frame, and where.

@@ -2,16 +2,16 @@
 
 use super::FoundDevice;
 use super::error::BringupError;
+use super::image::read_images;
 use super::registers::Device;
 use super::request::Requests;
 use super::sdo::settings;
+use crate::coe::Mailbox;
 use crate::exchange::{Saved, SavedClock, Written};
 use crate::link::Link;
 use crate::plan::BusPlan;
 use crate::wire::register;
 
-const SYNC_MANAGER_BYTES: u16 = 8;
-const FMMU_BYTES: u16 = 16;
 /// The first two SyncManagers of a device with mailboxes are theirs.
 const MAILBOXES: usize = 2;
 
@@ -22,16 +22,12 @@ pub(super) fn save<L: Link>(
     plan: &BusPlan,
     (found, leads): (&[FoundDevice], Option<u16>),
 ) -> Result<Box<[Saved]>, BringupError> {
+    let images = read_images(link, requests, plan)?;
     let mut saved = Vec::with_capacity(found.len());
-    for (known, planned) in found.iter().zip(&plan.subdevices) {
+    for ((known, planned), image) in found.iter().zip(&plan.subdevices).zip(&images) {
         let position = known.position;
-        let mut device = Device { link, requests, position, plan: planned };
-        let (fmmus, managers) = device.entities()?;
-        let managers = device.rows((register::SYNC_MANAGER, SYNC_MANAGER_BYTES, managers))?;
-        let fmmus = device.rows((register::FMMU, FMMU_BYTES, fmmus))?;
-        let has_mailbox = device.mailbox()?.is_some();
         // Status and what is the device's side are not ours to write.
-        let managers = managers.into_iter().map(|(register, mut bytes)| {
+        let managers = rows(image.managers()).map(|(register, mut bytes)| {
             for at in [5, 7] {
                 if let Some(byte) = bytes.get_mut(at) {
                     *byte = 0;
@@ -40,17 +36,17 @@ pub(super) fn save<L: Link>(
             (register, bytes)
         });
         let mut managers: Vec<Written> = managers.collect();
+        let has_mailbox = Mailbox::parse(&image.managers).is_some();
         let mailboxes = if has_mailbox { MAILBOXES } else { 0 };
         let mut process_data = managers.split_off(mailboxes.min(managers.len()));
         process_data.retain(|(_, bytes)| bytes.get(6).is_some_and(|active| active & 1 != 0));
-        for register in [register::WATCHDOG_DIVIDER, register::WATCHDOG_TIME] {
-            if planned.watchdog_ns.is_some() {
-                process_data.push((register, device.read(register, 2, "watchdog")?.into()));
-            }
+        if let Some([divider, time]) = &image.watchdog {
+            process_data.push((register::WATCHDOG_DIVIDER, divider.as_slice().into()));
+            process_data.push((register::WATCHDOG_TIME, time.as_slice().into()));
         }
         let clock = match (leads, known.has_clock, &plan.dc) {
             (Some(leads), true, Some(dc)) => Some(SavedClock {
-                delay: device.delay()?,
+                delay: Device { link, requests, position, plan: planned }.delay()?,
                 sync0: planned.sync0,
                 window_ns: dc.lock_window_ns,
                 leads: usize::from(leads) == position,
@@ -65,26 +61,18 @@ pub(super) fn save<L: Link>(
             settings: settings(planned),
             process_data,
             clock,
-            fmmus: fmmus.into_iter().filter(active).collect(),
+            fmmus: rows(image.fmmus()).filter(active).collect(),
         });
     }
     Ok(saved.into_boxed_slice())
 }
 
-impl<L: Link> Device<'_, L> {
-    /// `count` equal pieces of registers.
-    fn rows(
-        &mut self,
-        (first, bytes, count): (u16, u16, u16),
-    ) -> Result<Vec<Written>, BringupError> {
-        let mut rows = Vec::with_capacity(usize::from(count));
-        for number in 0..count {
-            let register = first + number * bytes;
-            rows.push((register, self.read(register, bytes, "settings")?.into()));
-        }
-        Ok(rows)
-    }
+/// Equal pieces of registers.
+fn rows<'a>(rows: impl Iterator<Item = (u16, &'a [u8])>) -> impl Iterator<Item = Written> {
+    rows.map(|(register, bytes)| (register, bytes.into()))
+}
 
+impl<L: Link> Device<'_, L> {
     fn delay(&mut self) -> Result<[u8; 4], BringupError> {
         let bytes = self.read(register::DC_DELAY, 4, "system time delay")?;
         Ok(bytes.first_chunk().copied().unwrap_or_default())

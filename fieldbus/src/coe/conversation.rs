@@ -26,6 +26,8 @@ const MAILBOX_MIN: u16 = 16;
 /// SyncManager status: the mailbox is full; activate, PDI control: repeat request, and its acknowledgement.
 const FULL: u8 = 0x08;
 const REPEAT: u8 = 0x02;
+/// Activate: the SyncManager works.
+const ACTIVE: u8 = 0x01;
 /// Status, activate and PDI control of a SyncManager.
 const REPEAT_REGISTERS: u16 = 3;
 
@@ -33,6 +35,8 @@ const REPEAT_REGISTERS: u16 = 3;
 const ACCEPT_NS: u64 = 500_000_000;
 const ANSWER_NS: u64 = 2_000_000_000;
 const REPEAT_NS: u64 = 20_000_000;
+/// A mailbox that is full over and over, and never of the answer, is given so long beyond the time for one.
+const STRAY_NS: u64 = 500_000_000;
 /// A message that nothing was heard of is sent again after this.
 const AGAIN_NS: u64 = 100_000_000;
 /// Transfers that are begun for one request.
@@ -347,7 +351,8 @@ impl Conversation {
     fn asked(&mut self, answer: Option<(u16, &[u8])>, now: u64) -> Step {
         let status = answer.and_then(|(counter, data)| (counter == 1).then(|| data.first()));
         let is_full = status.flatten().is_some_and(|status| status & FULL != 0);
-        if is_full {
+        // Full, and never of the answer: not for ever.
+        if is_full && now < self.until.saturating_add(STRAY_NS) {
             self.phase = Phase::Fetch;
         } else if self.is_listening && (answer.is_some() || now >= self.until) {
             return self.over(Ok(()));
@@ -441,7 +446,8 @@ impl Conversation {
             // The frame was lost before it reached the device.
             Phase::Fetch
         } else {
-            Phase::Repeat { control: activate ^ REPEAT }
+            // Of what was read only that bit: a mailbox that is switched off by mistake would stay full for ever.
+            Phase::Repeat { control: ACTIVE | ((activate ^ REPEAT) & REPEAT) }
         };
         Step::Next
     }

