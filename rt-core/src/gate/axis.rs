@@ -157,6 +157,11 @@ impl AxisGate {
         self.envelope = Some(Envelope::begin(&self.plan, way, commanded, seen, fall));
     }
 
+    /// Where it is, and so how fast, is known.
+    pub(super) fn is_seen(&self) -> bool {
+        self.seen.speed().is_some()
+    }
+
     /// While it stops and is driven: the stop does not happen, and by how much.
     pub(super) fn runs_on(&mut self) -> Option<Violation> {
         let envelope = self.envelope.as_mut().filter(|_| self.driven)?;

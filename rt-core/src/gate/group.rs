@@ -3,7 +3,7 @@
 use super::axis::AxisGate;
 use super::{
     Allowed, GroupGate, Holding, Power, PowerNeeds, Ramp, STANDSTILL_WAIT_NS, SpeedLimit, Track,
-    Violation,
+    UNHEARD_MAX_NS, Violation,
 };
 use crate::interlock::{AxisFacts, GroupDemand};
 use crate::machine::SafeCause;
@@ -110,6 +110,7 @@ impl GroupGate {
             escalated: None,
             rested_at: None,
             lost: false,
+            unheard: None,
             held: Nano::MAX,
             told: Nano::MAX,
             released: false,
@@ -176,7 +177,8 @@ impl GroupGate {
         }
         each(&self.axes, axes, |axis| {
             let Some(violation) = axis.runs_on() else { return };
-            axis.ran_on |= next == StopWay::PowerRemoval;
+            // Of one that nobody hears it is not known that it ignored anything: what hangs may still be held by it.
+            axis.ran_on |= next == StopWay::PowerRemoval && axis.is_seen();
             // The first says why; all of them are judged in every cycle.
             if self.escalated < Some(next) {
                 self.escalated = Some(next);
@@ -205,6 +207,9 @@ impl GroupGate {
         now: u64,
     ) {
         let was = self.power;
+        let unheard = self.hangs_unheard(axes, allowed.facts);
+        self.unheard = unheard.then(|| self.unheard.unwrap_or(now));
+        let waits = |since: u64| now.saturating_sub(since) < UNHEARD_MAX_NS;
         self.power = was.next(&PowerNeeds {
             now,
             run,
@@ -214,6 +219,7 @@ impl GroupGate {
             drive_brakes: self.times.of_drive,
             all_enabled,
             brake_waits: self.brake_waits(axes, allowed.facts),
+            unheard: self.unheard.is_some_and(waits),
             standing: self.standing(axes, allowed.facts, now),
             release_ns: self.times.release_ns,
             engage_ns: self.times.engage_ns,
@@ -236,6 +242,15 @@ impl GroupGate {
             let facts = facts.get(usize::from(axis.id.0));
             let enabled = facts.is_some_and(|facts| facts.view.enabled && facts.view.inputs_good);
             axis.vertical && axis.holding == Holding::Drive && enabled
+        })
+    }
+
+    /// What hangs has a brake, and its drive is not heard.
+    fn hangs_unheard(&self, axes: &[AxisGate], facts: &[AxisFacts]) -> bool {
+        members(&self.axes, axes).any(|axis| {
+            let facts = facts.get(usize::from(axis.id.0));
+            let heard = facts.is_some_and(|facts| facts.view.inputs_good);
+            axis.vertical && axis.holding != Holding::Nothing && !heard
         })
     }
 
@@ -444,23 +459,31 @@ mod tests {
         let gate = |(axis, id)| AxisGate::new(axis, id, plan.period_ns).unwrap();
         let mut axes: Vec<AxisGate> = plan.axes.iter().zip(AxisId::all()).map(gate).collect();
         let mut group = GroupGate::new(&plan, GroupId(0)).unwrap();
-        // Driven, and not heard: no better than one that runs on.
         let mut facts = AxisFacts::default();
         facts.view.enabled = true;
-        axes.iter_mut().for_each(|axis| axis.look(Some(&facts)));
         let (mut kept, mut told) = (Kept::default(), Vec::new());
         let powers = [Power::On, Power::Quick { since: 0 }];
-        for (power, to) in powers.into_iter().zip([StopWay::QuickStop, StopWay::PowerRemoval]) {
-            group.power = power;
-            group.watch(&mut axes, StopWay::Ramp);
-            for _ in 0..25 {
-                group.escalate(&mut axes, &mut Found::default(), &mut kept.log(1));
+        // Driven, and not heard: no better than one that runs on, but not known to have ignored anything.
+        for heard in [false, true] {
+            facts.view.inputs_good = heard;
+            group.escalated = None;
+            for (power, to) in powers.into_iter().zip([StopWay::QuickStop, StopWay::PowerRemoval]) {
+                group.power = power;
+                // They stand, and run away.
+                for cycle in 0..100 {
+                    if cycle == 10 {
+                        group.watch(&mut axes, StopWay::Ramp);
+                    }
+                    facts.position.0 += if cycle < 10 { 0 } else { 1_000_000_000 };
+                    axes.iter_mut().for_each(|axis| axis.look(Some(&facts)));
+                    group.escalate(&mut axes, &mut Found::default(), &mut kept.log(1));
+                }
+                assert_eq!(group.escalated, Some(to));
+                let ran_on = axes.iter().map(|axis| axis.ran_on);
+                let ignored = heard && to == StopWay::PowerRemoval;
+                assert_eq!(ran_on.collect::<Vec<_>>(), [ignored, ignored, false]);
+                told.push(Event::Escalated { group: GroupId(0), axis: AxisId(0), to });
             }
-            assert_eq!(group.escalated, Some(to));
-            let ran_on = axes.iter().map(|axis| axis.ran_on);
-            let ignored = to == StopWay::PowerRemoval;
-            assert_eq!(ran_on.collect::<Vec<_>>(), [ignored, ignored, false]);
-            told.push(Event::Escalated { group: GroupId(0), axis: AxisId(0), to });
         }
         let mut events = kept.events();
         events.retain(|event| matches!(event, Event::Escalated { .. }));

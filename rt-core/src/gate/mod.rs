@@ -17,7 +17,7 @@ use axis::AxisGate;
 pub use envelope::{Envelope, EnvelopePlan, Seen};
 pub use limits::{AxisCheck, Track, Violation, ramp_distance};
 pub use outputs::{OutputNeeds, Outputs};
-pub use power::{Holding, POWER_UP_MAX_NS, Power, PowerNeeds};
+pub use power::{Holding, POWER_UP_MAX_NS, Power, PowerNeeds, UNHEARD_MAX_NS};
 pub use ramp::Ramp;
 pub use speed::SpeedLimit;
 
@@ -57,6 +57,8 @@ struct GroupGate {
     rested_at: Option<u64>,
     /// A drive left operation enabled, or did not come up: power goes before anything else.
     lost: bool,
+    /// Since when the drive of what hangs is not heard, ns.
+    unheard: Option<u64>,
     /// The speed limit that motion is held to.
     held: Nano,
     /// The speed limit that people were told last.
@@ -68,7 +70,7 @@ struct GroupGate {
 }
 
 taped!(GroupGate {
-    power, ramp, speed, stopping, escalated, rested_at, lost, held, told, released, passed;
+    power, ramp, speed, stopping, escalated, rested_at, lost, unheard, held, told, released, passed;
     id, axes, stop, times,
 });
 taped!(GroupPermit { motion, speed_limit });

@@ -8,6 +8,8 @@
 //! *Quick*: the drives stop by themselves (0x6085), brakes are free. *Braking*: brakes engage, torque stays on. *Cutting*: brakes engage
 //! and torque goes at once; only a vertical axis with a brake keeps its torque until that holds. Stop category 2 changes nothing here.
 //! What a stop that does not slow down asks on top ([`Envelope`](super::Envelope)) comes in as `escalated`.
+//! While nobody hears the drive of what hangs, neither the brake's engaging nor the torque's going is known to have arrived: the time that
+//! the brake is given begins with the first frame that is heard again.
 
 use crate::axis::cia402;
 use crate::plan::{Reaction, StopWay};
@@ -15,6 +17,10 @@ use twin_lite::taped_enum;
 
 /// Drives must be enabled within this after a start, ns.
 pub const POWER_UP_MAX_NS: u64 = 5_000_000_000;
+
+/// So long the brakes wait for a drive that is not heard, ns. Devices whose watchdog is twice the usual 100 ms have made
+/// their outputs safe by then, and what waits for them are the other axes of the group.
+pub const UNHEARD_MAX_NS: u64 = 250_000_000;
 
 /// Power of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +86,8 @@ pub struct PowerNeeds {
     pub all_enabled: bool,
     /// A drive that works the brake of a load that hangs is still enabled: it did not take the command that engages it.
     pub brake_waits: bool,
+    /// The drive of what hangs is not heard, and not for longer than [`UNHEARD_MAX_NS`].
+    pub unheard: bool,
     /// The ramp is over and the axes stand, or were given time enough to.
     pub standing: bool,
     /// Longest time of the group's brakes to let go, ns.
@@ -136,12 +144,14 @@ impl Power {
             Self::On => Self::On,
             Self::Quick { .. } if needs.standing => Self::Braking { since: now },
             Self::Quick { since } => Self::Quick { since },
+            Self::Braking { .. } if needs.unheard => Self::Braking { since: now },
             // A drive that ignores the disabling may still obey a quick stop; the voltage alone would drop the load until its brake holds.
             Self::Braking { since } if over(since, needs.engage_ns) && needs.brake_waits => {
                 Self::Cutting { since: now }
             }
             Self::Braking { since } if over(since, needs.engage_ns) => Self::Off,
             Self::Braking { since } => Self::Braking { since },
+            Self::Cutting { .. } if needs.unheard => Self::Cutting { since: now },
             Self::Cutting { since } if over(since, needs.cut_ns) => Self::Off,
             Self::Cutting { since } => Self::Cutting { since },
         }
@@ -305,6 +315,33 @@ mod tests {
         let mut table = TABLE;
         table[1] = ["bbbb rrbb", "bbbb eebb"];
         holds(&table, PowerNeeds { drive_brakes: true, ..PowerNeeds::default() });
+    }
+
+    #[test]
+    // SR-023
+    fn brakes_are_given_their_time_from_the_first_frame_that_is_heard() {
+        let needs = |now, unheard| PowerNeeds {
+            now,
+            engage_ns: 10,
+            cut_ns: 30,
+            unheard,
+            ..PowerNeeds::default()
+        };
+        let braking = Power::Braking { since: 90 };
+        let held = braking.next(&needs(120, true));
+        assert_eq!(held, Power::Braking { since: 120 });
+        assert_eq!(held.next(&needs(129, false)), held);
+        assert_eq!(held.next(&needs(130, false)), Power::Off);
+        let cutting = Power::Cutting { since: 90 };
+        let held = cutting.next(&needs(150, true));
+        assert_eq!(held, Power::Cutting { since: 150 });
+        assert_eq!(held.next(&needs(179, false)), held);
+        assert_eq!(held.next(&needs(180, false)), Power::Off);
+        // Nothing else waits: what is not heard does not come up, and a stop 0 cuts.
+        let cut = PowerNeeds { stop: Some(Reaction::Stop0), ..needs(120, true) };
+        assert_eq!(braking.next(&cut), Power::Cutting { since: 120 });
+        assert_eq!(Power::Enabling { since: 90 }.next(&needs(120, true)), Power::Off);
+        assert_eq!(Power::Off.next(&needs(120, true)), Power::Off);
     }
 
     #[test]

@@ -12,6 +12,8 @@ const SWING_S: f64 = 0.012;
 const STANDING: u32 = 20;
 /// The load must come to rest again before it is judged after an excuse.
 const TAIL_NS: u64 = 3_000 * MS;
+/// A drive that obeys again is where its targets are within this.
+const CATCH_UP_NS: u64 = 500 * MS;
 
 /// Of a speed so much is left as a swing after each cycle: gone after 50 ms.
 const FADES: f64 = 0.95;
@@ -26,10 +28,17 @@ enum Expect {
     Rest(f64),
 }
 
-pub(super) struct Hang {
-    /// Which, what is expected, and the speed of which it may still swing.
-    axes: Vec<(usize, Expect, f64)>,
+struct Load {
+    /// Which axis.
+    axis: usize,
+    expect: Expect,
+    /// The speed of which it may still swing.
+    recent: f64,
+    /// How far its targets are ahead of it, mm.
+    ahead: f64,
 }
+
+pub(super) struct Hang(Vec<Load>);
 
 /// How far it may still go down when it moves like this and is being stopped, mm. At worst the loop was gone just now: 100 ms on, then
 /// the quick stop.
@@ -42,24 +51,35 @@ impl Hang {
     pub(super) fn new(shift: &Shift, at: &[f64]) -> Self {
         let axes = shift.machine.plan.axes.iter().enumerate();
         let hanging = axes.filter(|(_, axis)| axis.vertical);
-        Self { axes: hanging.map(|(number, _)| (number, Expect::Rest(at[number]), 0.0)).collect() }
+        let load =
+            |axis: usize| Load { axis, expect: Expect::Rest(at[axis]), recent: 0.0, ahead: 0.0 };
+        Self(hanging.map(|(axis, _)| load(axis)).collect())
     }
 
     pub(super) fn cycle(&mut self, seen: &Seen<'_>, found: &mut Found) {
-        for (number, expect, recent) in &mut self.axes {
+        let period = seen.shift.machine.plan.period_ns as f64 * 1.0e-9;
+        for Load { axis: number, expect, recent, ahead } in &mut self.0 {
             let axis = &seen.axes[*number];
             let stop = &seen.shift.machine.plan.axes[*number].stop;
             let quick = stop.quick_stop_deceleration.units();
             *recent = (*recent * FADES).max(axis.velocity.abs());
             let swing = *recent * SWING_S;
-            let lowest = axis.position - still_down(axis.velocity, quick) - swing;
+            let gap = *ahead + (axis.commanded - axis.velocity) * period;
+            *ahead = if axis.takes { gap } else { 0.0 };
+            // A drive that ignored its targets and obeys again goes to where they stop, with torque.
+            let catches_up = seen.excused(*number, &[Excuse::RunsOn], CATCH_UP_NS) && axis.takes;
+            let behind = (-*ahead).max(0.0) + still_down(axis.commanded, quick);
+            let lowest = axis.position
+                - still_down(axis.velocity, quick)
+                - swing
+                - if catches_up { behind } else { 0.0 };
             let excused = seen.excused(*number, &[Excuse::Chain, Excuse::Clock], TAIL_NS);
             let excused = excused || seen.is_late();
             *expect = match expect {
                 _ if seen.run => Expect::Moving,
                 Expect::Moving => Expect::Stopping { lowest, standing: 0 },
                 _ if excused => Expect::Stopping { lowest, standing: 0 },
-                Expect::Stopping { standing, .. } if *standing >= STANDING => {
+                Expect::Stopping { standing, .. } if *standing >= STANDING && !catches_up => {
                     Expect::Rest(axis.position)
                 }
                 Expect::Stopping { lowest: before, standing } => {

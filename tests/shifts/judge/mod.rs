@@ -88,6 +88,8 @@ pub(crate) struct AxisSeen {
     pub(crate) velocity: f64,
     /// What its target moved by in this cycle, units / s; 0 while its drive does not take targets.
     pub(crate) commanded: f64,
+    /// Its drive takes targets.
+    pub(crate) takes: bool,
     /// It is pressed against a mechanical end, and springs back from it.
     pub(crate) at_end: bool,
     /// It has torque.
@@ -335,6 +337,7 @@ impl Scale {
             position: truth.position,
             velocity: truth.velocity,
             commanded,
+            takes,
             at_end: truth.position < self.ends.0 + END_MM || truth.position > self.ends.1 - END_MM,
             powered: drive.is_some_and(|drive| drive.power),
             faulted: matches!(state, Some(DriveState::Fault | DriveState::FaultReactionActive)),

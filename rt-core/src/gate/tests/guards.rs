@@ -359,3 +359,46 @@ fn a_new_origin_is_no_motion_of_what_hangs_and_none_of_what_stops() {
     bench.cycle(|_, _| Nano(0));
     assert_eq!(bench.gate.take_fault(), None);
 }
+
+/// Cycles from the brakes' command until torque goes, if nobody hears axis `unheard` for the first `cycles` of them. Axis 1 hangs.
+fn torque_stays(unheard: usize, cycles: u32, brake: bool) -> u32 {
+    let mut plan = machine_plan();
+    plan.axes[1].vertical = brake;
+    for axis in &mut plan.axes[..2] {
+        let ms = 1_000_000;
+        let release = Some(crate::SignalId(9));
+        axis.brake = brake.then_some(BrakePlan { release, engage_ns: 20 * ms, release_ns: 5 * ms });
+    }
+    let mut bench = Bench::with(&plan);
+    for _ in 0..10 {
+        bench.cycle(|_, track| Nano(track.position));
+    }
+    assert!(bench.gate.all_permitted());
+    bench.stop(0, Reaction::Stop1);
+    let braking = |bench: &Bench| matches!(bench.gate.power(GroupId(0)), Power::Braking { .. });
+    for _ in 0..10 {
+        if !braking(&bench) {
+            bench.cycle(|_, _| Nano(0));
+        }
+    }
+    assert!(braking(&bench));
+    let mut lasted = 0;
+    while braking(&bench) && lasted < 1_000 {
+        bench.facts[unheard].view.inputs_good = lasted >= cycles;
+        bench.cycle(|_, _| Nano(0));
+        lasted += 1;
+    }
+    assert_eq!(bench.gate.power(GroupId(0)), Power::Off);
+    lasted
+}
+
+#[test]
+// SR-023
+fn what_hangs_and_is_not_heard_keeps_its_torque_until_the_brake_has_had_its_time() {
+    assert_eq!(torque_stays(1, 0, true), 20);
+    assert_eq!(torque_stays(1, 77, true), 77 + 20);
+    assert_eq!(torque_stays(1, 250, true), 250 + 20);
+    assert_eq!(torque_stays(1, 10_000, true), 250 + 20, "a drive that is gone is not waited for");
+    assert_eq!(torque_stays(0, 77, true), 20, "what does not hang does not fall");
+    assert_eq!(torque_stays(1, 77, false), 1, "without a brake nothing is waited for");
+}
