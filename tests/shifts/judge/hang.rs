@@ -57,7 +57,8 @@ impl Hang {
     }
 
     pub(super) fn cycle(&mut self, seen: &Seen<'_>, found: &mut Found) {
-        let period = seen.shift.machine.plan.period_ns as f64 * 1.0e-9;
+        let period = std::time::Duration::from_nanos(seen.shift.machine.plan.period_ns);
+        let period = period.as_secs_f64();
         for Load { axis: number, expect, recent, ahead } in &mut self.0 {
             let axis = &seen.axes[*number];
             let stop = &seen.shift.machine.plan.axes[*number].stop;
