@@ -53,6 +53,22 @@ fn metadata() -> serde_json::Value {
     serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON")
 }
 
+/// The README's first command names no binary.
+#[test]
+fn cargo_run_knows_which_program_is_meant() {
+    let metadata = metadata();
+    let members = metadata["workspace_default_members"].as_array().expect("cargo names them");
+    let packages = metadata["packages"].as_array().expect("packages").iter();
+    let targets = packages
+        .filter(|package| members.contains(&package["id"]))
+        .flat_map(|package| package["targets"].as_array().expect("targets"));
+    let binaries: Vec<&str> = targets
+        .filter(|target| target["kind"][0] == "bin")
+        .filter_map(|target| target["name"].as_str())
+        .collect();
+    assert_eq!(binaries, ["tactus"]);
+}
+
 fn sources() -> Vec<PathBuf> {
     tracked().into_iter().filter(|p| p.extension().is_some_and(|e| e == "rs")).collect()
 }
