@@ -70,6 +70,7 @@ pub(super) fn make_all<L: Link>(
     for ((position, changes), planned) in changes.into_iter().enumerate().zip(&plan.subdevices) {
         let all_taken = taken.by_ref().take(changes.len()).filter(|taken| !taken).count() == 0;
         let kept = last_of_each(&changes).filter(|change| change.is_kept);
+        // All of them are looked at: what was read lies in their order.
         let differs = |change: &Change| found.next().as_ref() != Some(&change.data);
         if kept.map(differs).filter(|differs| *differs).count() > 0 || !all_taken {
             let mut device = Device { link, requests, position, plan: planned };

@@ -1,4 +1,4 @@
-//! What the registers of all devices hold, read side by side: bring-up takes as long for 64 devices as for a few.
+//! What the registers of all devices hold, read side by side: as many round trips as frames are needed, not as there are registers.
 
 use super::error::BringupError;
 use super::registers::Device;
